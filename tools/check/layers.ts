@@ -1,0 +1,35 @@
+/**
+ * The house's layers, as data: a folder of `src/` may import only from the folders named behind it. What is not listed is forbidden, a folder
+ * without a line is an error, and siblings never import each other. The table is the design's; change both together.
+ */
+const data = ['client', 'api', 'machinery', 'world'];
+
+export const layers: Readonly<Record<string, readonly string[]>> = {
+  world: [],
+  machinery: [],
+  api: ['machinery'],
+  store: ['world'],
+  apiserver: ['store', 'api', 'machinery', 'world'],
+  client: ['api', 'machinery', 'world'],
+  controllers: data,
+  scheduler: data,
+  kubelet: data,
+  proxy: data,
+  network: data,
+  dns: data,
+  metrics: data,
+  kubectl: data,
+  kubeadm: data,
+  // prettier-ignore
+  cluster: [
+    'world', 'machinery', 'api', 'store', 'apiserver', 'client', 'controllers', 'scheduler', 'kubelet', 'proxy', 'network', 'dns', 'metrics',
+    'kubectl', 'kubeadm',
+  ],
+  bin: ['cluster', 'kubectl', 'kubeadm'],
+};
+
+/** Folders that may read these globals; everyone else is handed a `World`. */
+export const ownersOfTime: readonly string[] = ['world'];
+
+/** Names no file or folder may have: a thing is named for its concept. */
+export const bannedNames: readonly string[] = ['util', 'utils', 'helper', 'helpers', 'common', 'misc'];
