@@ -1,0 +1,2 @@
+/** Every object and part of an object, by the name the official client gives it. */
+export type * from './generated/types.ts';
