@@ -1,0 +1,98 @@
+/** A store that lives in memory and dies with it: for tests and throw-away clusters. */
+import { compareKeys } from './key-order.ts';
+import type { Batch, Entry, Loaded, Medium, UndoRecord } from './medium.ts';
+import { RevisionedStore, type StoreOptions } from './revisioned-store.ts';
+import type { Store } from './store.ts';
+
+export function memoryStore(options: StoreOptions = {}): Store {
+  return new RevisionedStore(new MemoryMedium(), options);
+}
+
+export class MemoryMedium implements Medium {
+  readonly maxKeyBytes = Infinity;
+  readonly #entries = new Map<string, Entry>();
+  /** Sorted when first needed after a key came or went; nearly sorted already by then, which is cheap. */
+  #keys: string[] = [];
+  #keysStale = false;
+  /** Revisions have no gaps, so a record's place follows from its revision. */
+  #log: UndoRecord[] = [];
+
+  load(): Loaded {
+    return { revision: 1, oldestRevision: 1, keys: [] };
+  }
+
+  get(key: string): Entry | undefined {
+    return this.#entries.get(key);
+  }
+
+  *scan(prefix: string, after: string | undefined): Generator<Entry> {
+    for (const key of this.scanKeys(prefix, after)) {
+      const entry = this.#entries.get(key);
+      if (entry) yield entry;
+    }
+  }
+
+  *scanKeys(prefix: string, after: string | undefined): Generator<string> {
+    const keys = this.#sortedKeys();
+    const start = after !== undefined && compareKeys(after, prefix) >= 0 ? firstPast(keys, after, true) : firstPast(keys, prefix, false);
+    for (let i = start; i < keys.length; i++) {
+      const key = keys[i];
+      if (!key?.startsWith(prefix)) return;
+      yield key;
+    }
+  }
+
+  *log(after: number, through: number): Generator<UndoRecord> {
+    const first = this.#log[0]?.revision ?? 0;
+    for (let revision = Math.max(after + 1, first); revision <= through; revision++) {
+      const record = this.#log[revision - first];
+      if (record) yield record;
+    }
+  }
+
+  async write({ commits, forgetThrough }: Batch): Promise<void> {
+    for (const { revision, changes } of commits) {
+      for (const { key, current } of changes) {
+        if (current) {
+          if (!this.#entries.has(key)) {
+            this.#keys.push(key);
+            this.#keysStale = true;
+          }
+          this.#entries.set(key, current);
+        } else if (this.#entries.delete(key)) {
+          this.#keysStale = true;
+        }
+      }
+      this.#log.push({ revision, changes: changes.map(({ key, current, previous }) => ({ key, deleted: current === undefined, previous })) });
+    }
+    const first = this.#log[0]?.revision ?? 0;
+    // Cutting costs the log's length, so it waits until half of it is forgotten.
+    if ((forgetThrough - first) * 2 > this.#log.length) this.#log = this.#log.filter(({ revision }) => revision > forgetThrough);
+  }
+
+  async close(): Promise<void> {
+    this.#entries.clear();
+    this.#log = [];
+  }
+
+  #sortedKeys(): readonly string[] {
+    if (this.#keysStale) {
+      this.#keys = [...new Set(this.#keys.filter((key) => this.#entries.has(key)))].sort(compareKeys);
+      this.#keysStale = false;
+    }
+    return this.#keys;
+  }
+}
+
+/** Index of the first key greater than (or, unless `strictly`, equal to) the bound. */
+function firstPast(keys: readonly string[], bound: string, strictly: boolean): number {
+  let low = 0;
+  let high = keys.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const order = compareKeys(keys[middle] ?? '', bound);
+    if (order < 0 || (strictly && order === 0)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
