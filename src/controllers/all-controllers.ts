@@ -1,0 +1,37 @@
+/** Every controller there is. One that is not in this list does not run. */
+import { clusterRoleAggregationController } from './cluster-role-aggregation.ts';
+import type { ControllerDefinition } from './controller.ts';
+import { deploymentController } from './deployment/deployment.ts';
+import { disruptionController } from './disruption/disruption.ts';
+import { endpointSliceController } from './endpoints/endpoint-slices.ts';
+import { endpointsController } from './endpoints/endpoints.ts';
+import { endpointSliceMirroringController } from './endpoints/mirroring.ts';
+import { garbageCollector } from './garbage-collector/garbage-collector.ts';
+import { namespaceController } from './namespace.ts';
+import { nodeIpamController } from './node-ipam/node-ipam.ts';
+import { nodeLifecycleController } from './node-lifecycle/node-lifecycle.ts';
+import { taintEvictionController } from './node-lifecycle/taint-eviction.ts';
+import { podGarbageCollector } from './pod-gc.ts';
+import { replicaSetController } from './replica-set/replica-set.ts';
+import { replicationController } from './replica-set/replication-controller.ts';
+import { rootCaPublisher } from './root-ca-publisher.ts';
+import { serviceAccountController } from './service-account.ts';
+
+export const allControllers: readonly ControllerDefinition[] = [
+  serviceAccountController,
+  rootCaPublisher,
+  nodeIpamController,
+  nodeLifecycleController,
+  taintEvictionController,
+  endpointsController,
+  endpointSliceController,
+  endpointSliceMirroringController,
+  replicaSetController,
+  replicationController,
+  deploymentController,
+  disruptionController,
+  namespaceController,
+  podGarbageCollector,
+  clusterRoleAggregationController,
+  garbageCollector,
+];

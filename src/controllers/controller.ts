@@ -1,0 +1,77 @@
+/**
+ * What a controller is: it watches kinds, turns their events into keys, and reconciles one key at a time. Level-triggered (the key says what to
+ * look at, never what happened), idempotent, and safe to run twice. See docs/adding-a-controller.md.
+ */
+import type { Kind } from '../api/kind.ts';
+import type { Client } from '../client/client.ts';
+import type { EventRecorder } from '../client/events.ts';
+import type { Informer, InformerHandler } from '../client/informer.ts';
+import type { KubeObject } from '../machinery/object.ts';
+import type { World } from '../world/world.ts';
+
+/** What `reconcile` resolves to: nothing when done, or when to look again. Throwing means: again, with back-off. */
+export type Outcome = void | { readonly requeueAfterMs: number };
+
+export interface Controller {
+  reconcile(key: string): Promise<Outcome>;
+}
+
+export interface ControllerDefinition {
+  /** Upstream's name, as `--controllers` takes it: `deployment-controller`. */
+  readonly name: string;
+  /** The service account in `kube-system` that it acts as: its API calls are authorized as that user. */
+  readonly serviceAccount: string;
+  /** Kinds may be watched here; nothing may be written. Reconciling starts when the caches are filled. */
+  readonly setup: (context: ControllerContext) => Controller;
+}
+
+export interface ControllerOptions {
+  /** Pod network ranges, one or one per family; without any, nodes get no pod CIDR. */
+  readonly clusterCidrs: readonly string[];
+  readonly nodeCidrMaskSize: number;
+  readonly nodeCidrMaskSizeV6: number;
+  /** PEM published in every namespace as `kube-root-ca.crt`; not published when absent. */
+  readonly rootCa?: string;
+  /** Silence after which a node counts as unreachable. Upstream's `--node-monitor-grace-period`. */
+  readonly nodeMonitorGracePeriodMs: number;
+  readonly nodeMonitorPeriodMs: number;
+  /** How many ended pods are kept before the oldest go. */
+  readonly terminatedPodThreshold: number;
+}
+
+export const defaultOptions: ControllerOptions = {
+  clusterCidrs: [],
+  nodeCidrMaskSize: 24,
+  nodeCidrMaskSizeV6: 64,
+  nodeMonitorGracePeriodMs: 40_000,
+  nodeMonitorPeriodMs: 5_000,
+  terminatedPodThreshold: 12_500,
+};
+
+export interface ControllerContext {
+  readonly world: World;
+  /** Acts as the controller's own service account. */
+  readonly client: Client;
+  readonly events: EventRecorder;
+  readonly options: ControllerOptions;
+  /** Aborted when the controllers are closed. */
+  readonly signal: AbortSignal;
+  /** The shared cache of a kind; its events, if asked for, until the controllers are closed. */
+  watch<T extends KubeObject>(kind: Kind<T>, handler?: InformerHandler<T>): Informer<T>;
+  enqueue(key: string): void;
+  enqueueAfter(key: string, ms: number): void;
+  /** Calls every `ms` once reconciling has begun. */
+  every(ms: number, callback: () => void): void;
+}
+
+/** A handler that does the same whatever happened to the object; an update hands over both states. */
+export function onAny<T extends KubeObject>(react: (object: T) => void): InformerHandler<T> {
+  return {
+    added: react,
+    updated(object, old) {
+      react(old);
+      react(object);
+    },
+    deleted: react,
+  };
+}

@@ -1,0 +1,126 @@
+/** Keeps the status of disruption budgets, by which the API server grants or refuses evictions. Upstream's `pkg/controller/disruption`. */
+import { Deployment, Pod, PodDisruptionBudget, ReplicaSet, ReplicationController, StatefulSet, allKinds } from '../../api/kinds.ts';
+import { apiVersionOf } from '../../api/kind.ts';
+import { type KubeObject, type OwnerReference, controllerOf, keyOf, splitKey } from '../../machinery/object.ts';
+import { selectorOf } from '../../machinery/selector.ts';
+import { timestamp } from '../../world/world.ts';
+import { type ControllerDefinition, onAny } from '../controller.ts';
+import { budgetStatus, failSafe, needsScale, sameStatus } from './budget.ts';
+
+interface Scaled extends KubeObject {
+  spec: { replicas?: number };
+}
+
+export const disruptionController: ControllerDefinition = {
+  name: 'disruption-controller',
+  serviceAccount: 'disruption-controller',
+  setup(context) {
+    const { client, world, events } = context;
+    const enqueue = (budget: PodDisruptionBudget): void => context.enqueue(keyOf(budget));
+    const budgets = context.watch(PodDisruptionBudget, { added: enqueue, updated: enqueue });
+    const pods = context.watch(
+      Pod,
+      onAny((pod) => {
+        for (const budget of budgets.list(pod.metadata.namespace)) {
+          if (selectorOf(budget.spec.selector).matches(pod.metadata.labels)) enqueue(budget);
+        }
+      }),
+    );
+
+    // A change of scale alone moves what a percentage means.
+    const enqueueNamespace = (object: KubeObject): void => {
+      for (const budget of budgets.list(object.metadata.namespace)) if (needsScale(budget)) enqueue(budget);
+    };
+    const scaled = {
+      updated(object: Scaled, old: Scaled): void {
+        if (object.spec.replicas !== old.spec.replicas) enqueueNamespace(object);
+      },
+    };
+    const deployments = context.watch<Deployment>(Deployment, scaled);
+    const replicaSets = context.watch<ReplicaSet>(ReplicaSet, scaled);
+    const replicationControllers = context.watch<ReplicationController>(ReplicationController, scaled);
+    const statefulSets = context.watch<StatefulSet>(StatefulSet, scaled);
+
+    /** What stands at the top of the pod's controllers, and how many it wants. */
+    async function scaleOf(owner: OwnerReference, namespace: string): Promise<{ uid: string; replicas: number }> {
+      const found = (object: Scaled | undefined): { uid: string; replicas: number } => ({
+        uid: owner.uid,
+        replicas: object?.metadata.uid === owner.uid ? (object.spec.replicas ?? 1) : 0,
+      });
+      switch (owner.kind) {
+        case 'ReplicaSet': {
+          const replicaSet = replicaSets.get(owner.name, namespace);
+          const above = replicaSet && controllerOf(replicaSet);
+          const deployment = above?.kind === 'Deployment' ? deployments.get(above.name, namespace) : undefined;
+          if (deployment && deployment.metadata.uid === above?.uid) return { uid: above.uid, replicas: deployment.spec.replicas ?? 1 };
+          return found(replicaSet);
+        }
+        case 'ReplicationController':
+          return found(replicationControllers.get(owner.name, namespace));
+        case 'StatefulSet':
+          return found(statefulSets.get(owner.name, namespace));
+        default:
+          return { uid: owner.uid, replicas: await scaleOfOther(owner, namespace) };
+      }
+    }
+
+    /** Any other kind with a scale subresource, such as a custom one. */
+    async function scaleOfOther(owner: OwnerReference, namespace: string): Promise<number> {
+      const kind = allKinds.find((candidate) => apiVersionOf(candidate) === owner.apiVersion && candidate.kind === owner.kind);
+      if (!kind?.scale) throw new Error(`${owner.kind} ${owner.name} does not implement the scale subresource`);
+      const scale = await client.resource(kind).namespace(namespace).getSubresource<{ spec: { replicas?: number } }>(owner.name, 'scale');
+      return scale.spec.replicas ?? 0;
+    }
+
+    async function totalScale(budget: PodDisruptionBudget, selected: readonly Pod[]): Promise<number> {
+      const owners = new Map<string, OwnerReference>();
+      let unmanaged = false;
+      for (const pod of selected) {
+        const owner = controllerOf(pod);
+        if (owner) owners.set(owner.uid, owner);
+        else unmanaged = true;
+      }
+      if (unmanaged) {
+        const selector = selectorOf(budget.spec.selector).toString();
+        events.event(
+          budget,
+          'Warning',
+          'UnmanagedPods',
+          `Pods selected by this PodDisruptionBudget (selector: ${selector}) were found to be unmanaged.`,
+        );
+      }
+      const scales = await Promise.all([...owners.values()].map((owner) => scaleOf(owner, budget.metadata.namespace)));
+      // Several replica sets of one deployment count once.
+      return [...new Map(scales.map(({ uid, replicas }) => [uid, replicas])).values()].reduce((sum, replicas) => sum + replicas, 0);
+    }
+
+    return {
+      async reconcile(key) {
+        const { namespace, name } = splitKey(key);
+        const budget = budgets.get(name, namespace);
+        if (!budget) return;
+        const selector = selectorOf(budget.spec.selector);
+        const selected = pods.list(namespace).filter((pod) => selector.matches(pod.metadata.labels));
+        const nowMs = world.clock.now();
+        const now = timestamp(nowMs);
+        let scale: number | undefined;
+        let failure: Error | undefined;
+        try {
+          scale = needsScale(budget) ? await totalScale(budget, selected) : undefined;
+        } catch (error) {
+          failure = error instanceof Error ? error : new Error(String(error));
+        }
+        const { status, requeueAfterMs } =
+          failure === undefined ? budgetStatus({ budget, pods: selected, scale, nowMs, now }) : failSafe(budget, failure, now);
+        if (!sameStatus(status, budget.status)) {
+          await client
+            .resource(PodDisruptionBudget)
+            .namespace(budget.metadata.namespace)
+            .updateStatus({ ...budget, status });
+        }
+        if (failure !== undefined) throw failure;
+        return requeueAfterMs === undefined ? undefined : { requeueAfterMs };
+      },
+    };
+  },
+};

@@ -1,0 +1,129 @@
+/** Endpoint slices of services with a selector: where their pods can be reached, and which of them are ready. Upstream's `endpointslice`. */
+import { Node, type Pod, type Service } from '../../api/kinds.ts';
+import type { DiscoveryV1EndpointPort, V1Endpoint } from '../../api/types.ts';
+import { keyOf, splitKey } from '../../machinery/object.ts';
+import type { ControllerDefinition } from '../controller.ts';
+import { isReady } from '../pods.ts';
+import {
+  type IpFamily,
+  addressesOf,
+  familiesOf,
+  followsPods,
+  headlessLabel,
+  hostnameFor,
+  isBehindServices,
+  isHeadless,
+  selects,
+  targetPort,
+  watchServicesAndPods,
+} from './service-pods.ts';
+import { createSliceWriter } from './slice-writer.ts';
+import { type EndpointGroup, managedByLabel, planSlices, portsKey, serviceNameLabel } from './slices.ts';
+
+export const sliceManager = 'endpointslice-controller.k8s.io';
+const zoneLabel = 'topology.kubernetes.io/zone';
+
+export const endpointSliceController: ControllerDefinition = {
+  name: 'endpointslice-controller',
+  serviceAccount: 'endpointslice-controller',
+  setup(context) {
+    const { services, pods } = watchServicesAndPods(context);
+    const writer = createSliceWriter(context, sliceManager);
+    const nodes = context.watch(Node, {
+      updated(node, old) {
+        if (node.metadata.labels?.[zoneLabel] !== old.metadata.labels?.[zoneLabel])
+          for (const service of services.list()) context.enqueue(keyOf(service));
+      },
+    });
+    const zoneOf = (node: string): string | undefined => nodes.get(node)?.metadata.labels?.[zoneLabel];
+
+    return {
+      async reconcile(key) {
+        const { namespace, name } = splitKey(key);
+        const service = services.get(name, namespace);
+        // The slices of a service that is gone go with it, as its dependents.
+        if (!service || service.metadata.deletionTimestamp !== undefined) return writer.forget(key);
+        if (!followsPods(service)) return;
+        const existing = writer.slicesOf(key);
+        if (!existing) return;
+        const selected = pods.list(namespace).filter((pod) => selects(service, pod.metadata.labels));
+        const labels = sliceLabels(service);
+        await writer.carryOut(key, service, planSlices(existing, endpointGroups(service, selected, zoneOf), labels), labels);
+      },
+    };
+  },
+};
+
+/** The service's own labels and those that say whose slice it is. */
+export function sliceLabels(service: Service): Record<string, string> {
+  const { [headlessLabel]: _headless, ...labels } = service.metadata.labels ?? {};
+  return {
+    ...labels,
+    [serviceNameLabel]: service.metadata.name,
+    [managedByLabel]: sliceManager,
+    ...(isHeadless(service) && { [headlessLabel]: '' }),
+  };
+}
+
+/** The service's endpoints by family and by ports, which named target ports make differ from pod to pod. An empty group for a family without any. */
+export function endpointGroups(service: Service, pods: readonly Pod[], zoneOf: (node: string) => string | undefined): readonly EndpointGroup[] {
+  return familiesOf(service).flatMap((family) => {
+    const groups = new Map<string, { ports: DiscoveryV1EndpointPort[]; endpoints: V1Endpoint[] }>();
+    for (const pod of pods) {
+      const addresses = addressesOf(pod, family);
+      if (addresses.length === 0 || !isBehindServices(pod, true)) continue;
+      const ports = endpointPorts(service, pod);
+      const portKey = portsKey(ports);
+      let group = groups.get(portKey);
+      if (!group) groups.set(portKey, (group = { ports, endpoints: [] }));
+      group.endpoints.push(endpointOf(service, pod, addresses, zoneOf));
+    }
+    return groups.size === 0 ? [emptyGroup(family)] : [...groups.values()].map((group) => ({ addressType: family, ...group }));
+  });
+}
+
+function emptyGroup(addressType: IpFamily): EndpointGroup {
+  return { addressType, ports: [], endpoints: [] };
+}
+
+function endpointPorts(service: Service, pod: Pod): DiscoveryV1EndpointPort[] {
+  return (service.spec.ports ?? []).flatMap((port) => {
+    const number = targetPort(pod, port);
+    if (number === undefined) return [];
+    return [
+      {
+        name: port.name ?? '',
+        port: number,
+        protocol: port.protocol ?? 'TCP',
+        ...(port.appProtocol !== undefined && { appProtocol: port.appProtocol }),
+      },
+    ];
+  });
+}
+
+function endpointOf(service: Service, pod: Pod, addresses: string[], zoneOf: (node: string) => string | undefined): V1Endpoint {
+  const serving = isReady(pod);
+  const terminating = pod.metadata.deletionTimestamp !== undefined;
+  const ready = service.spec.publishNotReadyAddresses === true || (serving && !terminating);
+  const { nodeName } = pod.spec;
+  const zone = nodeName === undefined ? undefined : zoneOf(nodeName);
+  const hostname = hostnameFor(pod, service);
+  const hints = ready ? hintsOf(service, nodeName, zone) : undefined;
+  return {
+    addresses,
+    conditions: { ready, serving, terminating },
+    ...(hostname !== undefined && { hostname }),
+    ...(nodeName !== undefined && { nodeName }),
+    ...(zone !== undefined && { zone }),
+    ...(hints && { hints }),
+    targetRef: { kind: 'Pod', namespace: pod.metadata.namespace, name: pod.metadata.name, uid: pod.metadata.uid },
+  };
+}
+
+/** Where the endpoint is best used from, for services that prefer near ones. */
+function hintsOf({ spec }: Service, nodeName: string | undefined, zone: string | undefined): V1Endpoint['hints'] {
+  if (spec.trafficDistribution === undefined) return undefined;
+  const forNodes = spec.trafficDistribution === 'PreferSameNode' && nodeName !== undefined ? [{ name: nodeName }] : undefined;
+  const forZones = zone === undefined ? undefined : [{ name: zone }];
+  return forNodes || forZones ? { ...(forZones && { forZones }), ...(forNodes && { forNodes }) } : undefined;
+}
