@@ -1,0 +1,27 @@
+/** DefaultTolerationSeconds: a pod stays five minutes on a node that is not ready or cannot be reached, unless it says otherwise. */
+import { Pod } from '../../api/kinds.ts';
+import type { V1Toleration } from '../../api/types.ts';
+import { type AdmissionPlugin, isWriteOf } from './admission.ts';
+
+const defaultSeconds = 300;
+const keys: readonly string[] = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'];
+
+export const defaultTolerationSeconds: AdmissionPlugin = {
+  name: 'DefaultTolerationSeconds',
+  admit(request) {
+    if (!isWriteOf(request, Pod, 'CREATE', 'UPDATE')) return;
+    const pod = request.object as Pod | undefined;
+    if (!pod?.spec) return;
+    const missing = missingTolerations(pod.spec.tolerations ?? []);
+    if (missing.length > 0) pod.spec.tolerations = [...(pod.spec.tolerations ?? []), ...missing];
+  },
+};
+
+export function missingTolerations(tolerations: readonly V1Toleration[]): V1Toleration[] {
+  return keys
+    .filter(
+      (key) =>
+        !tolerations.some((toleration) => (toleration.key === key || !toleration.key) && (toleration.effect === 'NoExecute' || !toleration.effect)),
+    )
+    .map((key) => ({ key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: defaultSeconds }));
+}

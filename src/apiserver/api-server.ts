@@ -1,0 +1,58 @@
+/** The API server as the rest of the house sees it. `create-api-server.ts` builds one. */
+import type { Store } from '../store/store.ts';
+import type { World } from '../world/world.ts';
+import type { User } from './request.ts';
+
+export interface ApiServerOptions {
+  readonly world: World;
+  readonly store: Store;
+  /** `10.96.0.0/16`: where cluster IPs come from; the first address is the `kubernetes` Service. */
+  readonly serviceCidr: string;
+  /** Inclusive; upstream's default is 30000 to 32767. */
+  readonly nodePortRange: { readonly from: number; readonly to: number };
+  /** What the `kubernetes` Endpoints say, reachable from pods; absent for a server without a port. */
+  readonly advertise?: { readonly address: string; readonly port: number };
+  /** PEM; signs and checks service account tokens. An EC P-256 private key. */
+  readonly serviceAccountKey: string;
+  readonly serviceAccountIssuer: string;
+  /** Who a static bearer token stands for. */
+  readonly staticTokens: ReadonlyMap<string, User>;
+  /** Bundle of PEM certificates that client certificates must chain to; also published in `kube-root-ca.crt`. */
+  readonly clientCa: string;
+  /** Client certificate shown to kubelets, and the CA theirs must chain to. */
+  readonly kubeletClient?: { readonly certificate: string; readonly key: string; readonly ca: string };
+}
+
+export interface ListenOptions {
+  readonly host: string;
+  readonly port: number;
+  /** PEM chain and key served. */
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** Structurally the client's `Transport`; layers keep the two apart. */
+export interface InProcessConnection {
+  request(request: InProcessRequest): Promise<unknown>;
+  watch(request: InProcessRequest): AsyncIterable<{ readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK'; readonly object: never }>;
+  readonly shared: true;
+  close(): void;
+}
+
+export interface InProcessRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly body?: object;
+  readonly contentType?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface ApiServer {
+  /** HTTPS, HTTP/1.1 and HTTP/2. Port 0 picks a free one; answers the port. */
+  listen(options: ListenOptions): Promise<number>;
+  /** A connection in this process, authorized and admitted as `user` on every call. */
+  connect(user: User): InProcessConnection;
+  /** Ends watches with a clean end, finishes requests under way, closes the port. Leaves the store to its owner. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,177 @@
+/**
+ * Service account tokens: JWTs signed with the cluster's EC key (ES256), bound to the account and optionally to a pod, secret or node. A token dies with
+ * what it is bound to. See https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/
+ */
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { Node, Pod, Secret, ServiceAccount } from '../../api/kinds.ts';
+import type { World } from '../../world/world.ts';
+import type { User } from '../request.ts';
+import type { ObjectReader } from '../verbs.ts';
+import { authenticatedGroup } from './users.ts';
+
+export interface BoundObject {
+  readonly name: string;
+  readonly uid: string;
+}
+
+/** What a token says under `kubernetes.io`. */
+export interface TokenSubject {
+  readonly namespace: string;
+  readonly serviceaccount: BoundObject;
+  readonly pod?: BoundObject;
+  readonly secret?: BoundObject;
+  readonly node?: BoundObject;
+}
+
+export interface TokenAnswer {
+  readonly user: User;
+  readonly audiences: readonly string[];
+}
+
+interface Claims {
+  readonly iss: string;
+  readonly aud: readonly string[];
+  readonly exp: number;
+  readonly nbf: number;
+  readonly jti: string;
+  readonly 'kubernetes.io': TokenSubject;
+}
+
+/** A token whose signature was found good. */
+interface KnownToken {
+  readonly claims: Claims;
+  readonly user: User;
+}
+
+const signatureOptions = { dsaEncoding: 'ieee-p1363' } as const;
+const cacheBound = 10_000;
+
+export class ServiceAccountTokens {
+  readonly issuer: string;
+  private readonly world: World;
+  private readonly objects: ObjectReader;
+  private readonly privateKey: KeyObject;
+  private readonly publicKey: KeyObject;
+  private readonly keyId: string;
+  private readonly header: string;
+  private readonly known = new Map<string, KnownToken>();
+
+  constructor(options: { world: World; objects: ObjectReader; signingKey: string; issuer: string }) {
+    this.world = options.world;
+    this.objects = options.objects;
+    this.issuer = options.issuer;
+    this.privateKey = createPrivateKey(options.signingKey);
+    this.publicKey = createPublicKey(this.privateKey);
+    this.keyId = createHash('sha256')
+      .update(this.publicKey.export({ format: 'der', type: 'spki' }))
+      .digest('base64url');
+    this.header = encodePart({ alg: 'ES256', kid: this.keyId });
+  }
+
+  /** Audiences a token is for when it names none, and that the server itself accepts. */
+  get defaultAudiences(): readonly string[] {
+    return [this.issuer];
+  }
+
+  issue(subject: TokenSubject, audiences: readonly string[], expiresInSeconds: number): { token: string; expiresAtMs: number } {
+    const now = Math.floor(this.world.clock.now() / 1000);
+    const { namespace, serviceaccount } = subject;
+    const claims = {
+      aud: audiences,
+      exp: now + expiresInSeconds,
+      iat: now,
+      iss: this.issuer,
+      jti: this.world.random.uid(),
+      'kubernetes.io': subject,
+      nbf: now,
+      sub: `system:serviceaccount:${namespace}:${serviceaccount.name}`,
+    };
+    const signed = `${this.header}.${encodePart(claims)}`;
+    const signature = sign('sha256', Buffer.from(signed), { key: this.privateKey, ...signatureOptions });
+    return { token: `${signed}.${signature.toString('base64url')}`, expiresAtMs: (now + expiresInSeconds) * 1000 };
+  }
+
+  /** The account behind a token, if it is ours, meant for one of the audiences, in time, and what it is bound to is still there. */
+  authenticate(token: string, audiences: readonly string[] = this.defaultAudiences): TokenAnswer | undefined {
+    const known = this.known.get(token) ?? this.check(token);
+    if (known === undefined) return undefined;
+    const { claims, user } = known;
+    const now = this.world.clock.now() / 1000;
+    if (now >= claims.exp || now + 10 < claims.nbf) {
+      this.known.delete(token);
+      return undefined;
+    }
+    const shared = claims.aud.filter((audience) => audiences.includes(audience));
+    return shared.length > 0 && this.stillThere(claims['kubernetes.io']) ? { user, audiences: shared } : undefined;
+  }
+
+  /** The public keys, as `/openid/v1/jwks` shows them. */
+  jwks(): object {
+    return { keys: [{ use: 'sig', kty: 'EC', kid: this.keyId, alg: 'ES256', ...this.publicKey.export({ format: 'jwk' }) }] };
+  }
+
+  discoveryDocument(): object {
+    return {
+      issuer: this.issuer,
+      jwks_uri: `${this.issuer}/openid/v1/jwks`,
+      response_types_supported: ['id_token'],
+      subject_types_supported: ['public'],
+      id_token_signing_alg_values_supported: ['ES256'],
+    };
+  }
+
+  private check(token: string): KnownToken | undefined {
+    const [header = '', payload = '', signature = '', more] = token.split('.');
+    if (more !== undefined || signature === '' || header !== this.header) return undefined;
+    const good = verify(
+      'sha256',
+      Buffer.from(`${header}.${payload}`),
+      { key: this.publicKey, ...signatureOptions },
+      Buffer.from(signature, 'base64url'),
+    );
+    if (!good) return undefined;
+    // Signed by us, hence shaped as `issue` shapes it.
+    const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as Claims;
+    if (claims.iss !== this.issuer) return undefined;
+    const known: KnownToken = { claims, user: userOf(claims) };
+    if (this.known.size >= cacheBound) this.known.clear();
+    this.known.set(token, known);
+    return known;
+  }
+
+  private stillThere({ namespace, serviceaccount, pod, secret, node }: TokenSubject): boolean {
+    const nowMs = this.world.clock.now();
+    const lives = (object: { metadata: { uid: string; deletionTimestamp?: string } } | undefined, uid: string): boolean =>
+      object !== undefined && object.metadata.uid === uid && !longDeleted(object.metadata.deletionTimestamp, nowMs);
+    return (
+      lives(this.objects.get(ServiceAccount, namespace, serviceaccount.name), serviceaccount.uid) &&
+      (pod === undefined || lives(this.objects.get(Pod, namespace, pod.name), pod.uid)) &&
+      (secret === undefined || lives(this.objects.get(Secret, namespace, secret.name), secret.uid)) &&
+      // A pod's token names its node for information; only a token bound to a node alone dies with it.
+      (node === undefined || pod !== undefined || lives(this.objects.get(Node, undefined, node.name), node.uid))
+    );
+  }
+}
+
+/** Upstream lets a token of something being deleted live a minute longer, for graceful ends. */
+function longDeleted(deletionTimestamp: string | undefined, nowMs: number): boolean {
+  return deletionTimestamp !== undefined && Date.parse(deletionTimestamp) + 60_000 < nowMs;
+}
+
+function userOf(claims: Claims): User {
+  const { namespace, serviceaccount, pod, node } = claims['kubernetes.io'];
+  return {
+    name: `system:serviceaccount:${namespace}:${serviceaccount.name}`,
+    uid: serviceaccount.uid,
+    groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, authenticatedGroup],
+    extra: {
+      'authentication.kubernetes.io/credential-id': [`JTI=${claims.jti}`],
+      ...(pod && { 'authentication.kubernetes.io/pod-name': [pod.name], 'authentication.kubernetes.io/pod-uid': [pod.uid] }),
+      ...(node && { 'authentication.kubernetes.io/node-name': [node.name], 'authentication.kubernetes.io/node-uid': [node.uid] }),
+    },
+  };
+}
+
+function encodePart(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url');
+}

@@ -1,0 +1,132 @@
+/** Access reviews: asking the server what somebody may do (`kubectl auth can-i`). See https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-api-access */
+import { LocalSubjectAccessReview, SelfSubjectAccessReview, SelfSubjectRulesReview, SubjectAccessReview } from '../../api/kinds.ts';
+import type { V1NonResourceAttributes, V1ResourceAttributes, V1SubjectAccessReviewStatus } from '../../api/types.ts';
+import { badRequest, invalid } from '../../machinery/errors.ts';
+import { type FieldError, invalidValue } from '../../machinery/field-error.ts';
+import type { Answer, Call, User } from '../request.ts';
+import { decodeBody, type VirtualResources } from '../virtual.ts';
+import type { Attributes, Authorizer } from './authorizer.ts';
+
+interface Question {
+  readonly resourceAttributes?: V1ResourceAttributes;
+  readonly nonResourceAttributes?: V1NonResourceAttributes;
+}
+
+interface Subject {
+  readonly user?: string;
+  readonly uid?: string;
+  readonly groups?: readonly string[];
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
+}
+
+export function accessReviews(authorizer: Authorizer): VirtualResources {
+  return new Map<string, (call: Call) => Answer>([
+    [
+      'authorization.k8s.io/selfsubjectaccessreviews',
+      (call) => {
+        const review = decodeBody(call, SelfSubjectAccessReview);
+        checkQuestion('SelfSubjectAccessReview', review.spec, []);
+        return created({ ...review, status: answer(authorizer, call.user, review.spec) });
+      },
+    ],
+    [
+      'authorization.k8s.io/subjectaccessreviews',
+      (call) => {
+        const review = decodeBody(call, SubjectAccessReview);
+        checkQuestion('SubjectAccessReview', review.spec, subjectErrors(review.spec));
+        return created({ ...review, status: answer(authorizer, userOf(review.spec), review.spec) });
+      },
+    ],
+    [
+      'authorization.k8s.io/localsubjectaccessreviews',
+      (call) => {
+        const review = decodeBody(call, LocalSubjectAccessReview);
+        checkQuestion('LocalSubjectAccessReview', review.spec, [...subjectErrors(review.spec), ...localErrors(review.spec)]);
+        const asked = review.spec.resourceAttributes?.namespace;
+        if (asked !== call.target.namespace) {
+          throw badRequest(
+            `namespace must match the request's namespace: the review is about "${asked ?? ''}", the request about "${call.target.namespace ?? ''}"`,
+          );
+        }
+        return created({ ...review, status: answer(authorizer, userOf(review.spec), review.spec) });
+      },
+    ],
+    [
+      'authorization.k8s.io/selfsubjectrulesreviews',
+      (call) => {
+        const review = decodeBody(call, SelfSubjectRulesReview);
+        const namespace = review.spec?.namespace ?? '';
+        if (namespace === '') throw badRequest('no namespace on request');
+        const { resourceRules, pathRules, incomplete } = authorizer.rulesFor(call.user, namespace);
+        const listed = resourceRules.map(({ verbs, apiGroups, resources, resourceNames }) => ({
+          verbs: [...verbs],
+          apiGroups: [...apiGroups],
+          resources: [...resources],
+          ...(resourceNames.length > 0 && { resourceNames: [...resourceNames] }),
+        }));
+        const nonResourceRules = pathRules.map(({ verbs, nonResourceURLs }) => ({ verbs: [...verbs], nonResourceURLs: [...nonResourceURLs] }));
+        return created({ ...review, status: { resourceRules: listed, nonResourceRules, incomplete } });
+      },
+    ],
+  ]);
+}
+
+/** The names of the two kinds of question go by upstream's rule: exactly one. */
+function checkQuestion(kind: string, spec: Question | undefined, others: readonly FieldError[]): void {
+  const errors: FieldError[] = [];
+  if (spec?.resourceAttributes !== undefined && spec.nonResourceAttributes !== undefined) {
+    errors.push(invalidValue('spec.nonResourceAttributes', spec.nonResourceAttributes, 'cannot be specified in combination with resourceAttributes'));
+  }
+  if (spec?.resourceAttributes === undefined && spec?.nonResourceAttributes === undefined) {
+    errors.push(
+      invalidValue(
+        'spec.resourceAttributes',
+        spec?.nonResourceAttributes,
+        'exactly one of nonResourceAttributes or resourceAttributes must be specified',
+      ),
+    );
+  }
+  errors.push(...others);
+  if (errors.length > 0) throw invalid({ group: 'authorization.k8s.io', kind }, '', errors);
+}
+
+function subjectErrors(spec: Subject | undefined): FieldError[] {
+  const nobody = (spec?.user ?? '') === '' && (spec?.groups ?? []).length === 0;
+  return nobody ? [invalidValue('spec.user', spec?.user ?? '', 'at least one of user or group must be specified')] : [];
+}
+
+function localErrors(spec: Question | undefined): FieldError[] {
+  if (spec?.nonResourceAttributes === undefined) return [];
+  return [invalidValue('spec.nonResourceAttributes', spec.nonResourceAttributes, 'disallowed on this kind of request')];
+}
+
+function userOf(spec: Subject): User {
+  return { name: spec.user ?? '', uid: spec.uid ?? '', groups: spec.groups ?? [], extra: spec.extra ?? {} };
+}
+
+function answer(authorizer: Authorizer, user: User, question: Question): V1SubjectAccessReviewStatus {
+  const decision = authorizer.authorize(attributesOf(user, question));
+  return {
+    allowed: decision.verdict === 'allowed',
+    ...(decision.verdict === 'denied' && { denied: true }),
+    ...(decision.reason !== '' && { reason: decision.reason }),
+  };
+}
+
+function attributesOf(user: User, { resourceAttributes: about, nonResourceAttributes: path }: Question): Attributes {
+  return {
+    user,
+    verb: about?.verb ?? path?.verb ?? '',
+    group: about?.group ?? '',
+    version: about?.version ?? '',
+    resource: about?.resource ?? '',
+    subresource: about?.subresource ?? '',
+    namespace: about?.namespace ?? '',
+    name: about?.name ?? '',
+    path: about === undefined ? (path?.path ?? '') : '',
+  };
+}
+
+function created(object: SelfSubjectAccessReview | SubjectAccessReview | LocalSubjectAccessReview | SelfSubjectRulesReview): Answer {
+  return { type: 'object', code: 201, object };
+}

@@ -1,0 +1,120 @@
+/**
+ * What every cluster has from the start: the system namespaces, RBAC's default policy, the two system priority classes, and the `kubernetes` Service.
+ * Written through the verbs like any client would, as the server's own user; run at each start, it changes only what is missing.
+ */
+import { ClusterRole, ClusterRoleBinding, Endpoints, EndpointSlice, Namespace, PriorityClass, Role, RoleBinding, Service } from '../../api/kinds.ts';
+import { apiVersionOf, type Kind } from '../../api/kind.ts';
+import type { V1ServicePort } from '../../api/types.ts';
+import { isReason } from '../../machinery/errors.ts';
+import type { Draft, KubeObject } from '../../machinery/object.ts';
+import { equal } from '../../machinery/equal.ts';
+import { serverUser } from '../authentication/users.ts';
+import type { Answer, RequestVerb } from '../request.ts';
+import type { Verbs } from '../verbs.ts';
+import { kubernetesService, type Advertised } from './kubernetes-service.ts';
+import { bootstrapClusterRoleBindings, bootstrapClusterRoles, bootstrapRoleBindings, bootstrapRoles, reconciled } from './policy.ts';
+
+export const systemNamespaces = ['default', 'kube-node-lease', 'kube-public', 'kube-system'] as const;
+
+const systemPriorityClasses: readonly Draft<PriorityClass>[] = [
+  {
+    metadata: { name: 'system-cluster-critical' },
+    value: 2_000_000_000,
+    preemptionPolicy: 'PreemptLowerPriority',
+    description: 'For pods the cluster cannot do without, but which may move to another node.',
+  },
+  {
+    metadata: { name: 'system-node-critical' },
+    value: 2_000_001_000,
+    preemptionPolicy: 'PreemptLowerPriority',
+    description: 'For pods their node cannot do without.',
+  },
+];
+
+export interface BootstrapOptions {
+  readonly serviceCidr: string;
+  readonly advertise?: Advertised;
+}
+
+export async function bootstrap(verbs: Verbs, options: BootstrapOptions): Promise<void> {
+  const writer = new Writer(verbs);
+  await Promise.all([
+    ...systemNamespaces.map((name) => writer.ensure(Namespace, { metadata: { name }, spec: {} })),
+    ...systemPriorityClasses.map((priorityClass) => writer.ensure(PriorityClass, priorityClass)),
+    ...bootstrapClusterRoles().map((role) => writer.ensure(ClusterRole, role, (present) => reconciled(present, role))),
+    ...bootstrapClusterRoleBindings().map((binding) => writer.ensure(ClusterRoleBinding, binding, (present) => reconciled(present, binding))),
+  ]);
+  // These need their namespaces.
+  await Promise.all([
+    ...bootstrapRoles().map((role) => writer.ensure(Role, role, (present) => reconciled(present, role))),
+    ...bootstrapRoleBindings().map((binding) => writer.ensure(RoleBinding, binding, (present) => reconciled(present, binding))),
+    publishServer(verbs, options),
+  ]);
+}
+
+/** The `kubernetes` Service and its endpoints as they have to be; writes nothing when they are. Somebody may delete them: then they come back. */
+export async function publishServer(verbs: Verbs, { serviceCidr, advertise }: BootstrapOptions): Promise<void> {
+  const writer = new Writer(verbs);
+  const { service, endpoints, slice } = kubernetesService(serviceCidr, advertise);
+  await Promise.all([
+    writer.ensure(Service, service, (present) => withPorts(present, service.spec.ports ?? [])),
+    ...(endpoints ? [writer.ensure(Endpoints, endpoints, (present) => withFields(present, { subsets: endpoints.subsets }))] : []),
+    ...(slice
+      ? [writer.ensure(EndpointSlice, slice, (present) => withFields(present, { endpoints: slice.endpoints, ports: slice.ports ?? [] }))]
+      : []),
+  ]);
+}
+
+/** A server that moved to another port says so; what people changed besides stays. */
+function withPorts(present: Service, ports: readonly V1ServicePort[]): Service | undefined {
+  return equal(present.spec.ports, ports) ? undefined : { ...present, spec: { ...present.spec, ports: [...ports] } };
+}
+
+/** The object with these fields as given; undefined when they are so already. */
+function withFields<T extends KubeObject>(present: T, fields: { [K in keyof T]?: T[K] | undefined }): T | undefined {
+  const same = Object.entries(fields).every(([field, value]) => equal(Reflect.get(present, field), value));
+  return same ? undefined : { ...present, ...fields };
+}
+
+class Writer {
+  private readonly verbs: Verbs;
+
+  constructor(verbs: Verbs) {
+    this.verbs = verbs;
+  }
+
+  /** Creates the object unless it is there; then `mend` may answer what to write over it. */
+  async ensure<T extends KubeObject>(kind: Kind<T>, draft: Draft<T>, mend?: (present: T) => T | undefined): Promise<void> {
+    const { name = '', namespace } = draft.metadata as { name?: string; namespace?: string };
+    const present = this.verbs.objects.get(kind, namespace, name);
+    if (present === undefined) {
+      await this.call('create', kind, namespace, undefined, { kind: kind.kind, apiVersion: apiVersionOf(kind), ...draft }).catch((error: unknown) => {
+        // Another server of the cluster was quicker.
+        if (!isReason(error, 'AlreadyExists')) throw error;
+      });
+      return;
+    }
+    const mended = mend?.(present);
+    if (mended === undefined) return;
+    await this.call('update', kind, namespace, name, mended).catch((error: unknown) => {
+      // Somebody else is writing it: the next start looks again.
+      if (!isReason(error, 'Conflict')) throw error;
+    });
+  }
+
+  private call(verb: RequestVerb, kind: Kind, namespace: string | undefined, name: string | undefined, body: object): Promise<Answer> {
+    return this.verbs.handle({
+      verb,
+      target: { group: kind.group, version: kind.version, namespace, resource: kind.resource, name, subresource: undefined, rest: '' },
+      user: serverUser,
+      query: new URLSearchParams(),
+      body,
+      contentType: 'application/json',
+      userAgent: 'kube-apiserver',
+      signal: neverAborted,
+      warnings: [],
+    });
+  }
+}
+
+const neverAborted = new AbortController().signal;

@@ -1,0 +1,85 @@
+/** The middle of the server, the same for HTTP and for connections in this process: authorize a call, then give it to whoever answers it. */
+import { badRequest, methodNotAllowed, notFoundPath } from '../machinery/errors.ts';
+import { type Attributes, type Authorizer, check } from './authorization/authorizer.ts';
+import type { Answer, Call, RequestVerb, ResourceTarget, User } from './request.ts';
+import type { Verbs } from './verbs.ts';
+import type { VirtualResources } from './virtual.ts';
+
+export class Dispatcher {
+  readonly verbs: Verbs;
+  readonly authorizer: Authorizer;
+  private readonly virtual: VirtualResources;
+
+  constructor(options: { verbs: Verbs; authorizer: Authorizer; virtual: VirtualResources }) {
+    this.verbs = options.verbs;
+    this.authorizer = options.authorizer;
+    this.virtual = options.virtual;
+  }
+
+  /** Throws a 403 unless the user may. */
+  authorize(user: User, verb: RequestVerb, target: ResourceTarget, queryText: string): void {
+    check(this.authorizer, attributesOf(user, verb, target, queryText));
+  }
+
+  /** Throws a 403 unless the user may use a path outside the resources. */
+  authorizePath(user: User, verb: string, path: string): void {
+    check(this.authorizer, { user, verb, group: '', version: '', resource: '', subresource: '', namespace: '', name: '', path });
+  }
+
+  /** Throws a 404 when there is no such resource, or not at this place. */
+  checkTarget(target: ResourceTarget): void {
+    const kind = this.verbs.kindAt(target.group, target.version, target.resource);
+    if (kind === undefined) throw notFoundPath();
+    if (target.subresource !== undefined && kind.subresources[target.subresource] === undefined) throw notFoundPath();
+    if (kind.namespaced ? target.name !== undefined && target.namespace === undefined : target.namespace !== undefined) throw notFoundPath();
+  }
+
+  /** Carries out an authorized call. */
+  handle(call: Call): Promise<Answer> {
+    const { target } = call;
+    const handler = this.virtual.get(virtualKey(target));
+    return handler === undefined ? this.verbs.handle(call) : answerVirtual(handler, call);
+  }
+}
+
+// oxlint-disable-next-line require-await -- turns what is thrown into a rejection
+async function answerVirtual(handler: (call: Call) => Answer, call: Call): Promise<Answer> {
+  const { group, resource } = call.target;
+  if (call.verb !== 'create') throw methodNotAllowed({ group, resource }, call.verb);
+  return handler(call);
+}
+
+function virtualKey({ group, resource, subresource }: ResourceTarget): string {
+  return subresource === undefined ? `${group}/${resource}` : `${group}/${resource}/${subresource}`;
+}
+
+export function attributesOf(user: User, verb: RequestVerb, target: ResourceTarget, queryText: string): Attributes {
+  const { group, version, resource, subresource, namespace, name } = target;
+  return {
+    user,
+    verb,
+    group,
+    version,
+    resource,
+    subresource: subresource ?? '',
+    // A namespace is inside itself: rights granted in it cover it.
+    namespace: namespace ?? (resource === 'namespaces' && group === '' ? (name ?? '') : ''),
+    name: name ?? (queryText.includes('fieldSelector') ? selectedName(queryText) : ''),
+    path: '',
+  };
+}
+
+/** Listing or watching `metadata.name=x` is allowed to who may list or watch x. */
+function selectedName(queryText: string): string {
+  const selector = new URLSearchParams(queryText).get('fieldSelector') ?? '';
+  for (const term of selector.split(',')) {
+    const match = /^metadata\.name==?([^=]+)$/.exec(term);
+    if (match !== null) return match[1] ?? '';
+  }
+  return '';
+}
+
+/** For subresources that only make sense as a stream of bytes. */
+export function needsHttp(subresource: string): Error {
+  return badRequest(`${subresource} needs a connection over HTTP`);
+}

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isReason } from '../../machinery/errors.ts';
+import { negotiate, prettyFor } from './negotiate.ts';
+
+const kubectlTable = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json';
+
+const cases: readonly (readonly [string | undefined, string])[] = [
+  [undefined, 'json object v1'],
+  ['*/*', 'json object v1'],
+  ['application/json', 'json object v1'],
+  ['application/yaml', 'yaml object v1'],
+  ['application/vnd.kubernetes.protobuf,application/json', 'json object v1'],
+  ['application/json;stream=watch', 'json object v1'],
+  [kubectlTable, 'json table v1'],
+  ['application/json;as=Table;v=v1beta1;g=meta.k8s.io', 'json table v1beta1'],
+  ['application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io', 'json metadata v1'],
+  [
+    'application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1',
+    'json metadata v1',
+  ],
+  ['application/json;as=Table;v=v9;g=meta.k8s.io,application/yaml', 'yaml object v1'],
+  ['application/yaml;q=0.5,application/json', 'json object v1'],
+  ['text/html,application/xhtml+xml,*/*;q=0.8', 'json object v1'],
+];
+
+for (const [accept, expected] of cases) {
+  test(`Accept: ${accept ?? '(none)'} gets ${expected}`, () => {
+    const { format, as, metaVersion } = negotiate(accept);
+    assert.equal(`${format} ${as} ${metaVersion}`, expected);
+  });
+}
+
+test('a client that only takes what the server cannot write gets a 406', () => {
+  for (const accept of ['application/vnd.kubernetes.protobuf', 'text/html', 'application/json;as=Fruit;v=v1;g=meta.k8s.io']) {
+    assert.throws(
+      () => negotiate(accept),
+      (error: unknown) => isReason(error, 'NotAcceptable'),
+    );
+  }
+});
+
+test('people get indented JSON, programs do not unless they ask', () => {
+  const plain = negotiate(undefined);
+  assert.equal(prettyFor(plain, '', 'curl/8.0').pretty, true);
+  assert.equal(prettyFor(plain, 'pretty=false', 'curl/8.0').pretty, false);
+  assert.equal(prettyFor(plain, '', 'kubectl/v1.35').pretty, false);
+  assert.equal(prettyFor(plain, 'pretty=true', 'kubectl/v1.35').pretty, true);
+});

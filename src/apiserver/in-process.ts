@@ -1,0 +1,158 @@
+/**
+ * A connection without a wire: components in the server's own process call it with their own identity, and are routed, authorized and admitted like
+ * anybody else; only encoding is left out. Objects are shared with the cache: never to be changed.
+ */
+import { badRequest, methodNotAllowed } from '../machinery/errors.ts';
+import type { InProcessConnection, InProcessRequest } from './api-server.ts';
+import { type Dispatcher, needsHttp } from './dispatch.ts';
+import { wholeList } from './http/encode.ts';
+import type { Paths } from './http/paths.ts';
+import { type ResourceRoute, routeOf, verbOf } from './http/route.ts';
+import type { Answer, Call, EncodedWatchEvent, User, WatchAnswer, WatchSink } from './request.ts';
+
+export interface InProcessOptions {
+  readonly dispatcher: Dispatcher;
+  readonly paths: Paths;
+  readonly streams: { serves(route: ResourceRoute): boolean };
+}
+
+/** Watch events not taken yet, beyond the past ones the watch began with. */
+const queueBound = 10_000;
+
+type WatchEvents = ReturnType<InProcessConnection['watch']>;
+
+export function inProcessConnection(options: InProcessOptions, user: User): InProcessConnection {
+  const closing = new AbortController();
+  return {
+    shared: true,
+    close: () => closing.abort(),
+    request: (request) => answerRequest(options, user, request, closing.signal),
+    watch: (request): WatchEvents => watchEvents(options, user, request, closing.signal),
+  };
+}
+
+async function answerRequest(options: InProcessOptions, user: User, request: InProcessRequest, closing: AbortSignal): Promise<unknown> {
+  const { dispatcher } = options;
+  request.signal?.throwIfAborted();
+  closing.throwIfAborted();
+  const route = routeOf(request.path);
+  if (route.type === 'path') return answerPath(options, user, request);
+  const call = authorizedCall(options, user, request, route, request.signal ?? closing);
+  const answer: Answer = await dispatcher.handle(call);
+  switch (answer.type) {
+    case 'object':
+      return answer.object;
+    case 'list':
+      return wholeList(answer);
+    case 'status':
+      return answer.body;
+    case 'watch':
+      throw badRequest('a watch is not a request');
+  }
+}
+
+function answerPath({ dispatcher, paths }: InProcessOptions, user: User, request: InProcessRequest): unknown {
+  dispatcher.authorizePath(user, request.method.toLowerCase(), request.path);
+  if (request.method !== 'GET') throw methodNotAllowed({ group: '', resource: request.path }, request.method);
+  const { body, contentType } = paths.answer({ path: request.path, query: new URLSearchParams(request.query), headers: {} });
+  const text = typeof body === 'string' ? body : Buffer.from(body).toString('utf8');
+  return contentType.startsWith('application/json') ? JSON.parse(text) : text;
+}
+
+function authorizedCall(options: InProcessOptions, user: User, request: InProcessRequest, route: ResourceRoute, signal: AbortSignal): Call {
+  const { dispatcher } = options;
+  const { target } = route;
+  const query = new URLSearchParams(request.query);
+  const queryText = request.query === undefined ? '' : query.toString();
+  const verb = verbOf(request.method, route, queryText);
+  dispatcher.authorize(user, verb, target, queryText);
+  dispatcher.checkTarget(target);
+  if (options.streams.serves(route)) throw needsHttp(target.subresource ?? '');
+  return {
+    verb,
+    target,
+    user,
+    query,
+    body: request.body,
+    contentType: request.contentType ?? 'application/json',
+    userAgent: user.name,
+    signal,
+    warnings: [],
+  };
+}
+
+async function* watchEvents(options: InProcessOptions, user: User, request: InProcessRequest, closing: AbortSignal): WatchEvents {
+  const route = routeOf(request.path);
+  if (route.type === 'path') throw badRequest(`${request.path} cannot be watched`);
+  const stop = new AbortController();
+  const signal = AbortSignal.any([stop.signal, closing, ...(request.signal ? [request.signal] : [])]);
+  const queue = new EventQueue();
+  signal.addEventListener('abort', () => queue.end(undefined), { once: true });
+  try {
+    if (signal.aborted) return;
+    const call = authorizedCall(options, user, { ...request, query: { ...request.query, watch: 'true' } }, route, signal);
+    const answer = await options.dispatcher.handle(call);
+    if (answer.type !== 'watch') throw badRequest(`${request.path} cannot be watched`);
+    queue.startWith(answer);
+    for (;;) {
+      const event = queue.shift();
+      // The transport's reader knows the kind; here it is any.
+      if (event !== undefined) yield { type: event.type, object: event.object as never };
+      else if (queue.ended) break;
+      else await queue.changed();
+    }
+    if (queue.error !== undefined) throw queue.error;
+  } finally {
+    stop.abort();
+  }
+}
+
+class EventQueue implements WatchSink {
+  ended = false;
+  error: Error | undefined;
+  private events: EncodedWatchEvent[] = [];
+  private taken = 0;
+  private bound = Infinity;
+  private wake: (() => void) | undefined;
+
+  startWith(answer: WatchAnswer): void {
+    answer.start(this);
+    this.bound = this.events.length + queueBound;
+  }
+
+  send(event: EncodedWatchEvent): boolean {
+    if (this.ended) return false;
+    this.events.push(event);
+    this.notify();
+    return this.events.length - this.taken < this.bound;
+  }
+
+  end(error: Error | undefined): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.error = error;
+    this.notify();
+  }
+
+  shift(): EncodedWatchEvent | undefined {
+    const event = this.events[this.taken];
+    if (event === undefined) return undefined;
+    this.taken++;
+    if (this.taken === this.events.length) {
+      this.events = [];
+      this.taken = 0;
+    }
+    return event;
+  }
+
+  changed(): Promise<void> {
+    return new Promise((resolve) => {
+      this.wake = resolve;
+    });
+  }
+
+  private notify(): void {
+    this.wake?.();
+    this.wake = undefined;
+  }
+}

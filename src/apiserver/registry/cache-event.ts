@@ -1,0 +1,45 @@
+/** One change of one object as the watch cache sees it, and the event it is for a watcher that selects some of the objects. */
+import type { EncodedWatchEvent } from '../request.ts';
+import { type Entry, respliceRevision } from './encoding.ts';
+
+export class CacheEvent {
+  readonly revision: number;
+  /** The object after the change; undefined when it was deleted. */
+  readonly current: Entry | undefined;
+  /** The object before; undefined when it was created. */
+  readonly previous: Entry | undefined;
+  readonly #headLength: number;
+  #changed: EncodedWatchEvent | undefined;
+  #deleted: EncodedWatchEvent | undefined;
+
+  constructor(revision: number, current: Entry | undefined, previous: Entry | undefined, headLength: number) {
+    this.revision = revision;
+    this.current = current;
+    this.previous = previous;
+    this.#headLength = headLength;
+  }
+
+  /** What to tell a watcher; undefined for nothing. The event is built once and shared by all watchers. */
+  seenBy(selects: ((entry: Entry) => boolean) | undefined): EncodedWatchEvent | undefined {
+    const { current, previous } = this;
+    const isIn = current !== undefined && (selects === undefined || selects(current));
+    const wasIn = previous !== undefined && (selects === undefined || selects(previous));
+    if (isIn) return wasIn ? this.#asChanged(current) : current.added;
+    return wasIn ? this.#asDeleted(previous) : undefined;
+  }
+
+  #asChanged(entry: Entry): EncodedWatchEvent {
+    this.#changed ??= { type: 'MODIFIED', object: entry.object, bytes: entry.bytes };
+    return this.#changed;
+  }
+
+  /** The last state the watcher could see, at the revision at which it went. */
+  #asDeleted(entry: Entry): EncodedWatchEvent {
+    this.#deleted ??= {
+      type: 'DELETED',
+      object: { ...entry.object, metadata: { ...entry.object.metadata, resourceVersion: String(this.revision) } },
+      bytes: respliceRevision(entry.bytes, this.#headLength, entry.revision, this.revision),
+    };
+    return this.#deleted;
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * From a request's body to an object of the kind its path names: JSON or YAML, the right kind and version, fields of the right types, unknown fields
+ * treated as `fieldValidation` asks. Messages follow upstream's codecs where clients show them.
+ */
+import { parse as parseYaml } from 'yaml';
+import { decodeObject } from '../../machinery/decode.ts';
+import { type ApiError, badRequest, invalid, unsupportedMediaType } from '../../machinery/errors.ts';
+import { notSupported } from '../../machinery/field-error.ts';
+import type { KubeObject } from '../../machinery/object.ts';
+import type { ObjectSchema } from '../../machinery/schema.ts';
+import type { Call } from '../request.ts';
+
+/** An object of whatever kind, as the verbs handle it. */
+export type AnyObject = KubeObject & Record<string, unknown>;
+
+/** What is to be decoded. */
+export interface BodyType {
+  readonly kind: string;
+  readonly apiVersion: string;
+  readonly schema: ObjectSchema;
+}
+
+export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
+
+const fieldValidations: readonly FieldValidation[] = ['Ignore', 'Strict', 'Warn'];
+
+/** `fieldValidation` of the query; the server's default is to warn. */
+export function fieldValidationOf(query: URLSearchParams, optionsKind: string): FieldValidation {
+  const value = query.get('fieldValidation') ?? '';
+  if (value === '') return 'Warn';
+  const found = fieldValidations.find((known) => known === value);
+  if (found) return found;
+  throw invalid({ group: 'meta.k8s.io', kind: optionsKind }, '', [notSupported('fieldValidation', value, fieldValidations)]);
+}
+
+/** The body as a JSON value. From the in-process connection it is one already, and not ours to change. */
+export function parseBody(call: Call, expectedKind: string): unknown {
+  const { body, contentType } = call;
+  if (!(body instanceof Uint8Array)) {
+    if (body === undefined) throw unrecognized(expectedKind, 'unexpected end of JSON input', '');
+    return body;
+  }
+  const text = textOf(body);
+  switch (contentType) {
+    case 'application/json':
+    case '':
+      return parseJson(text, expectedKind);
+    case 'application/yaml':
+      return parseYamlBody(text, expectedKind);
+    default:
+      throw unsupportedMediaType(['application/json', 'application/yaml']);
+  }
+}
+
+export function textOf(body: Uint8Array): string {
+  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8');
+}
+
+function parseJson(text: string, expectedKind: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw unrecognized(expectedKind, text.trim() === '' ? 'unexpected end of JSON input' : jsonFault(error), text);
+  }
+}
+
+/** YAML 1.1, as upstream reads it (`yes` is true), but without its dates: times are strings here. */
+export function parseYamlBody(text: string, expectedKind: string): unknown {
+  const start = text.trimStart();
+  if (start.startsWith('{')) {
+    try {
+      return JSON.parse(text);
+    } catch {
+      // Braces are YAML too.
+    }
+  }
+  try {
+    return parseYaml(text, { version: '1.1', maxAliasCount: 100, customTags: (tags) => tags.filter((tag) => tag !== 'timestamp') });
+  } catch (error) {
+    throw badRequest(
+      `error decoding YAML: error converting YAML to JSON: yaml: ${error instanceof Error ? firstLine(error.message) : String(error)} (must be of type ${expectedKind})`,
+    );
+  }
+}
+
+function unrecognized(expectedKind: string, fault: string, text: string): ApiError {
+  const shown = text === '' ? '<empty>' : text.length > 200 ? `${text.slice(0, 200)}…` : text;
+  return badRequest(
+    `the object provided is unrecognized (must be of type ${expectedKind}): couldn't get version/kind; json parse error: ${fault} (${shown})`,
+  );
+}
+
+function jsonFault(error: unknown): string {
+  const message = error instanceof Error ? firstLine(error.message) : String(error);
+  return message.includes('end of JSON input') || message.includes('Unterminated') ? 'unexpected end of JSON input' : message;
+}
+
+function firstLine(message: string): string {
+  const end = message.indexOf('\n');
+  return end < 0 ? message : message.slice(0, end);
+}
+
+/**
+ * Checks a JSON value against the type and answers a copy of it as an object of that type. `apiVersion` and `kind` may be missing: the path says them.
+ */
+export function decodeAs(value: unknown, type: BodyType, validation: FieldValidation, warnings: string[]): AnyObject {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    const found = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
+    throw badRequest(
+      `the object provided is unrecognized (must be of type ${type.kind}): couldn't get version/kind; json parse error: json: cannot unmarshal ${found} into Go value of type struct`,
+    );
+  }
+  checkType(value, type);
+  const { object, unknownFields, typeErrors } = decodeObject(value, type.schema);
+  const [typeError] = typeErrors;
+  if (typeError !== undefined) throw cannotHandle(type, typeError);
+  if (unknownFields.length > 0) reportUnknown(unknownFields, type, validation, warnings);
+  object['kind'] = type.kind;
+  object['apiVersion'] = type.apiVersion;
+  object['metadata'] ??= {};
+  // Decoding has checked every field against the schema; what is required is the validation's business.
+  return object as AnyObject;
+}
+
+function checkType(value: object, type: BodyType): void {
+  const { kind, apiVersion } = value as { kind?: unknown; apiVersion?: unknown };
+  const kindFits = kind === undefined || kind === '' || kind === type.kind;
+  const versionFits = apiVersion === undefined || apiVersion === '' || apiVersion === type.apiVersion;
+  if (kindFits && versionFits) return;
+  const shownKind = kindFits ? type.kind : kind;
+  const shownVersion = versionFits ? type.apiVersion : apiVersion;
+  if (typeof shownKind !== 'string' || typeof shownVersion !== 'string') {
+    throw badRequest(`the object provided is unrecognized (must be of type ${type.kind}): kind and apiVersion must be strings`);
+  }
+  const version = shownVersion.slice(shownVersion.lastIndexOf('/') + 1);
+  if (kindFits && version !== type.apiVersion.slice(type.apiVersion.lastIndexOf('/') + 1)) {
+    throw badRequest(
+      `${shownKind} in version "${version}" cannot be handled as a ${type.kind}: no kind "${shownKind}" is registered for version "${shownVersion}"`,
+    );
+  }
+  if (kindFits) throw badRequest(`the API version in the data (${shownVersion}) does not match the expected API version (${type.apiVersion})`);
+  throw badRequest(
+    `${shownKind} in version "${version}" cannot be handled as a ${type.kind}: converting (${version}.${shownKind}) to (${type.kind}): unknown conversion`,
+  );
+}
+
+function cannotHandle(type: BodyType, why: string): ApiError {
+  const version = type.apiVersion.slice(type.apiVersion.lastIndexOf('/') + 1);
+  return badRequest(`${type.kind} in version "${version}" cannot be handled as a ${type.kind}: ${why}`);
+}
+
+function reportUnknown(fields: readonly string[], type: BodyType, validation: FieldValidation, warnings: string[]): void {
+  if (validation === 'Ignore') return;
+  const words = fields.map((field) => `unknown field ${JSON.stringify(field)}`);
+  if (validation === 'Strict') throw cannotHandle(type, `strict decoding error: ${words.join(', ')}`);
+  warnings.push(...words);
+}

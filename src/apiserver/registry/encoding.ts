@@ -1,0 +1,91 @@
+/**
+ * An object's one JSON encoding. The store holds it without `metadata.resourceVersion`, which is the revision of the commit that wrote it and so
+ * not known before; the served bytes are the stored ones with the revision spliced in behind a head that is the same for every object of a kind.
+ */
+import type { KubeObject } from '../../machinery/object.ts';
+import { deepFreeze } from '../../machinery/clone.ts';
+import type { Encoded, EncodedWatchEvent } from '../request.ts';
+
+/** Objects start with this; what differs between them begins at its end. */
+export function headOf(kind: string, apiVersion: string): string {
+  return `{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersion)},"metadata":{`;
+}
+
+const beforeRevision = '"resourceVersion":"';
+const afterRevision = '",';
+
+/** What goes into the store. */
+export function encodeForStore(object: KubeObject): Buffer {
+  return Buffer.from(storedJson(object), 'utf8');
+}
+
+function storedJson(object: KubeObject): string {
+  const { kind, apiVersion, metadata, ...rest } = object;
+  return JSON.stringify({ kind, apiVersion, metadata: { ...metadata, resourceVersion: undefined }, ...rest });
+}
+
+/** Stored bytes with the revision put in. */
+export function spliceRevision(stored: Uint8Array, headLength: number, revision: number): Uint8Array {
+  return replaceAfterHead(stored, headLength, headLength, revision);
+}
+
+/** Served bytes with another revision in place of the one they have. */
+export function respliceRevision(served: Uint8Array, headLength: number, from: number, to: number): Uint8Array {
+  return replaceAfterHead(served, headLength, headLength + beforeRevision.length + String(from).length + afterRevision.length, to);
+}
+
+function replaceAfterHead(bytes: Uint8Array, headLength: number, restAt: number, revision: number): Uint8Array {
+  const inserted = `${beforeRevision}${revision}${afterRevision}`;
+  const result = Buffer.allocUnsafeSlow(headLength + inserted.length + bytes.length - restAt);
+  result.set(headLength === bytes.length ? bytes : bytes.subarray(0, headLength), 0);
+  result.write(inserted, headLength, 'latin1');
+  result.set(bytes.subarray(restAt), headLength + inserted.length);
+  return result;
+}
+
+/** One object at one revision: the cache's row, and what GET, LIST and watchers share. The object is parsed when first looked at. */
+export class Entry implements Encoded {
+  /** `namespace/name` or `name`. */
+  readonly path: string;
+  readonly namespace: string | undefined;
+  readonly name: string;
+  readonly revision: number;
+  readonly createRevision: number;
+  readonly bytes: Uint8Array;
+  readonly #frozen: boolean;
+  #object: KubeObject | undefined;
+  #added: EncodedWatchEvent | undefined;
+
+  constructor(place: { path: string; revision: number; createRevision: number }, bytes: Uint8Array, object: KubeObject | undefined, frozen: boolean) {
+    const slash = place.path.indexOf('/');
+    this.path = place.path;
+    this.namespace = slash < 0 ? undefined : place.path.slice(0, slash);
+    this.name = slash < 0 ? place.path : place.path.slice(slash + 1);
+    this.revision = place.revision;
+    this.createRevision = place.createRevision;
+    this.bytes = bytes;
+    this.#frozen = frozen;
+    this.#object = object && frozen ? deepFreeze(object) : object;
+  }
+
+  get object(): KubeObject {
+    this.#object ??= this.#parse();
+    return this.#object;
+  }
+
+  /** The event by which a watcher first sees the object, the same for all. */
+  get added(): EncodedWatchEvent {
+    this.#added ??= { type: 'ADDED', object: this.object, bytes: this.bytes };
+    return this.#added;
+  }
+
+  #parse(): KubeObject {
+    const object = JSON.parse(Buffer.from(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength).toString('utf8')) as KubeObject;
+    return this.#frozen ? deepFreeze(object) : object;
+  }
+}
+
+/** An object that never was, or no longer is, in the cache, with its encoding: answers to dry runs, last states, converted versions. */
+export function encodeWhole(object: KubeObject): Encoded {
+  return { object, bytes: Buffer.from(JSON.stringify(object), 'utf8') };
+}

@@ -1,0 +1,78 @@
+/**
+ * Entries in the order of their paths, as an array that never changes once it was handed out. Changes are only noted; the next reader pays for merging them,
+ * which costs him no more than looking at the entries does, and a burst of writes costs nothing per entry that is there already.
+ */
+import type { Entry } from './encoding.ts';
+
+export class OrderedEntries {
+  #entries: readonly Entry[] = [];
+  /** By path: the newest entry, or undefined for one that is gone. */
+  #changes = new Map<string, Entry | undefined>();
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** All entries now, the same array until something changes. */
+  snapshot(): readonly Entry[] {
+    if (this.#changes.size > 0) {
+      this.#entries = merged(this.#entries, this.#changes);
+      this.#changes = new Map();
+    }
+    return this.#entries;
+  }
+
+  /** Adds an entry that was not there. */
+  add(entry: Entry): void {
+    this.#changes.set(entry.path, entry);
+    this.#size++;
+  }
+
+  /** Replaces the entry with the same path, which is there. */
+  replace(entry: Entry): void {
+    this.#changes.set(entry.path, entry);
+  }
+
+  /** Removes the entry at the path, which is there. */
+  remove(path: string): void {
+    this.#changes.set(path, undefined);
+    this.#size--;
+  }
+}
+
+function merged(entries: readonly Entry[], changes: ReadonlyMap<string, Entry | undefined>): readonly Entry[] {
+  const paths = [...changes.keys()].sort(byCodeUnits);
+  const result: Entry[] = [];
+  let next = 0;
+  for (const path of paths) {
+    const place = firstNotBefore(entries, path, next);
+    for (; next < place; next++) keep(result, entries[next]);
+    if (entries[next]?.path === path) next++;
+    keep(result, changes.get(path));
+  }
+  for (; next < entries.length; next++) keep(result, entries[next]);
+  return result;
+}
+
+function keep(result: Entry[], entry: Entry | undefined): void {
+  if (entry) result.push(entry);
+}
+
+/** Names are ASCII, so this is the order of the store's bytes. */
+function byCodeUnits(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** The first index from `start` whose path is not before `path`. */
+export function firstNotBefore(entries: readonly Entry[], path: string, start = 0): number {
+  let low = start;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const entry = entries[middle];
+    if (entry !== undefined && entry.path < path) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,231 @@
+/**
+ * The watch caches of all kinds, fed by one watch of the store, and the kinds that are served from them. The one place where the API server
+ * reads objects from.
+ */
+import type { Kind } from '../../api/kind.ts';
+import type { KubeObject } from '../../machinery/object.ts';
+import { ApiError } from '../../machinery/errors.ts';
+import type { KeyValue, Store, StoreEvent } from '../../store/store.ts';
+import type { Timer, World } from '../../world/world.ts';
+import type { ObjectReader } from '../verbs.ts';
+import { bookmarkEvent } from './bookmark.ts';
+import type { Entry } from './encoding.ts';
+import { type ServedKind, servedKind } from './served-kind.ts';
+import { kindPrefix, objectPath, prefixOfKey, registryPrefix } from './storage-key.ts';
+import { WatchCache } from './watch-cache.ts';
+
+/** How long a read that names a revision not yet seen waits for it, as upstream. */
+const freshnessTimeoutMs = 3_000;
+const bookmarkPeriodMs = 60_000;
+
+export interface RegistryOptions {
+  readonly world: World;
+  readonly store: Store;
+  readonly kinds: readonly Kind[];
+  /** Freezes every object, so that a test finds whoever changes a shared one. */
+  readonly freeze: boolean;
+}
+
+type KindName = Pick<Kind, 'group' | 'version' | 'resource'>;
+
+interface Waiter {
+  readonly revision: number;
+  readonly wake: () => void;
+}
+
+export class Registry implements ObjectReader {
+  readonly store: Store;
+  readonly #world: World;
+  readonly #caches = new Map<string, WatchCache>();
+  readonly #served = new Map<string, ServedKind>();
+  readonly #kinds: readonly Kind[];
+  readonly #virtual = new Map<string, Kind>();
+  readonly #stop = new AbortController();
+  readonly #handedOver = new WeakMap<Uint8Array, KubeObject>();
+  readonly #waiters = new Set<Waiter>();
+  readonly #lists = new WeakMap<readonly Entry[], readonly KubeObject[]>();
+  #revision = 0;
+  #bookmarkTimer: Timer | undefined;
+
+  private constructor(options: RegistryOptions) {
+    this.store = options.store;
+    this.#world = options.world;
+    this.#kinds = options.kinds;
+    for (const kind of options.kinds) {
+      if (kind.virtual) this.#virtual.set(placeOf(kind), kind);
+      else this.#served.set(placeOf(kind), servedKind(kind, this.#cacheOf(kind.storedAs?.kind() ?? kind, options.freeze)));
+    }
+  }
+
+  static async open(options: RegistryOptions): Promise<Registry> {
+    const registry = new Registry(options);
+    await registry.#load();
+    return registry;
+  }
+
+  #cacheOf(stored: Kind, freeze: boolean): WatchCache {
+    const prefix = kindPrefix(stored);
+    let cache = this.#caches.get(prefix);
+    if (!cache) {
+      cache = new WatchCache(stored, { freeze });
+      this.#caches.set(prefix, cache);
+    }
+    return cache;
+  }
+
+  async #load(): Promise<void> {
+    const { revision, items } = await this.store.range(registryPrefix);
+    const byPrefix = new Map<string, KeyValue[]>();
+    for (const item of items) {
+      const prefix = prefixOfKey(item.key);
+      if (prefix === undefined) continue;
+      const list = byPrefix.get(prefix);
+      if (list) list.push(item);
+      else byPrefix.set(prefix, [item]);
+    }
+    for (const [prefix, cache] of this.#caches) cache.load(byPrefix.get(prefix) ?? [], revision);
+    this.#revision = revision;
+    await this.store.watch(registryPrefix, revision, (event) => this.#apply(event), this.#stop.signal);
+  }
+
+  #apply(event: StoreEvent): void {
+    // The revision first: a watcher told of the event may ask for it.
+    this.#revision = event.revision;
+    for (const change of event.changes) {
+      const prefix = prefixOfKey(change.key);
+      const cache = prefix === undefined ? undefined : this.#caches.get(prefix);
+      if (!cache) continue;
+      try {
+        cache.apply(event.revision, change, change.type === 'put' ? this.#handedOver.get(change.value) : undefined);
+      } catch (error) {
+        // A bug, or a value nobody can read. The store would stop telling us anything: one object amiss must not stop the rest.
+        const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+        this.#world.log.error('the watch cache could not take a change', { key: change.key, revision: event.revision, error: stack });
+      }
+    }
+    for (const waiter of this.#waiters) if (waiter.revision <= event.revision) waiter.wake();
+  }
+
+  // ---- kinds
+
+  kinds(): readonly Kind[] {
+    return this.#kinds;
+  }
+
+  kindAt(group: string, version: string, resource: string): Kind | undefined {
+    const place = `${group}/${version}/${resource}`;
+    return this.#served.get(place)?.kind ?? this.#virtual.get(place);
+  }
+
+  served(group: string, version: string, resource: string): ServedKind | undefined {
+    return this.#served.get(`${group}/${version}/${resource}`);
+  }
+
+  servedKind(kind: KindName): ServedKind {
+    const served = this.#served.get(placeOf(kind));
+    if (!served) throw new Error(`${placeOf(kind)} is not served`);
+    return served;
+  }
+
+  // ---- reading
+
+  get<T extends KubeObject>(kind: Kind<T>, namespace: string | undefined, name: string): T | undefined {
+    const served = this.servedKind(kind);
+    const entry = served.cache.get(objectPath(namespace, name));
+    return entry && (served.encoded(entry).object as T);
+  }
+
+  list<T extends KubeObject>(kind: Kind<T>, namespace?: string): readonly T[] {
+    const served = this.servedKind(kind);
+    const entries = served.cache.list(namespace);
+    if (served.fromStored) return entries.map((entry) => served.encoded(entry).object as T);
+    let objects = this.#lists.get(entries);
+    if (!objects) {
+      objects = entries.map((entry) => entry.object);
+      this.#lists.set(entries, objects);
+    }
+    return objects as readonly T[];
+  }
+
+  /** Of one kind's last change; without a kind, of everything the caches show. */
+  revision(kind?: KindName): number {
+    return kind ? this.servedKind(kind).cache.lastChange() : this.#revision;
+  }
+
+  // ---- writing
+
+  /** Tells the cache which object a value about to be committed was encoded from, which spares it parsing. Nobody may change the object afterwards. */
+  handOver(value: Uint8Array, object: KubeObject): void {
+    this.#handedOver.set(value, object);
+  }
+
+  // ---- waiting
+
+  /** Resolves when the caches show the revision; a `Timeout` when they do not in time. */
+  async waitFor(revision: number): Promise<void> {
+    if (revision <= this.#revision) return;
+    const reached = await new Promise<boolean>((resolve) => {
+      const finish = (answer: boolean): void => {
+        this.#waiters.delete(waiter);
+        timer.cancel();
+        resolve(answer);
+      };
+      const waiter: Waiter = { revision, wake: () => finish(true) };
+      const timer = this.#world.clock.after(freshnessTimeoutMs, () => finish(false));
+      this.#waiters.add(waiter);
+    });
+    if (reached) return;
+    throw new ApiError('Timeout', `Too large resource version: ${revision}, current: ${this.#revision}`, {
+      causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
+      retryAfterSeconds: 1,
+    });
+  }
+
+  /** Resolves when the object at the path is no longer `seen`, or after `timeoutMs`. */
+  async waitForChange(cache: WatchCache, path: string, seen: Entry | undefined, timeoutMs: number): Promise<void> {
+    if (cache.get(path) !== seen) return;
+    await new Promise<void>((resolve) => {
+      const finish = (): void => {
+        stopWaiting();
+        timer.cancel();
+        resolve();
+      };
+      const stopWaiting = cache.onChange(path, finish);
+      const timer = this.#world.clock.after(timeoutMs, finish);
+    });
+  }
+
+  // ---- watches
+
+  /** Bookmarks go out once a minute, while anyone asked for them. */
+  armBookmarks(): void {
+    this.#bookmarkTimer ??= this.#world.clock.after(bookmarkPeriodMs, () => {
+      this.#bookmarkTimer = undefined;
+      if (this.#sendBookmarks()) this.armBookmarks();
+    });
+  }
+
+  #sendBookmarks(): boolean {
+    let wanted = false;
+    for (const cache of this.#caches.values()) {
+      for (const watcher of cache.watchers()) {
+        if (!watcher.bookmarks) continue;
+        wanted = true;
+        if (watcher.sentRevision < this.#revision) watcher.live(bookmarkEvent(watcher.kind, this.#revision, false), this.#revision);
+      }
+    }
+    return wanted;
+  }
+
+  /** Ends every watch normally and stops listening to the store. */
+  close(): void {
+    this.#stop.abort();
+    this.#bookmarkTimer?.cancel();
+    for (const cache of this.#caches.values()) for (const watcher of cache.watchers()) watcher.end(undefined);
+    for (const waiter of this.#waiters) waiter.wake();
+  }
+}
+
+function placeOf(kind: KindName): string {
+  return `${kind.group}/${kind.version}/${kind.resource}`;
+}

@@ -1,0 +1,40 @@
+/**
+ * The part of the server that reads and writes objects, behind authentication and authorization: `verbs/create-verbs.ts` builds it. The HTTP front,
+ * the in-process connection, the authorizer and discovery need no more than this.
+ */
+import type { Kind } from '../api/kind.ts';
+import type { KubeObject } from '../machinery/object.ts';
+import type { Store } from '../store/store.ts';
+import type { World } from '../world/world.ts';
+import type { Answer, Call } from './request.ts';
+
+/** Reads from the watch caches, synchronously, without authorization: for the server's own decisions only. Objects are shared: never change them. */
+export interface ObjectReader {
+  get<T extends KubeObject>(kind: Kind<T>, namespace: string | undefined, name: string): T | undefined;
+  list<T extends KubeObject>(kind: Kind<T>, namespace?: string): readonly T[];
+  /** Changes whenever an object of the kind does: what was derived from the kind before is stale then. */
+  revision(kind: Kind): number;
+}
+
+export interface VerbsOptions {
+  readonly world: World;
+  readonly store: Store;
+  readonly serviceCidr: string;
+  readonly nodePortRange: { readonly from: number; readonly to: number };
+  /** Freezes every object read, so that a test finds whoever changes a shared one. */
+  readonly freeze?: boolean;
+}
+
+export interface Verbs {
+  /** Carries out get, list, watch, create, update, patch, delete and deletecollection on objects and their stored subresources. Rejects with `ApiError`. */
+  handle(call: Call): Promise<Answer>;
+  readonly objects: ObjectReader;
+  /** The kind served at a path; undefined for none. Custom resources come and go, so ask each time. */
+  kindAt(group: string, version: string, resource: string): Kind | undefined;
+  /** Every kind served now, in discovery's order. */
+  kinds(): readonly Kind[];
+  /** Counts changes of `kinds()`: what discovery and OpenAPI derived before is stale when it moved. */
+  kindsGeneration(): number;
+  /** Ends all watches normally and lets go of the store's watches. */
+  close(): Promise<void>;
+}

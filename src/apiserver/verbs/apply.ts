@@ -1,0 +1,110 @@
+/** Server-side apply (PATCH with `application/apply-patch+yaml`): the fields a manager cares for, merged with what others own, or a new object. */
+import { applyConfiguration, conflictError } from '../../machinery/apply.ts';
+import { clone } from '../../machinery/clone.ts';
+import { badRequest, conflict, invalid, isReason, notFound } from '../../machinery/errors.ts';
+import { required } from '../../machinery/field-error.ts';
+import type { ManagedFieldsEntry } from '../../machinery/object.ts';
+import { timestamp } from '../../world/world.ts';
+import { type AnyObject, decodeAs, parseYamlBody, textOf } from '../registry/decoding.ts';
+import { parseBoolean } from '../registry/list-options.ts';
+import { objectPath } from '../registry/storage-key.ts';
+import type { ObjectAnswer } from '../request.ts';
+import { changeObject, type Desired } from './change.ts';
+import { checkNamespace, createDecoded, startStatus } from './create.ts';
+import { objectAnswer } from './get.ts';
+import { unwrittenFields } from './managed-fields.ts';
+import { nameOf, type ObjectCall, type Storage } from './storage.ts';
+import type { UpdateStrategy } from './strategy.ts';
+import { type WriteOptions, writeOptionsOf } from './write-options.ts';
+
+/** How often a configuration goes back and forth between creating and changing while others delete and create the object. */
+const maxAttempts = 5;
+
+export async function apply(storage: Storage, call: ObjectCall, strategy: UpdateStrategy): Promise<ObjectAnswer> {
+  const options = writeOptionsOf(call, 'PatchOptions');
+  if (options.explicitManager === undefined) {
+    throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions' }, '', [required('fieldManager', 'is required for apply patch')]);
+  }
+  const { served, target } = call;
+  const name = nameOf(call);
+  const applied = decodeApplied(call, options);
+  const path = objectPath(target.namespace, name);
+  const missing = (): Error => notFound(served.kind, name);
+
+  for (let attempt = 1; ; attempt++) {
+    const entry = served.cache.get(path);
+    try {
+      if (entry) {
+        const desired = (live: AnyObject): Desired => merge(storage, call, strategy, { live, applied, manager: options.manager });
+        return objectAnswer(200, await changeObject(storage, call, entry, { options, strategy, desired }, missing));
+      }
+      if (strategy.subresource !== '') throw missing();
+      refuseVersions(call, applied);
+      const { object, managedFields } = merge(storage, call, strategy, { live: undefined, applied, manager: options.manager });
+      startStatus(served.kind, object);
+      served.kind.defaults?.(object);
+      return objectAnswer(201, await createDecoded(storage, call, object, options, managedFields));
+    } catch (error) {
+      // It came or went between the look and the write.
+      const raced = entry ? isReason(error, 'NotFound') && !served.cache.get(path) : isReason(error, 'AlreadyExists');
+      if (!raced || attempt === maxAttempts || strategy.subresource !== '') throw error;
+    }
+  }
+}
+
+function decodeApplied(call: ObjectCall, options: WriteOptions): AnyObject {
+  const { served, body } = call;
+  const { kind } = served;
+  const value = body instanceof Uint8Array ? parseYamlBody(textOf(body), kind.kind) : body;
+  const applied = decodeAs(value, { kind: kind.kind, apiVersion: served.apiVersion, schema: served.schema }, options.fieldValidation, call.warnings);
+  const name = nameOf(call);
+  if (applied.metadata.managedFields?.length) throw badRequest('metadata.managedFields must be nil');
+  if (applied.metadata.name && applied.metadata.name !== name)
+    throw badRequest(`the name of the object (${applied.metadata.name}) does not match the name on the URL (${name})`);
+  applied.metadata.name = name;
+  checkNamespace(call, applied);
+  return applied;
+}
+
+/** A configuration that names a version or uid means an object that is there. */
+function refuseVersions(call: ObjectCall, { metadata }: AnyObject): void {
+  if (metadata.uid)
+    throw conflict(
+      call.served.kind,
+      metadata.name,
+      `uid mismatch: the provided object specified uid ${metadata.uid}, and no existing object was found`,
+    );
+  if (metadata.resourceVersion) throw notFound(call.served.kind, metadata.name);
+}
+
+interface Merge {
+  readonly live: AnyObject | undefined;
+  readonly applied: AnyObject;
+  readonly manager: string;
+}
+
+function merge(
+  storage: Storage,
+  call: ObjectCall,
+  strategy: UpdateStrategy,
+  { live, applied, manager }: Merge,
+): Desired & { managedFields: ManagedFieldsEntry[] } {
+  const { served } = call;
+  const { object, conflicts } = applyConfiguration({
+    live,
+    applied,
+    schema: served.schema,
+    manager,
+    force: parseBoolean(call.query.get('force')) ?? false,
+    apiVersion: served.apiVersion,
+    subresource: strategy.subresource === '' ? undefined : strategy.subresource,
+    time: timestamp(storage.world.clock.now()),
+    resetFields: unwrittenFields(served, strategy.subresource),
+  });
+  if (conflicts.length > 0) throw conflictError(conflicts);
+  // The rest of the way changes the object in place, and parts of this one are the live object's.
+  const own = clone(object) as AnyObject;
+  if (live) served.kind.defaults?.(own);
+  if (applied.metadata.resourceVersion) own.metadata.resourceVersion = applied.metadata.resourceVersion;
+  return { object: own, managedFields: own.metadata.managedFields ?? [], uid: applied.metadata.uid };
+}

@@ -1,0 +1,116 @@
+/** PATCH: JSON patch, merge patch and strategic merge patch of what is stored, tried again when somebody else changed it meanwhile. */
+import { badRequest, entityTooLarge, ApiError, notFound, unsupportedMediaType } from '../../machinery/errors.ts';
+import { applyJsonPatch } from '../../machinery/json-patch.ts';
+import { applyMergePatch } from '../../machinery/merge-patch.ts';
+import { PatchError } from '../../machinery/patch-error.ts';
+import { applyStrategicMerge } from '../../machinery/strategic-merge.ts';
+import { type AnyObject, type BodyType, decodeAs, textOf } from '../registry/decoding.ts';
+import { objectPath } from '../registry/storage-key.ts';
+import type { Call, ObjectAnswer } from '../request.ts';
+import { apply } from './apply.ts';
+import { changeObject } from './change.ts';
+import { objectAnswer } from './get.ts';
+import { nameOf, type ObjectCall, type Storage } from './storage.ts';
+import type { UpdateStrategy } from './strategy.ts';
+import { type WriteOptions, writeOptionsOf } from './write-options.ts';
+
+export const patchTypes = [
+  'application/json-patch+json',
+  'application/merge-patch+json',
+  'application/strategic-merge-patch+json',
+  'application/apply-patch+yaml',
+] as const;
+
+export async function patch(storage: Storage, call: ObjectCall, strategy: UpdateStrategy): Promise<ObjectAnswer> {
+  if (call.contentType === 'application/apply-patch+yaml') return apply(storage, call, strategy);
+  const options = writeOptionsOf(call, 'PatchOptions');
+  const { served, target } = call;
+  const { kind } = served;
+  const name = nameOf(call);
+  const type: BodyType = { kind: kind.kind, apiVersion: served.apiVersion, schema: served.schema };
+  const change = parsePatch(call, type);
+  const missing = (): Error => notFound(kind, name);
+  const entry = served.cache.get(objectPath(target.namespace, name));
+  if (!entry) throw missing();
+  let { warnings }: { warnings: string[] } = call;
+  const desired = (live: AnyObject) => {
+    const object = patched(live, change, type, options, warnings);
+    warnings = [];
+    kind.defaults?.(object);
+    return { object };
+  };
+  return objectAnswer(200, await changeObject(storage, call, entry, { options, strategy, desired }, missing));
+}
+
+/** Applies a parsed patch and checks that the result still is an object of the type. */
+export function patched(
+  live: AnyObject,
+  change: Patch,
+  type: BodyType,
+  options: Pick<WriteOptions, 'fieldValidation'>,
+  warnings: string[],
+): AnyObject {
+  let result: unknown;
+  try {
+    result = change(live);
+  } catch (error) {
+    throw error instanceof PatchError ? refusal(error) : error;
+  }
+  return decodeAs(result, type, options.fieldValidation, warnings);
+}
+
+/** What the patch makes of an object, which it leaves as it is. */
+export type Patch = (live: object) => unknown;
+
+/** The body as a patch of the content type's kind. */
+export function parsePatch(call: Call, type: BodyType): Patch {
+  const { contentType } = call;
+  switch (contentType) {
+    case 'application/json-patch+json': {
+      const document = parseDocument(call);
+      return (live) => applyJsonPatch(live, document);
+    }
+    case 'application/merge-patch+json': {
+      const document = parseObject(call);
+      return (live) => applyMergePatch(live, document);
+    }
+    case 'application/strategic-merge-patch+json': {
+      const document = parseObject(call);
+      return (live) => applyStrategicMerge(live, document, type.schema);
+    }
+    default:
+      throw unsupportedMediaType(patchTypes);
+  }
+}
+
+function parseDocument({ body }: Call): unknown {
+  if (!(body instanceof Uint8Array)) {
+    if (body === undefined) throw badRequest('unexpected end of JSON input');
+    return body;
+  }
+  try {
+    return JSON.parse(textOf(body));
+  } catch (error) {
+    throw badRequest(
+      body.length === 0 ? 'unexpected end of JSON input' : `error decoding patch: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+}
+
+function parseObject(call: Call): object {
+  const document = parseDocument(call);
+  if (typeof document === 'object' && document !== null && !Array.isArray(document)) return document;
+  const found = document === null ? 'null' : Array.isArray(document) ? 'array' : typeof document;
+  throw badRequest(`json: cannot unmarshal ${found} into Go value of type map[string]interface {}`);
+}
+
+function refusal(error: PatchError): ApiError {
+  switch (error.fault) {
+    case 'malformed':
+      return badRequest(error.message);
+    case 'too-large':
+      return new ApiError('RequestEntityTooLarge', error.message, entityTooLarge(0).details);
+    case 'inapplicable':
+      return new ApiError('Invalid', 'the server rejected our request due to an error in our request', {});
+  }
+}

@@ -1,0 +1,209 @@
+/** An API server in memory with the controllers at work on it, on a simulated clock, and a kubelet that only pretends. */
+import { generateKeyPairSync } from 'node:crypto';
+import type { ApiServer } from '../../src/apiserver/api-server.ts';
+import { createApiServer } from '../../src/apiserver/create-api-server.ts';
+import type { User } from '../../src/apiserver/request.ts';
+import type { Kind } from '../../src/api/kind.ts';
+import { type Node, Pod } from '../../src/api/kinds.ts';
+import type { Client } from '../../src/client/client.ts';
+import type { Informers } from '../../src/client/informer.ts';
+import { createInformers } from '../../src/client/informers.ts';
+import { createClient } from '../../src/client/typed-client.ts';
+import { type Controllers, startControllers } from '../../src/controllers/manager.ts';
+import { isReason } from '../../src/machinery/errors.ts';
+import type { Draft, KubeObject } from '../../src/machinery/object.ts';
+import { memoryStore } from '../../src/store/memory.ts';
+import { type SimulatedWorld, simulatedWorld } from '../../src/world/simulated.ts';
+import { timestamp } from '../../src/world/world.ts';
+
+export interface ControlPlane {
+  readonly world: SimulatedWorld;
+  readonly admin: Client;
+  readonly informers: Informers;
+  /** Log lines of level warn and error. */
+  readonly complaints: readonly string[];
+  create<T extends KubeObject>(kind: Kind<T>, draft: Draft<T>): Promise<T>;
+  get<T extends KubeObject>(kind: Kind<T>, name: string, namespace?: string): Promise<T>;
+  list<T extends KubeObject>(kind: Kind<T>, namespace?: string): Promise<readonly T[]>;
+  /** Lets the controllers work until `done` holds; timers fire as needed. */
+  until(what: string, done: () => Promise<boolean>, limitMs?: number): Promise<void>;
+  /** Lets everything that is under way finish, without moving the clock by more than `ms`. */
+  settle(ms?: number): Promise<void>;
+  /** Ends the controllers wherever they are, and starts others that know nothing of what these were doing. */
+  restart(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface ControlPlaneOptions {
+  readonly controllers?: string;
+  /** Pods are bound to this node, become ready at once, and end at once when deleted. */
+  readonly node?: string;
+  readonly ready?: (pod: Pod) => boolean;
+  /** The controllers' caches lag behind by so much. */
+  readonly lagMs?: number;
+}
+
+export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
+  const complaints: string[] = [];
+  const world = simulatedWorld(1, {
+    onLog(level, component, message, fields) {
+      if (level === 'warn' || level === 'error') complaints.push(`${component}: ${message} ${JSON.stringify(fields)}`);
+    },
+  });
+  const store = memoryStore();
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const apiServer: ApiServer = await createApiServer({
+    world,
+    store,
+    serviceCidr: '10.96.0.0/16',
+    nodePortRange: { from: 30000, to: 32767 },
+    serviceAccountKey: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+    serviceAccountIssuer: 'https://kubernetes.default.svc',
+    staticTokens: new Map(),
+    clientCa: '',
+  });
+  const as = (user: User): Client => createClient(apiServer.connect(user));
+  const admin = as({ name: 'admin', uid: '', groups: ['system:masters'], extra: {} });
+  const manager = as({ name: 'system:kube-controller-manager', uid: '', groups: [], extra: {} });
+  const informers = createInformers(manager, world, { freeze: true });
+  interface Running {
+    readonly controllers: Controllers;
+    readonly caches: Informers;
+  }
+  function start(): Running {
+    const caches = createInformers(options.lagMs === undefined ? manager : late(manager, world, options.lagMs), world, { freeze: true });
+    const controllers = startControllers({
+      world,
+      informers: caches,
+      clientFor: (name) => as({ name, uid: '', groups: ['system:serviceaccounts', 'system:serviceaccounts:kube-system'], extra: {} }),
+      ...(options.controllers !== undefined && { controllers: options.controllers }),
+      options: { clusterCidrs: ['10.244.0.0/16'], rootCa: 'the CA' },
+    });
+    return { controllers, caches };
+  }
+  async function stop({ controllers, caches }: Running): Promise<void> {
+    await controllers.close();
+    caches.close();
+  }
+  let running = start();
+  const stopKubelet =
+    options.node === undefined ? () => undefined : pretendKubelet(admin, informers, world, options.node, options.ready ?? (() => true));
+
+  async function settle(ms = 0): Promise<void> {
+    for (let i = 0; i < 20; i++) await world.advance(0);
+    if (ms > 0) {
+      await world.advance(ms);
+      for (let i = 0; i < 20; i++) await world.advance(0);
+    }
+  }
+  await settle();
+  await running.controllers.started;
+
+  return {
+    world,
+    admin,
+    informers,
+    complaints,
+    create: (kind, draft) => admin.resource(kind).create(draft),
+    get: (kind, name, namespace = 'default') => (kind.namespaced ? admin.resource(kind).namespace(namespace) : admin.resource(kind)).get(name),
+    list: async (kind, namespace = 'default') =>
+      (await (kind.namespaced ? admin.resource(kind).namespace(namespace) : admin.resource(kind)).list()).items,
+    async until(what, done, limitMs = 60_000) {
+      const endMs = world.clock.now() + limitMs;
+      await settle();
+      while (!(await done())) {
+        if (world.clock.now() >= endMs)
+          throw new Error(`after ${limitMs} ms of virtual time still not: ${what}\n${complaints.slice(-10).join('\n')}`);
+        await settle(50);
+      }
+    },
+    settle,
+    async restart() {
+      await stop(running);
+      running = start();
+      await settle();
+    },
+    async close() {
+      stopKubelet();
+      await stop(running);
+      informers.close();
+      await apiServer.close();
+      await store.close();
+    },
+  };
+}
+
+/** The same client, hearing of every change only after a while. */
+function late(client: Client, world: SimulatedWorld, lagMs: number): Client {
+  const { transport } = client;
+  return createClient({
+    ...transport,
+    request: (request) => transport.request(request),
+    async *watch(request) {
+      for await (const event of transport.watch(request)) {
+        await world.clock.sleep(lagMs, request.signal);
+        yield event;
+      }
+    },
+    close: () => transport.close(),
+  });
+}
+
+export async function notFound(read: Promise<unknown>): Promise<boolean> {
+  try {
+    await read;
+    return false;
+  } catch (error) {
+    if (isReason(error, 'NotFound')) return true;
+    throw error;
+  }
+}
+
+export function readyNode(name: string, world: SimulatedWorld): Draft<Node> {
+  const now = timestamp(world.clock.now());
+  return {
+    metadata: { name },
+    spec: {},
+    status: { conditions: [{ type: 'Ready', status: 'True', reason: 'KubeletReady', message: '', lastHeartbeatTime: now, lastTransitionTime: now }] },
+  };
+}
+
+function pretendKubelet(client: Client, informers: Informers, world: SimulatedWorld, node: string, ready: (pod: Pod) => boolean): () => void {
+  let lastAddress = 0;
+  const addresses = new Map<string, string>();
+  const ignore = (error: unknown): void => {
+    if (!isReason(error, 'NotFound', 'Conflict')) throw error;
+  };
+  async function run(pod: Pod): Promise<void> {
+    const pods = client.resource(Pod).namespace(pod.metadata.namespace);
+    if (pod.metadata.deletionTimestamp !== undefined) {
+      if (pod.spec.nodeName) await pods.delete(pod.metadata.name, { gracePeriodSeconds: 0 });
+      return;
+    }
+    if (!pod.spec.nodeName) {
+      await pods.createSubresource(pod.metadata.name, 'binding', {
+        apiVersion: 'v1',
+        kind: 'Binding',
+        metadata: { name: pod.metadata.name },
+        target: { apiVersion: 'v1', kind: 'Node', name: node },
+      });
+      return;
+    }
+    if (pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed') return;
+    const status = ready(pod) ? 'True' : 'False';
+    const condition = pod.status.conditions?.find(({ type }) => type === 'Ready');
+    if (condition?.status === status && pod.status.phase === 'Running') return;
+    const podIP = addresses.get(pod.metadata.uid) ?? `10.244.0.${++lastAddress}`;
+    addresses.set(pod.metadata.uid, podIP);
+    const conditions = [{ type: 'Ready', status, lastTransitionTime: timestamp(world.clock.now()) }];
+    await pods.patch(
+      pod.metadata.name,
+      { status: { phase: 'Running', podIP, podIPs: [{ ip: podIP }], conditions } },
+      { type: 'strategic', subresource: 'status' },
+    );
+  }
+  return informers.of(Pod).subscribe({
+    added: (pod) => void run(pod).catch(ignore),
+    updated: (pod) => void run(pod).catch(ignore),
+  });
+}

@@ -1,0 +1,128 @@
+/** Endpoints and endpoint slices against the API server, with a kubelet that only pretends. */
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { Endpoints, EndpointSlice, Pod, Service } from '../../src/api/kinds.ts';
+import type { Draft } from '../../src/machinery/object.ts';
+import { type ControlPlane, notFound, startControlPlane } from './control-plane.ts';
+
+const bound = { apiVersion: 'v1', kind: 'Pod', namespace: 'default' };
+
+function pod(name: string, ports: NonNullable<Pod['spec']['containers'][0]['ports']> = []): Draft<Pod> {
+  return { metadata: { name, namespace: 'default', labels: { app: 'web' } }, spec: { containers: [{ name: 'c', image: 'c', ports }] } };
+}
+
+function service(spec: Partial<Service['spec']>): Draft<Service> {
+  return {
+    metadata: { name: 'web', namespace: 'default', labels: { team: 'a' } },
+    spec: { selector: { app: 'web' }, ports: [{ port: 80 }], ...spec },
+  };
+}
+
+describe('endpoints of a service', () => {
+  let plane: ControlPlane;
+  let unready: Set<string>;
+  beforeEach(async () => {
+    unready = new Set();
+    plane = await startControlPlane({ node: 'n1', ready: ({ metadata }) => !unready.has(metadata.name) });
+  });
+  afterEach(() => plane.close());
+
+  const slices = async () => (await plane.list(EndpointSlice)).filter(({ metadata }) => metadata.labels?.['kubernetes.io/service-name'] === 'web');
+  const endpoints = async () => (await slices()).flatMap((slice) => slice.endpoints ?? []);
+
+  it('are the ready pods it selects, at once', async () => {
+    const before = plane.world.clock.now();
+    await plane.create(Service, service({ ports: [{ name: 'http', port: 80, targetPort: 8080 }] }));
+    unready.add('b');
+    const [a] = await Promise.all([plane.create(Pod, pod('a')), plane.create(Pod, pod('b'))]);
+    await plane.settle();
+    assert.equal(plane.world.clock.now(), before);
+
+    const [slice, ...others] = await slices();
+    assert.equal(others.length, 0);
+    assert.equal(slice?.addressType, 'IPv4');
+    assert.equal(slice?.metadata.labels?.['endpointslice.kubernetes.io/managed-by'], 'endpointslice-controller.k8s.io');
+    assert.equal(slice?.metadata.labels?.['team'], 'a');
+    assert.match(slice?.metadata.name ?? '', /^web-/);
+    assert.equal(slice?.metadata.ownerReferences?.[0]?.kind, 'Service');
+    assert.deepEqual(slice?.ports, [{ name: 'http', port: 8080, protocol: 'TCP' }]);
+    const [first, second] = [...(slice?.endpoints ?? [])].sort((x, y) => ((x.targetRef?.name ?? '') < (y.targetRef?.name ?? '') ? -1 : 1));
+    assert.deepEqual(first?.conditions, { ready: true, serving: true, terminating: false });
+    assert.deepEqual(second?.conditions, { ready: false, serving: false, terminating: false });
+    assert.equal(first?.nodeName, 'n1');
+    assert.deepEqual({ ...bound, ...first?.targetRef }, { ...bound, kind: 'Pod', namespace: 'default', name: 'a', uid: a.metadata.uid });
+
+    const { subsets, metadata } = await plane.get(Endpoints, 'web');
+    assert.equal(metadata.labels?.['endpoints.kubernetes.io/managed-by'], 'endpoint-controller');
+    assert.deepEqual(
+      subsets?.map(({ addresses, notReadyAddresses, ports }) => [addresses?.length, notReadyAddresses?.length, ports]),
+      [[1, 1, [{ name: 'http', port: 8080, protocol: 'TCP' }]]],
+    );
+    assert.deepEqual(plane.complaints, []);
+  });
+
+  it('go with the pod, and with the service', async () => {
+    await plane.create(Service, service({}));
+    await plane.create(Pod, pod('a'));
+    await plane.settle();
+    assert.equal((await endpoints()).length, 1);
+    await plane.admin.resource(Pod).namespace('default').delete('a');
+    await plane.settle();
+    assert.deepEqual(await endpoints(), []);
+    assert.equal((await slices()).length, 1);
+    await plane.admin.resource(Service).namespace('default').delete('web');
+    await plane.settle();
+    await plane.until('gone', async () => (await slices()).length === 0 && (await notFound(plane.get(Endpoints, 'web'))));
+  });
+
+  it('follow named ports, which differ from pod to pod', async () => {
+    await plane.create(Service, service({ ports: [{ name: 'http', port: 80, targetPort: 'web' }] }));
+    await plane.create(Pod, pod('a', [{ name: 'web', containerPort: 1111 }]));
+    await plane.create(Pod, pod('b', [{ name: 'web', containerPort: 2222 }]));
+    await plane.settle();
+    assert.deepEqual((await slices()).map(({ ports }) => String(ports?.[0]?.port)).sort(), ['1111', '2222']);
+    assert.deepEqual((await plane.get(Endpoints, 'web')).subsets?.map(({ ports }) => String(ports?.[0]?.port)).sort(), ['1111', '2222']);
+  });
+
+  it('of a headless service may be published unready, and carry host names', async () => {
+    unready.add('a');
+    await plane.create(Service, service({ clusterIP: 'None', publishNotReadyAddresses: true }));
+    const draft = pod('a');
+    await plane.create(Pod, { ...draft, spec: { ...draft.spec, hostname: 'first', subdomain: 'web' } });
+    await plane.settle();
+    const [endpoint] = await endpoints();
+    assert.deepEqual(endpoint?.conditions, { ready: true, serving: false, terminating: false });
+    assert.equal(endpoint?.hostname, 'first');
+    assert.equal((await slices())[0]?.metadata.labels?.['service.kubernetes.io/headless'], '');
+    assert.equal((await plane.get(Endpoints, 'web')).subsets?.[0]?.addresses?.[0]?.hostname, 'first');
+  });
+
+  it('come a hundred to a slice', async () => {
+    await plane.create(Service, service({}));
+    await Promise.all(Array.from({ length: 130 }, (_, i) => plane.create(Pod, pod(`p${i}`))));
+    await plane.until('130 endpoints', async () => (await endpoints()).filter(({ conditions }) => conditions?.ready).length === 130);
+    assert.ok((await slices()).every((slice) => (slice.endpoints ?? []).length <= 100));
+    assert.ok((await slices()).length <= 3, `${(await slices()).length} slices`);
+  });
+
+  it('written by hand are mirrored', async () => {
+    await plane.create(Service, { metadata: { name: 'web', namespace: 'default' }, spec: { ports: [{ port: 80 }] } });
+    await plane.create(Endpoints, {
+      metadata: { name: 'web', namespace: 'default' },
+      subsets: [{ addresses: [{ ip: '192.0.2.1' }], notReadyAddresses: [{ ip: '192.0.2.2' }], ports: [{ port: 8080 }] }],
+    });
+    await plane.settle();
+    const [slice] = await slices();
+    assert.equal(slice?.metadata.labels?.['endpointslice.kubernetes.io/managed-by'], 'endpointslicemirroring-controller.k8s.io');
+    assert.deepEqual(
+      slice?.endpoints?.map(({ addresses, conditions }) => [addresses[0], conditions?.ready]),
+      [
+        ['192.0.2.1', true],
+        ['192.0.2.2', false],
+      ],
+    );
+    await plane.admin.resource(Endpoints).namespace('default').delete('web');
+    await plane.settle();
+    await plane.until('gone', async () => (await slices()).length === 0);
+  });
+});
