@@ -4,6 +4,7 @@ import type { V1Taint, V1Toleration } from '../../api/types.ts';
 import { equal } from '../../machinery/equal.ts';
 import { isReason } from '../../machinery/errors.ts';
 import { keyOf, splitKey } from '../../machinery/object.ts';
+import { tolerates } from '../../machinery/tolerations.ts';
 import { timestamp } from '../../world/world.ts';
 import { withCondition } from '../conditions.ts';
 import type { ControllerDefinition } from '../controller.ts';
@@ -97,11 +98,4 @@ export function evictionTime(tolerations: readonly V1Toleration[], taints: reado
     }
   }
   return patience === Infinity ? undefined : sinceMs + patience * 1000;
-}
-
-function tolerates({ key = '', operator = 'Equal', value = '', effect = '' }: V1Toleration, taint: V1Taint): boolean {
-  if (effect !== '' && effect !== taint.effect) return false;
-  if (key !== '' && key !== taint.key) return false;
-  if (key === '' && operator !== 'Exists') return false;
-  return operator === 'Exists' || value === (taint.value ?? '');
 }

@@ -1,6 +1,6 @@
 /** NodeUnschedulable: a cordoned node takes only pods that tolerate `node.kubernetes.io/unschedulable`. */
+import { isTolerated } from '../../machinery/tolerations.ts';
 import type { Plugin } from '../plugin.ts';
-import { isTolerated } from './tolerations.ts';
 
 const cordon = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
 

@@ -1,6 +1,6 @@
 /** TaintToleration: refuses nodes with a taint the pod does not tolerate; prefers those with fewer taints it had better avoid. */
+import { isTolerated } from '../../machinery/tolerations.ts';
 import type { Plugin } from '../plugin.ts';
-import { isTolerated } from './tolerations.ts';
 
 export const taintToleration: Plugin = {
   name: 'TaintToleration',
