@@ -1,0 +1,238 @@
+/**
+ * The few things a kubelet does to the node's file system: directories and files of pods, memory mounts, atomic volumes. Behind an interface so
+ * that simulated nodes, of which one process may have thousands, leave the disk alone.
+ */
+import { spawn } from 'node:child_process';
+import {
+  chmod,
+  chown,
+  lchown,
+  lstat,
+  mkdir,
+  mkdtemp,
+  open,
+  readFile,
+  readdir,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+export interface VolumeFile {
+  readonly content: Buffer;
+  readonly mode: number;
+  /** Owner, when not root. */
+  readonly uid?: number;
+}
+
+export type PathKind = 'absent' | 'directory' | 'file' | 'socket' | 'character-device' | 'block-device';
+
+export interface Disk {
+  makeDir(path: string, mode: number, owner?: { uid?: number; gid?: number }): Promise<void>;
+  /** Whole content of a small file; makes its directory. */
+  writeFile(path: string, text: string, mode: number): Promise<void>;
+  /** Undefined when absent. At most the last `maxBytes`. */
+  readTail(path: string, maxBytes: number): Promise<string | undefined>;
+  kind(path: string): Promise<PathKind>;
+  /**
+   * Replaces all files of a volume at once, as upstream's atomic writer: the files live in a dated directory, `..data` is a link to it that is
+   * swapped by rename, and each top-level name is a link through `..data`. True when anything changed.
+   */
+  writeVolume(path: string, files: ReadonlyMap<string, VolumeFile>, gid: number | undefined): Promise<boolean>;
+  /** Gives a directory and what is in it to a group, as fsGroup wants. */
+  chownTree(path: string, gid: number): Promise<void>;
+  mountTmpfs(path: string, options: { readonly sizeBytes?: number; readonly mode: number }): Promise<void>;
+  /** Unmounts everything mounted at or below. */
+  unmountBelow(path: string): Promise<void>;
+  removeTree(path: string): Promise<void>;
+  list(path: string): Promise<readonly string[]>;
+  /** In bytes; 0 when absent. */
+  size(path: string): Promise<number>;
+  rename(from: string, to: string): Promise<void>;
+  /** With every link followed. */
+  realPath(path: string): Promise<string>;
+}
+
+export function realDisk(): Disk {
+  return {
+    async makeDir(path, mode, owner) {
+      await mkdir(path, { recursive: true });
+      await chmod(path, mode);
+      if (owner?.uid !== undefined || owner?.gid !== undefined) await chown(path, owner.uid ?? 0, owner.gid ?? 0);
+    },
+    async writeFile(path, text, mode) {
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, text, { mode });
+      await chmod(path, mode);
+    },
+    async readTail(path, maxBytes) {
+      try {
+        const file = await open(path, 'r');
+        try {
+          const { size } = await file.stat();
+          const length = Math.min(size, maxBytes);
+          const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length);
+          return buffer.toString('utf8', 0, bytesRead);
+        } finally {
+          await file.close();
+        }
+      } catch (error) {
+        if (isMissing(error)) return undefined;
+        throw error;
+      }
+    },
+    async kind(path) {
+      try {
+        const found = await stat(path);
+        if (found.isDirectory()) return 'directory';
+        if (found.isSocket()) return 'socket';
+        if (found.isCharacterDevice()) return 'character-device';
+        if (found.isBlockDevice()) return 'block-device';
+        return 'file';
+      } catch (error) {
+        if (isMissing(error)) return 'absent';
+        throw error;
+      }
+    },
+    writeVolume,
+    async chownTree(path, gid) {
+      for (const entry of await readdir(path, { recursive: true, withFileTypes: true })) {
+        await own(join(entry.parentPath, entry.name), gid);
+      }
+      await own(path, gid);
+    },
+    async mountTmpfs(path, { sizeBytes, mode }) {
+      await mkdir(path, { recursive: true });
+      if ((await mountPoints()).includes(path)) return;
+      const options = [`mode=${mode.toString(8)}`, ...(sizeBytes === undefined ? [] : [`size=${sizeBytes}`])].join(',');
+      await run('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', path]);
+    },
+    async unmountBelow(path) {
+      const below = (await mountPoints()).filter((point) => point === path || point.startsWith(`${path}/`));
+      for (const point of below.toReversed()) await run('umount', [point]);
+    },
+    removeTree: (path) => rm(path, { recursive: true, force: true }),
+    async size(path) {
+      try {
+        return (await stat(path)).size;
+      } catch (error) {
+        if (isMissing(error)) return 0;
+        throw error;
+      }
+    },
+    rename: (from, to) => rename(from, to),
+    realPath: (path) => realpath(path),
+    async list(path) {
+      try {
+        return await readdir(path);
+      } catch (error) {
+        if (isMissing(error)) return [];
+        throw error;
+      }
+    },
+  };
+}
+
+/** Remembers nothing: a simulated node has no files. */
+export function simulatedDisk(): Disk {
+  return {
+    makeDir: async () => {},
+    writeFile: async () => {},
+    readTail: async () => undefined,
+    kind: async () => 'directory',
+    writeVolume: async () => false,
+    chownTree: async () => {},
+    mountTmpfs: async () => {},
+    unmountBelow: async () => {},
+    removeTree: async () => {},
+    list: async () => [],
+    size: async () => 0,
+    rename: async () => {},
+    realPath: async (path) => path,
+  };
+}
+
+async function writeVolume(path: string, files: ReadonlyMap<string, VolumeFile>, gid: number | undefined): Promise<boolean> {
+  const old = await linkTarget(join(path, '..data'));
+  if (old !== undefined && (await holdsExactly(join(path, old), files))) return false;
+  const fresh = await mkdtemp(join(path, '..k8ts_'));
+  const name = basename(fresh);
+  await chmod(fresh, 0o755);
+  for (const [relative, file] of files) {
+    const target = join(fresh, relative);
+    await mkdir(dirname(target), { recursive: true, mode: 0o755 });
+    await writeFile(target, file.content);
+    if (file.uid !== undefined || gid !== undefined) await chown(target, file.uid ?? 0, gid ?? 0);
+    await chmod(target, file.mode);
+  }
+  if (gid !== undefined) await own(fresh, gid);
+  await rm(join(path, '..data_tmp'), { force: true });
+  await symlink(name, join(path, '..data_tmp'));
+  await rename(join(path, '..data_tmp'), join(path, '..data'));
+  const wanted = new Set([...files.keys()].map((relative) => relative.split('/')[0] ?? relative));
+  for (const top of wanted) if ((await linkTarget(join(path, top))) === undefined) await symlink(join('..data', top), join(path, top));
+  for (const entry of await readdir(path))
+    if (!entry.startsWith('..') && !wanted.has(entry)) await rm(join(path, entry), { recursive: true, force: true });
+  if (old !== undefined) await rm(join(path, old), { recursive: true, force: true });
+  return true;
+}
+
+async function holdsExactly(directory: string, files: ReadonlyMap<string, VolumeFile>): Promise<boolean> {
+  try {
+    const present = (await readdir(directory, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).length;
+    if (present !== files.size) return false;
+    for (const [relative, { content, mode }] of files) {
+      const target = join(directory, relative);
+      if (((await lstat(target)).mode & 0o7777) !== mode || !(await readFile(target)).equals(content)) return false;
+    }
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+async function linkTarget(path: string): Promise<string | undefined> {
+  try {
+    return await readlink(path);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+async function own(path: string, gid: number): Promise<void> {
+  const found = await lstat(path);
+  await lchown(path, found.uid, gid);
+  if (found.isSymbolicLink()) return;
+  // The group may do what the owner may; new files in a directory inherit the group.
+  await chmod(path, (found.mode & 0o7777) | (found.isDirectory() ? 0o2770 : 0o660));
+}
+
+async function mountPoints(): Promise<readonly string[]> {
+  const table = await readFile('/proc/self/mountinfo', 'utf8');
+  return table
+    .split('\n')
+    .flatMap((line) => line.split(' ')[4]?.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))) ?? []);
+}
+
+function run(command: string, args: readonly string[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    let complaint = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text));
+    child.on('error', reject);
+    child.on('close', (code) =>
+      code === 0 ? resolve() : reject(new Error(`${command} ${args.join(' ')}: ${complaint.trim() || `exit code ${code}`}`)),
+    );
+  });
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+}

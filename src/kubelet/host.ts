@@ -1,0 +1,85 @@
+/** What the machine is: sizes, names and versions, as a Node object shows them. Read from the running system, or made up for a simulated node. */
+import { mkdirSync, readFileSync, statfsSync } from 'node:fs';
+import { arch, availableParallelism, release, totalmem } from 'node:os';
+import { type Cgroups, noCgroups } from './cgroups.ts';
+import { type Disk, realDisk, simulatedDisk } from './disk.ts';
+import { type DnsConfig, parseResolvConf } from './dns-config.ts';
+
+export interface HostFacts {
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  /** Of the file system that holds the kubelet's root directory. */
+  readonly ephemeralStorageBytes: number;
+  readonly architecture: string;
+  readonly operatingSystem: string;
+  readonly kernelVersion: string;
+  readonly osImage: string;
+  readonly machineId: string;
+  readonly systemUuid: string;
+  readonly bootId: string;
+  readonly dns: DnsConfig;
+  /** The content of /etc/hosts. */
+  readonly hostsFile: string;
+}
+
+export interface Host {
+  facts(): HostFacts;
+  readonly disk: Disk;
+  readonly cgroups: Cgroups;
+}
+
+export function realHost(rootDir: string, cgroups: Cgroups): Host {
+  return { facts: () => readFacts(rootDir), disk: realDisk(), cgroups };
+}
+
+export function simulatedHost(facts: Partial<HostFacts> = {}): Host {
+  const all: HostFacts = {
+    cpus: 4,
+    memoryBytes: 8 * 2 ** 30,
+    ephemeralStorageBytes: 100 * 2 ** 30,
+    architecture: 'amd64',
+    operatingSystem: 'linux',
+    kernelVersion: '6.1.0-simulated',
+    osImage: 'Simulated Linux',
+    machineId: '00000000000000000000000000000000',
+    systemUuid: '00000000-0000-0000-0000-000000000000',
+    bootId: '00000000-0000-0000-0000-000000000000',
+    dns: { servers: ['127.0.0.1'], searches: [], options: [] },
+    hostsFile: '127.0.0.1\tlocalhost\n',
+    ...facts,
+  };
+  return { facts: () => all, disk: simulatedDisk(), cgroups: noCgroups() };
+}
+
+function readFacts(rootDir: string): HostFacts {
+  mkdirSync(rootDir, { recursive: true, mode: 0o750 });
+  const { blocks, bsize } = statfsSync(rootDir);
+  const machineId = readOr('/etc/machine-id', '');
+  return {
+    cpus: availableParallelism(),
+    memoryBytes: totalmem(),
+    ephemeralStorageBytes: blocks * bsize,
+    architecture: goArchitecture(arch()),
+    operatingSystem: 'linux',
+    kernelVersion: release(),
+    osImage: /^PRETTY_NAME="?([^"\n]*)"?/m.exec(readOr('/etc/os-release', ''))?.[1] ?? 'Linux',
+    machineId,
+    systemUuid: readOr('/sys/class/dmi/id/product_uuid', machineId),
+    bootId: readOr('/proc/sys/kernel/random/boot_id', ''),
+    dns: parseResolvConf(readOr('/etc/resolv.conf', '')),
+    hostsFile: `${readOr('/etc/hosts', '127.0.0.1\tlocalhost')}\n`,
+  };
+}
+
+/** Kubernetes names architectures as Go does. */
+function goArchitecture(name: string): string {
+  return name === 'x64' ? 'amd64' : name;
+}
+
+function readOr(path: string, otherwise: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return otherwise;
+  }
+}

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { simulatedWorld } from '../world/simulated.ts';
+import { realDisk } from './disk.ts';
+import { simulatedHost } from './host.ts';
+import { rotateLogs } from './log-rotation.ts';
+import { simulatedRuntime } from './runtime/simulated.ts';
+
+test('a log past 10 MiB is renamed away, and five files are kept', async () => {
+  const world = simulatedWorld(1);
+  const directory = await mkdtemp(join(tmpdir(), 'k8ts-logs-'));
+  try {
+    const logPath = join(directory, '0.log');
+    const reopened: string[] = [];
+    const runtime = { ...simulatedRuntime(world), reopenContainerLog: async (id: string) => void reopened.push(id) };
+    const container = { id: 'c', state: 'running', logPath } as const;
+    const observed = { uids: () => ['u'], pod: () => ({ containers: [container] }) };
+    const host = { ...simulatedHost(), disk: realDisk() };
+    for (let round = 0; round < 7; round++) {
+      await writeFile(logPath, '');
+      await rotateLogs({ world, runtime, host, observed });
+      assert.equal(reopened.length, round, 'a small log stays');
+      await truncate(logPath, 10 * 2 ** 20 + 1);
+      await rotateLogs({ world, runtime, host, observed });
+      await world.advance(1000);
+    }
+    assert.deepEqual((await readdir(directory)).sort(), [
+      '0.log.20260101-000003',
+      '0.log.20260101-000004',
+      '0.log.20260101-000005',
+      '0.log.20260101-000006',
+    ]);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+});

@@ -1,0 +1,122 @@
+/** What a Node object says of its machine: labels, capacity, addresses, conditions, in upstream's words. Pure functions of facts. */
+import type { V1NodeCondition, V1NodeStatus } from '../api/types.ts';
+import { timestamp } from '../world/world.ts';
+import type { HostFacts } from './host.ts';
+import type { Image, RuntimeCondition } from './runtime/runtime.ts';
+
+/** The version this kubelet speaks. */
+export const kubeletVersion = 'v1.36.0';
+
+export interface NodeFacts {
+  readonly nodeName: string;
+  readonly hostname: string;
+  readonly nodeIps: readonly string[];
+  readonly host: HostFacts;
+  readonly maxPods: number;
+  readonly serverPort: number;
+  /** Kept back from pods, as quantities: `{ memory: '100Mi' }`. Memory for eviction comes on top. */
+  readonly reserved: { readonly cpuMillis: number; readonly memoryBytes: number };
+  readonly runtimeVersion: string;
+  readonly runtimeConditions: readonly RuntimeCondition[] | undefined;
+  readonly images: readonly Image[];
+  readonly nowMs: number;
+}
+
+export function nodeLabels({ nodeName, host }: { nodeName: string; host: HostFacts }): Record<string, string> {
+  return {
+    'beta.kubernetes.io/arch': host.architecture,
+    'beta.kubernetes.io/os': host.operatingSystem,
+    'kubernetes.io/arch': host.architecture,
+    'kubernetes.io/hostname': nodeName,
+    'kubernetes.io/os': host.operatingSystem,
+  };
+}
+
+/** `previous` gives the transition times of conditions that did not change. */
+export function nodeStatus(facts: NodeFacts, previous: readonly V1NodeCondition[]): V1NodeStatus {
+  const { host, reserved, maxPods } = facts;
+  const capacity = resources(host.cpus * 1000, host.memoryBytes, host.ephemeralStorageBytes, maxPods);
+  // Upstream keeps a tenth of the disk for its eviction threshold.
+  const allocatable = resources(
+    host.cpus * 1000 - reserved.cpuMillis,
+    host.memoryBytes - reserved.memoryBytes,
+    Math.floor(host.ephemeralStorageBytes * 0.9),
+    maxPods,
+    true,
+  );
+  return {
+    capacity,
+    allocatable,
+    addresses: [...facts.nodeIps.map((address) => ({ type: 'InternalIP', address })), { type: 'Hostname', address: facts.hostname }],
+    conditions: nodeConditions(facts, previous),
+    daemonEndpoints: { kubeletEndpoint: { Port: facts.serverPort } },
+    nodeInfo: {
+      architecture: host.architecture,
+      bootID: host.bootId,
+      containerRuntimeVersion: facts.runtimeVersion,
+      kernelVersion: host.kernelVersion,
+      // Of no use since v1.31, but required.
+      kubeProxyVersion: '',
+      kubeletVersion,
+      machineID: host.machineId,
+      operatingSystem: host.operatingSystem,
+      osImage: host.osImage,
+      systemUUID: host.systemUuid,
+    },
+    images: nodeImages(facts.images),
+  };
+}
+
+function resources(cpuMillis: number, memoryBytes: number, storageBytes: number, pods: number, exact = false): Record<string, string> {
+  return {
+    cpu: cpuMillis % 1000 === 0 ? String(cpuMillis / 1000) : `${cpuMillis}m`,
+    'ephemeral-storage': exact ? String(storageBytes) : `${Math.floor(storageBytes / 1024)}Ki`,
+    'hugepages-1Gi': '0',
+    'hugepages-2Mi': '0',
+    memory: `${Math.floor(memoryBytes / 1024)}Ki`,
+    pods: String(pods),
+  };
+}
+
+/** The largest first, no more than upstream's 50. */
+function nodeImages(images: readonly Image[]): { names: string[]; sizeBytes: number }[] {
+  return images
+    .toSorted((a, b) => b.sizeBytes - a.sizeBytes)
+    .slice(0, 50)
+    .map(({ repoDigests, repoTags, sizeBytes }) => ({ names: [...repoDigests, ...repoTags].slice(0, 5), sizeBytes }));
+}
+
+function nodeConditions({ runtimeConditions, nowMs }: NodeFacts, previous: readonly V1NodeCondition[]): V1NodeCondition[] {
+  const wanted: Omit<V1NodeCondition, 'lastHeartbeatTime' | 'lastTransitionTime'>[] = [
+    { type: 'MemoryPressure', status: 'False', reason: 'KubeletHasSufficientMemory', message: 'kubelet has sufficient memory available' },
+    { type: 'DiskPressure', status: 'False', reason: 'KubeletHasNoDiskPressure', message: 'kubelet has no disk pressure' },
+    { type: 'PIDPressure', status: 'False', reason: 'KubeletHasSufficientPID', message: 'kubelet has sufficient PID available' },
+    readyCondition(runtimeConditions),
+  ];
+  return wanted.map((condition) => {
+    const before = previous.find(({ type }) => type === condition.type);
+    return {
+      ...condition,
+      lastHeartbeatTime: timestamp(nowMs),
+      lastTransitionTime:
+        before?.status === condition.status && before.lastTransitionTime !== undefined ? before.lastTransitionTime : timestamp(nowMs),
+    };
+  });
+}
+
+function readyCondition(conditions: readonly RuntimeCondition[] | undefined): { type: string; status: string; reason: string; message: string } {
+  const problems: string[] = [];
+  if (!conditions) problems.push('container runtime is down');
+  const runtime = conditions?.find(({ type }) => type === 'RuntimeReady');
+  const network = conditions?.find(({ type }) => type === 'NetworkReady');
+  const words = ({ reason, message }: RuntimeCondition, type: string): string => `${type}=false reason:${reason} message:${message}`;
+  if (conditions && !runtime?.status)
+    problems.push(
+      runtime ? `container runtime not ready: ${words(runtime, 'RuntimeReady')}` : 'container runtime status check may not have completed yet',
+    );
+  if (conditions && network?.status !== true)
+    problems.push(`container runtime network not ready: ${network ? words(network, 'NetworkReady') : 'network state unknown'}`);
+  if (problems.length === 0) return { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'kubelet is posting ready status' };
+  const message = problems.length === 1 ? (problems[0] ?? '') : `[${problems.join(', ')}]`;
+  return { type: 'Ready', status: 'False', reason: 'KubeletNotReady', message };
+}

@@ -1,0 +1,37 @@
+/** What is left of pods that nobody knows any more: sandboxes, containers, directories, cgroups. Found at start and every minute. */
+import { join } from 'node:path';
+import type { KubeletContext } from './context.ts';
+
+/** `known` tells of a uid whether the pod has a worker, as of the moment it is asked: pods come while this runs. */
+export async function cleanOrphans(
+  { runtime, observed, host, rootDir, logRoot, world }: KubeletContext,
+  known: { has(uid: string): boolean },
+): Promise<void> {
+  const log = world.log.child('orphans');
+  for (const uid of observed.uids()) {
+    if (known.has(uid)) continue;
+    const { sandboxes, containers } = observed.pod(uid);
+    log.info('removing what is left of a pod', { uid, sandboxes: sandboxes.length, containers: containers.length });
+    for (const { id } of containers) {
+      await runtime.stopContainer(id, 1);
+      await runtime.removeContainer(id);
+      await observed.refreshContainer(id);
+    }
+    for (const { id } of sandboxes) {
+      await runtime.stopPodSandbox(id);
+      await runtime.removePodSandbox(id);
+      await observed.refreshSandbox(id);
+    }
+  }
+  for (const uid of await host.disk.list(join(rootDir, 'pods'))) {
+    if (known.has(uid)) continue;
+    const root = join(rootDir, 'pods', uid);
+    await host.disk.unmountBelow(root);
+    await host.disk.removeTree(root);
+  }
+  for (const directory of await host.disk.list(logRoot)) {
+    const uid = directory.split('_').at(-1) ?? '';
+    if (directory.split('_').length === 3 && !known.has(uid)) await host.disk.removeTree(join(logRoot, directory));
+  }
+  await host.cgroups.removeOthers(known);
+}

@@ -1,0 +1,474 @@
+/**
+ * A container runtime that only pretends: sandboxes and containers are records, and delays come from the world's clock. For tests, and for
+ * clusters of thousands of nodes in one process. What a container does (how long it takes to start, how long it runs, how it ends, when it is
+ * healthy) is a script, given by annotations on the pod or by a callback.
+ */
+import { Duplex } from 'node:stream';
+import type { World } from '../../world/world.ts';
+import type { ProbeNetwork } from './probe-network.ts';
+import type {
+  Container,
+  ContainerConfig,
+  ContainerRuntime,
+  ContainerStatus,
+  ContainerState,
+  Image,
+  RuntimeCondition,
+  RuntimeEvent,
+  Sandbox,
+  SandboxConfig,
+  SandboxStatus,
+} from './runtime.ts';
+
+/** What one container does. Everything absent: it starts at once, runs for ever, is healthy, and stops at once with 143. */
+export interface SimulatedScript {
+  readonly pullDelayMs?: number;
+  readonly startDelayMs?: number;
+  /** Exits by itself so long after its start. */
+  readonly runTimeMs?: number;
+  /** Of the exit after `runTimeMs`. */
+  readonly exitCode?: number;
+  /** Probes fail until so long after the start. */
+  readonly readyAfterMs?: number;
+  /** Probes fail from so long after the start. */
+  readonly unhealthyAfterMs?: number;
+  /** How long it takes to obey the stop signal. */
+  readonly stopDelayMs?: number;
+  /** Lands in the termination message. */
+  readonly message?: string;
+}
+
+/** Decides per container; what it leaves out is read from the annotations. */
+export type SimulatedScripts = (pod: SandboxConfig, container: ContainerConfig) => SimulatedScript | undefined;
+
+/**
+ * Annotations on the pod: `simulated.k8ts.local/run-time-ms: "500"`, or for one container of it `simulated.k8ts.local/run-time-ms.<container>`.
+ * Names: `pull-delay-ms`, `start-delay-ms`, `run-time-ms`, `exit-code`, `ready-after-ms`, `unhealthy-after-ms`, `stop-delay-ms`.
+ */
+export const simulatedAnnotationPrefix = 'simulated.k8ts.local/';
+
+export interface SimulatedRuntime extends ContainerRuntime {
+  readonly probeNetwork: ProbeNetwork;
+  /** Every call that changes something, in order, as `verb name`: for tests. */
+  readonly calls: readonly string[];
+  /** Images that no registry has: pulling one fails as containerd words it. */
+  readonly missingImages: Set<string>;
+  /** Images already on the node; any other must be pulled first. */
+  readonly localImages: Set<string>;
+  /** Makes a running container exit now. */
+  exit(containerId: string, exitCode: number, reason?: string): void;
+  /** Kills a sandbox as a crash of its pause container would. */
+  killSandbox(sandboxId: string): void;
+  /** Whether `NetworkReady` holds; true at first. */
+  setNetworkReady(ready: boolean): void;
+  /** Drops the next events on the floor, as a lost connection to the runtime would. */
+  setEventsLost(lost: boolean): void;
+}
+
+interface SandboxRecord {
+  readonly id: string;
+  readonly config: SandboxConfig;
+  readonly createdAtMs: number;
+  readonly ip: string;
+  ready: boolean;
+}
+
+interface ContainerRecord {
+  readonly id: string;
+  readonly sandboxId: string;
+  readonly config: ContainerConfig;
+  readonly script: SimulatedScript;
+  readonly createdAtMs: number;
+  state: ContainerState;
+  startedAtMs: number;
+  finishedAtMs: number;
+  exitCode: number;
+  reason: string;
+  /** Told when the container has exited. */
+  readonly exited: (() => void)[];
+}
+
+const noBytes = Buffer.alloc(0);
+
+export function simulatedRuntime(world: World, scripts?: SimulatedScripts): SimulatedRuntime {
+  const sandboxes = new Map<string, SandboxRecord>();
+  const containers = new Map<string, ContainerRecord>();
+  const listeners = new Set<(event: RuntimeEvent) => void>();
+  const closed = new AbortController();
+  const calls: string[] = [];
+  const missingImages = new Set<string>();
+  const localImages = new Set<string>();
+  const addresses = addressPool();
+  /** Names by id: the kubelet creates containers from ids, and people want to read names. */
+  const imageNames = new Map<string, string>();
+  let networkReady = true;
+  let eventsLost = false;
+
+  function emit(id: string, type: RuntimeEvent['type']): void {
+    if (!eventsLost) for (const listener of listeners) listener({ id, type });
+  }
+
+  function newId(): string {
+    return world.random.bytes(32).toString('hex');
+  }
+
+  async function delay(ms: number | undefined): Promise<void> {
+    if (ms !== undefined && ms > 0) await world.clock.sleep(ms, closed.signal);
+  }
+
+  function sandboxOf(id: string): SandboxRecord {
+    const sandbox = sandboxes.get(id);
+    if (!sandbox) throw new Error(`rpc error: code = NotFound desc = an error occurred when try to find sandbox: not found`);
+    return sandbox;
+  }
+
+  function containerOf(id: string): ContainerRecord {
+    const container = containers.get(id);
+    if (!container) throw new Error(`rpc error: code = NotFound desc = an error occurred when try to find container "${id}": not found`);
+    return container;
+  }
+
+  function exit(container: ContainerRecord, exitCode: number, reason = exitCode === 0 ? 'Completed' : 'Error'): void {
+    if (container.state !== 'running') return;
+    container.state = 'exited';
+    container.exitCode = exitCode;
+    container.reason = reason;
+    container.finishedAtMs = world.clock.now();
+    for (const told of container.exited.splice(0)) told();
+    emit(container.id, 'exited');
+  }
+
+  function containerView({ id, sandboxId, config, state, createdAtMs }: ContainerRecord): Container {
+    const { name, attempt, image: imageRef, labels, annotations } = config;
+    return { id, sandboxId, name, attempt, image: imageNames.get(imageRef) ?? imageRef, imageRef, state, createdAtMs, labels, annotations };
+  }
+
+  function scriptFor(pod: SandboxConfig, container: ContainerConfig): SimulatedScript {
+    return { ...annotatedScript(pod, container.name), ...scripts?.(pod, container) };
+  }
+
+  function healthy(container: ContainerRecord | undefined): boolean {
+    if (container === undefined || container.state !== 'running') return false;
+    const age = world.clock.now() - container.startedAtMs;
+    return age >= (container.script.readyAfterMs ?? 0) && age < (container.script.unhealthyAfterMs ?? Number.POSITIVE_INFINITY);
+  }
+
+  const probeNetwork: ProbeNetwork = {
+    async http({ containerId }) {
+      return healthy(containers.get(containerId)) ? { status: 200, body: 'ok' } : { status: 503, body: 'not healthy' };
+    },
+    async tcp({ containerId, host, port }) {
+      if (!healthy(containers.get(containerId))) throw new Error(`dial tcp ${host}:${port}: connect: connection refused`);
+    },
+    async grpc({ containerId }) {
+      return healthy(containers.get(containerId)) ? 'SERVING' : 'NOT_SERVING';
+    },
+  };
+
+  function image(name: string): Image {
+    const id = `sha256:${fakeDigest(name)}`;
+    imageNames.set(id, name);
+    return {
+      id,
+      repoTags: [name],
+      repoDigests: [`${name}@sha256:${fakeDigest(name)}`],
+      sizeBytes: 1_000_000,
+      uid: undefined,
+      username: '',
+    };
+  }
+
+  return {
+    probeNetwork,
+    calls,
+    missingImages,
+    localImages,
+    exit: (id, exitCode, reason) => exit(containerOf(id), exitCode, reason),
+    killSandbox(id) {
+      const sandbox = sandboxOf(id);
+      for (const container of containers.values()) if (container.sandboxId === id) exit(container, 137);
+      sandbox.ready = false;
+      emit(id, 'exited');
+    },
+    setNetworkReady: (ready) => void (networkReady = ready),
+    setEventsLost: (lost) => void (eventsLost = lost),
+
+    async version() {
+      return { runtimeName: 'simulated', runtimeVersion: '1.0.0', runtimeApiVersion: 'v1' };
+    },
+    async status(): Promise<readonly RuntimeCondition[]> {
+      return [
+        { type: 'RuntimeReady', status: true, reason: '', message: '' },
+        networkReady
+          ? { type: 'NetworkReady', status: true, reason: '', message: '' }
+          : {
+              type: 'NetworkReady',
+              status: false,
+              reason: 'NetworkPluginNotReady',
+              message: 'Network plugin returns error: cni plugin not initialized',
+            },
+      ];
+    },
+    async updateRuntimeConfig(podCidr) {
+      addresses.use(podCidr);
+    },
+
+    async runPodSandbox(config) {
+      calls.push(`run-sandbox ${config.name}`);
+      const id = newId();
+      const ip = config.network === 'node' ? '' : addresses.take();
+      sandboxes.set(id, { id, config, createdAtMs: world.clock.now(), ip, ready: true });
+      emit(id, 'started');
+      return id;
+    },
+    async stopPodSandbox(id) {
+      const sandbox = sandboxes.get(id);
+      if (!sandbox?.ready) return;
+      calls.push(`stop-sandbox ${sandbox.config.name}`);
+      for (const container of containers.values()) if (container.sandboxId === id) exit(container, 137);
+      sandbox.ready = false;
+      addresses.give(sandbox.ip);
+      emit(id, 'exited');
+    },
+    async removePodSandbox(id) {
+      const sandbox = sandboxes.get(id);
+      if (!sandbox) return;
+      calls.push(`remove-sandbox ${sandbox.config.name}`);
+      for (const container of containers.values()) {
+        if (container.sandboxId !== id) continue;
+        exit(container, 137);
+        containers.delete(container.id);
+      }
+      if (sandbox.ready) addresses.give(sandbox.ip);
+      sandboxes.delete(id);
+      emit(id, 'removed');
+    },
+    async podSandboxStatus(id): Promise<SandboxStatus> {
+      const sandbox = sandboxOf(id);
+      return { ...sandboxView(sandbox), ips: sandbox.ip === '' ? [] : [sandbox.ip] };
+    },
+    async listPodSandboxes() {
+      return [...sandboxes.values()].map(sandboxView);
+    },
+
+    async createContainer(sandboxId, config) {
+      const sandbox = sandboxOf(sandboxId);
+      calls.push(`create ${sandbox.config.name}/${config.name}#${config.attempt}`);
+      const id = newId();
+      containers.set(id, {
+        id,
+        sandboxId,
+        config,
+        script: scriptFor(sandbox.config, config),
+        createdAtMs: world.clock.now(),
+        state: 'created',
+        startedAtMs: 0,
+        finishedAtMs: 0,
+        exitCode: 0,
+        reason: '',
+        exited: [],
+      });
+      emit(id, 'created');
+      return id;
+    },
+    async startContainer(id) {
+      const container = containerOf(id);
+      await delay(container.script.startDelayMs);
+      if (container.state !== 'created') throw new Error(`container is in ${container.state} state`);
+      calls.push(`start ${sandboxOf(container.sandboxId).config.name}/${container.config.name}`);
+      container.state = 'running';
+      container.startedAtMs = world.clock.now();
+      emit(id, 'started');
+      const { runTimeMs, exitCode = 0 } = container.script;
+      if (runTimeMs === undefined) return;
+      const timer = world.clock.after(runTimeMs, () => exit(container, exitCode));
+      container.exited.push(() => timer.cancel());
+      closed.signal.addEventListener('abort', () => timer.cancel(), { once: true });
+    },
+    async stopContainer(id, timeoutSeconds) {
+      const container = containers.get(id);
+      if (container?.state !== 'running') return;
+      calls.push(`stop ${sandboxOf(container.sandboxId).config.name}/${container.config.name}`);
+      const stopMs = container.script.stopDelayMs ?? 0;
+      const obeys = stopMs <= timeoutSeconds * 1000;
+      const waitMs = obeys ? stopMs : timeoutSeconds * 1000;
+      if (waitMs > 0) {
+        await new Promise<void>((resolve) => {
+          const timer = world.clock.after(waitMs, resolve);
+          const end = (): void => {
+            timer.cancel();
+            resolve();
+          };
+          container.exited.push(end);
+          closed.signal.addEventListener('abort', end, { once: true });
+        });
+      }
+      if (!closed.signal.aborted) exit(container, obeys ? 143 : 137);
+    },
+    async removeContainer(id) {
+      const container = containers.get(id);
+      if (!container) return;
+      calls.push(`remove ${container.config.name}#${container.config.attempt}`);
+      exit(container, 137);
+      containers.delete(id);
+      emit(id, 'removed');
+    },
+    async listContainers() {
+      return [...containers.values()].map(containerView);
+    },
+    async containerStatus(id): Promise<ContainerStatus> {
+      const container = containerOf(id);
+      const sandbox = sandboxOf(container.sandboxId);
+      return {
+        ...containerView(container),
+        startedAtMs: container.startedAtMs,
+        finishedAtMs: container.finishedAtMs,
+        exitCode: container.exitCode,
+        reason: container.reason,
+        message: container.state === 'exited' ? (container.script.message ?? '') : '',
+        logPath: `${sandbox.config.logDirectory}/${container.config.logPath}`,
+        mounts: container.config.mounts,
+      };
+    },
+    async updateContainerResources(id) {
+      containerOf(id);
+    },
+    async reopenContainerLog(id) {
+      containerOf(id);
+    },
+    async execSync(id) {
+      const ok = healthy(containerOf(id));
+      return { stdout: noBytes, stderr: ok ? noBytes : Buffer.from('not healthy'), exitCode: ok ? 0 : 1 };
+    },
+    async exec() {
+      throw new Error('a simulated container runs no commands');
+    },
+    async attach() {
+      throw new Error('a simulated container has no streams');
+    },
+    async portForward() {
+      return new Duplex({
+        read() {
+          this.push(null);
+        },
+        write(_chunk, _encoding, done) {
+          done();
+        },
+      });
+    },
+
+    async containerStats() {
+      return [...containers.values()]
+        .filter((container) => container.state === 'running')
+        .map((container) => ({
+          containerId: container.id,
+          labels: container.config.labels,
+          timestampMs: world.clock.now(),
+          cpuNanoseconds: 0,
+          memoryWorkingSetBytes: 0,
+          writableLayerBytes: 0,
+        }));
+    },
+
+    async pullImage(name, _auth, sandbox) {
+      calls.push(`pull ${name}`);
+      await delay(sandbox === undefined ? undefined : annotatedScript(sandbox, '').pullDelayMs);
+      if (missingImages.has(name)) {
+        throw new Error(
+          `rpc error: code = NotFound desc = failed to pull and unpack image "${name}": failed to resolve reference "${name}": ${name}: not found`,
+        );
+      }
+      localImages.add(name);
+      return image(name).id;
+    },
+    async imageStatus(name) {
+      return localImages.has(name) ? image(name) : undefined;
+    },
+    async listImages() {
+      return [...localImages].map(image);
+    },
+    async removeImage(name) {
+      localImages.delete(name);
+    },
+    async imageFsUsage() {
+      return { mountpoint: '/', usedBytes: localImages.size * 1_000_000, inodesUsed: localImages.size };
+    },
+
+    events(onEvent, signal) {
+      if (signal.aborted) return;
+      listeners.add(onEvent);
+      signal.addEventListener('abort', () => listeners.delete(onEvent), { once: true });
+    },
+    close() {
+      closed.abort(new Error('the simulated runtime was closed'));
+      listeners.clear();
+    },
+  };
+}
+
+function sandboxView({ id, config, createdAtMs, ready }: SandboxRecord): Sandbox {
+  const { name, namespace, uid, attempt, labels, annotations } = config;
+  return { id, name, namespace, uid, attempt, ready, createdAtMs, labels, annotations };
+}
+
+function annotatedScript(pod: SandboxConfig, container: string): SimulatedScript {
+  const number = (name: string): number | undefined => {
+    const text = pod.annotations[`${simulatedAnnotationPrefix}${name}.${container}`] ?? pod.annotations[`${simulatedAnnotationPrefix}${name}`];
+    const value = text === undefined ? Number.NaN : Number(text);
+    return Number.isFinite(value) ? value : undefined;
+  };
+  const script = {
+    pullDelayMs: number('pull-delay-ms'),
+    startDelayMs: number('start-delay-ms'),
+    runTimeMs: number('run-time-ms'),
+    exitCode: number('exit-code'),
+    readyAfterMs: number('ready-after-ms'),
+    unhealthyAfterMs: number('unhealthy-after-ms'),
+    stopDelayMs: number('stop-delay-ms'),
+  };
+  return Object.fromEntries(Object.entries(script).filter(([, value]) => value !== undefined));
+}
+
+/** Addresses of the node's pod CIDR, the lowest free one first; 10.88.0.0/16 until one is set. */
+function addressPool(): { use(podCidr: string): void; take(): string; give(ip: string): void } {
+  let base = toNumber('10.88.0.0');
+  let size = 65536;
+  const taken = new Set<string>();
+  return {
+    use(podCidr) {
+      const [network, bits] = podCidr.split('/');
+      if (network === undefined || network.includes(':')) return;
+      base = toNumber(network);
+      size = 2 ** (32 - Number(bits ?? '24'));
+    },
+    take() {
+      for (let offset = 2; offset < size - 1; offset++) {
+        const ip = toAddress(base + offset);
+        if (taken.has(ip)) continue;
+        taken.add(ip);
+        return ip;
+      }
+      throw new Error('failed to set up sandbox: no IP addresses available in range set');
+    },
+    give: (ip) => void taken.delete(ip),
+  };
+}
+
+function toNumber(address: string): number {
+  return address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+}
+
+function toAddress(value: number): string {
+  return [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join('.');
+}
+
+/** 64 hex digits that depend on the name alone, so that the same image has the same id on every simulated node. */
+function fakeDigest(name: string): string {
+  let hex = '';
+  for (let round = 0; hex.length < 64; round++) {
+    let hash = 0x811c9dc5 ^ round;
+    for (const character of name) hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193) >>> 0;
+    hex += hash.toString(16).padStart(8, '0');
+  }
+  return hex.slice(0, 64);
+}

@@ -1,0 +1,34 @@
+/** Makes a pod's sandbox: its network and the namespaces its containers share. */
+import type { Pod } from '../api/kinds.ts';
+import type { KubeletContext } from './context.ts';
+import { podDns } from './dns-config.ts';
+import { hostsFile, podHostname } from './hosts-file.ts';
+import { type PodDirectories, podLogDirectory } from './pod-directories.ts';
+import type { SandboxConfig } from './runtime/runtime.ts';
+import { sandboxConfig } from './sandbox-config.ts';
+
+type SandboxContext = Pick<KubeletContext, 'dns' | 'logRoot' | 'host' | 'seccompRoot' | 'runtimeHandler'>;
+
+export async function sandboxConfigFor(context: SandboxContext, pod: Pod, attempt: number): Promise<SandboxConfig> {
+  return sandboxConfig({
+    pod,
+    attempt,
+    hostname: podHostname(pod, context.dns.clusterDomain),
+    logDirectory: podLogDirectory(context.logRoot, pod),
+    dns: podDns(pod, context.dns),
+    cgroupParent: context.host.cgroups.parentOf(pod),
+    runtimeHandler: await context.runtimeHandler(pod),
+    seccompRoot: context.seccompRoot,
+  });
+}
+
+export async function createSandbox(context: KubeletContext, pod: Pod, attempt: number, directories: PodDirectories): Promise<SandboxConfig> {
+  const config = await context.sandboxConfigOf(pod, attempt);
+  await context.host.disk.makeDir(config.logDirectory, 0o755);
+  const id = await context.runtime.runPodSandbox(config);
+  const sandbox = await context.observed.refreshSandbox(id);
+  const ips = pod.spec.hostNetwork === true ? context.nodeIps : (sandbox?.ips ?? []);
+  const hosts = hostsFile(pod, ips, podHostname(pod, context.dns.clusterDomain), context.nodeHosts);
+  await context.host.disk.writeFile(directories.hostsFile, hosts, 0o644);
+  return config;
+}

@@ -1,0 +1,41 @@
+/** Answers in the kubelet's way: plain text for people and for the API server, which wraps errors for its own callers. */
+import { STATUS_CODES, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+/** Ends a request with a status code and a sentence. */
+export class HttpError extends Error {
+  readonly statusCode: number;
+
+  constructor(statusCode: number, message: string) {
+    super(message);
+    this.statusCode = statusCode;
+  }
+}
+
+export function sendText(response: ServerResponse, statusCode: number, text: string, contentType = 'text/plain; charset=utf-8'): void {
+  const body = Buffer.from(text);
+  response.writeHead(statusCode, { 'Content-Type': contentType, 'Content-Length': body.length });
+  response.end(body);
+}
+
+export function sendJson(response: ServerResponse, value: unknown): void {
+  sendText(response, 200, JSON.stringify(value), 'application/json');
+}
+
+/** The same on a connection that asked to be upgraded and is not going to be. */
+export function refuseUpgrade(socket: Duplex, error: HttpError): void {
+  const body = Buffer.from(`${error.message}\n`);
+  const head = [
+    `HTTP/1.1 ${error.statusCode} ${STATUS_CODES[error.statusCode] ?? 'Error'}`,
+    'Content-Type: text/plain; charset=utf-8',
+    `Content-Length: ${body.length}`,
+    'Connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body.toString()}`);
+}
+
+/** Switches protocols. What is written next belongs to the new one. */
+export function acceptUpgrade(socket: Duplex, headers: Readonly<Record<string, string>>): void {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n${lines.join('')}\r\n`);
+}
