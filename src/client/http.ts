@@ -21,6 +21,8 @@ export interface HttpTransportOptions {
   readonly token?: string;
   /** Read again whenever it changes, as projected service account tokens do. */
   readonly tokenFile?: string;
+  /** Asked before each request, in place of the two above: for tokens that are themselves asked of the API. */
+  readonly tokens?: TokenSource;
   /** The name the server's certificate is checked for, when not the one in `server`. */
   readonly serverName?: string;
   readonly insecureSkipTlsVerify?: boolean;
@@ -30,6 +32,12 @@ export interface HttpTransportOptions {
   readonly userAgent?: string;
   /** Silence after which a request (not a watch or stream) is given up; 60 s when absent. */
   readonly timeoutMs?: number;
+}
+
+export interface TokenSource {
+  get(): string | Promise<string>;
+  /** The server did not take this one (401): the next request needs another. */
+  refused(token: string): void;
 }
 
 export interface HttpTransport extends Transport {
@@ -62,6 +70,7 @@ class HttpConnection implements HttpTransport {
   readonly #timeoutMs: number;
   readonly #impersonation: Readonly<Record<string, string | readonly string[]>>;
   readonly #token: () => string | undefined;
+  readonly #tokens: TokenSource | undefined;
   readonly #open = new Set<ClientRequest>();
   #closed = false;
 
@@ -71,6 +80,7 @@ class HttpConnection implements HttpTransport {
     this.#userAgent = options.userAgent ?? 'k8ts';
     this.#timeoutMs = options.timeoutMs ?? 60_000;
     this.#token = tokenSource(options);
+    this.#tokens = options.tokens;
     this.#impersonation = {
       ...(options.impersonate !== undefined && { 'impersonate-user': options.impersonate }),
       ...(options.impersonateGroups && { 'impersonate-group': options.impersonateGroups }),
@@ -150,16 +160,17 @@ class HttpConnection implements HttpTransport {
   async #send(request: ApiRequest, agent: HttpAgent, timeoutMs: number): Promise<IncomingMessage> {
     if (this.#closed) throw new Error('the client is closed');
     request.signal?.throwIfAborted();
-    const response = await this.#headOf(request, agent, timeoutMs);
+    const token = this.#tokens === undefined ? this.#token() : await this.#tokens.get();
+    const response = await this.#headOf(request, token, agent, timeoutMs);
     const code = response.statusCode ?? 500;
     if (code >= 200 && code < 300) return response;
+    if (code === 401 && token !== undefined) this.#tokens?.refused(token);
     const body = await this.#readAll(response, maxErrorBytes);
     throw errorFromStatus(statusOf(body.toString('utf8'), code), code);
   }
 
-  #headOf(request: ApiRequest, agent: HttpAgent, timeoutMs: number): Promise<IncomingMessage> {
+  #headOf(request: ApiRequest, token: string | undefined, agent: HttpAgent, timeoutMs: number): Promise<IncomingMessage> {
     const body = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body));
-    const token = this.#token();
     const options: RequestOptions = {
       agent,
       method: request.method,

@@ -1,0 +1,102 @@
+/** Components under their upstream names, to be run alone, with upstream's flag names where they mean the same. Each loads its own part only. */
+import { type Command, Option } from 'commander';
+import type { ApiServerFlags } from '../cluster/components/api-server.ts';
+import type { ControllerManagerFlags } from '../cluster/components/controller-manager.ts';
+import type { KubeletFlags } from '../cluster/components/kubelet.ts';
+import type { ProxyFlags } from '../cluster/components/proxy.ts';
+import type { SchedulerFlags } from '../cluster/components/scheduler.ts';
+import { count, duration, labels, level, portNumber, taints, truth, words } from './flag-values.ts';
+
+export function addComponents(program: Command): void {
+  addApiServer(component(program, 'kube-apiserver', 'the API server alone'));
+  addControllerManager(component(program, 'kube-controller-manager', 'the controllers alone'));
+  addScheduler(component(program, 'kube-scheduler', 'the scheduler alone'));
+  addKubelet(component(program, 'kubelet', 'the node agent alone'));
+  addProxy(component(program, 'kube-proxy', 'the service proxy alone'));
+}
+
+function component(program: Command, name: string, description: string): Command {
+  return program.command(name).description(description).option('--v <level>', 'how much to log: 4 and above is everything', level, 0);
+}
+
+function addApiServer(command: Command): void {
+  command
+    .requiredOption('--tls-cert-file <file>', 'PEM chain to serve')
+    .requiredOption('--tls-private-key-file <file>', 'its key')
+    .requiredOption('--client-ca-file <file>', 'authorities of client certificates')
+    .requiredOption('--service-account-signing-key-file <file>', 'PEM private key (EC P-256) that signs service account tokens')
+    .option('--service-account-key-file <file>', 'its public half')
+    .option('--service-account-issuer <url>', 'who issues the tokens', 'https://kubernetes.default.svc.cluster.local')
+    .option('--service-cluster-ip-range <cidr>', 'addresses of Services', '10.96.0.0/16')
+    .option('--service-node-port-range <from-to>', 'node ports, both ends included', '30000-32767')
+    .option('--secure-port <port>', 'the port', portNumber, 6443)
+    .option('--bind-address <address>', 'the address', '0.0.0.0')
+    .option('--advertise-address <address>', 'where others reach it: the endpoint of the kubernetes Service')
+    .option('--token-auth-file <file>', 'static tokens, a line each: token,user,uid,"group1,group2"')
+    .option('--kubelet-client-certificate <file>', 'shown to kubelets')
+    .option('--kubelet-client-key <file>', 'its key')
+    .option('--kubelet-certificate-authority <file>', "authorities of kubelets' certificates")
+    .option('--storage <directory>', 'where data is kept; in memory when absent')
+    .addOption(new Option('--etcd-servers <urls>', 'not there yet').hideHelp())
+    .action(async (flags: ApiServerFlags) => (await import('../cluster/components/api-server.ts')).runApiServer(flags));
+}
+
+function addControllerManager(command: Command): void {
+  leaderElection(command, 'kube-controller-manager')
+    .requiredOption('--kubeconfig <file>', 'how to reach the API server')
+    .option('--controllers <list>', '* for all, names to add, -name to leave out', '*')
+    .option('--cluster-cidr <cidr>', "pods' addresses", '10.244.0.0/16')
+    .option('--root-ca-file <file>', 'published to every namespace')
+    .option('--use-service-account-credentials [boolean]', 'each controller acts as its own service account', truth, true)
+    .option('--concurrency <count>', 'keys a controller works on at once', count, 5)
+    .action(async (flags: ControllerManagerFlags) => (await import('../cluster/components/controller-manager.ts')).runControllerManager(flags));
+}
+
+function addScheduler(command: Command): void {
+  leaderElection(command, 'kube-scheduler')
+    .requiredOption('--kubeconfig <file>', 'how to reach the API server')
+    .action(async (flags: SchedulerFlags) => (await import('../cluster/components/scheduler.ts')).runScheduler(flags));
+}
+
+function addKubelet(command: Command): void {
+  command
+    .requiredOption('--kubeconfig <file>', 'how to reach the API server')
+    .requiredOption('--client-ca-file <file>', 'authorities of the certificates of who calls')
+    .option('--container-runtime-endpoint <socket>', 'the runtime, such as unix:///run/containerd/containerd.sock')
+    .addOption(new Option('--runtime <name>', 'pretended containers').choices(['simulated']).conflicts('containerRuntimeEndpoint'))
+    .option('--hostname-override <name>', "the node's name, when it is not the host's")
+    .option('--node-ip <addresses>', "the node's address, or one of each family")
+    .option('--node-labels <labels>', 'labels the node is registered with: a=1,b=2', labels, {})
+    .option('--register-with-taints <taints>', 'taints the node is registered with: key=value:NoSchedule', taints, [])
+    .option('--root-dir <directory>', "where volumes and pods' files live", '/var/lib/kubelet')
+    .option('--pod-logs-dir <directory>', "where containers' logs live (/var/log/pods; simulated: below --root-dir)")
+    .option('--cgroup-root <path>', "the cgroup pods' own are made in")
+    .option('--cluster-dns <addresses>', 'name servers for pods', words, [])
+    .option('--cluster-domain <domain>', "the cluster's domain", 'cluster.local')
+    .option('--max-pods <count>', 'how many pods the node takes', count)
+    .option('--address <address>', 'the address its own server listens on', '0.0.0.0')
+    .option('--port <port>', 'the port of its own server', portNumber, 10_250)
+    .option('--tls-cert-file <file>', 'PEM chain to serve; signed by itself when absent')
+    .option('--tls-private-key-file <file>', 'its key')
+    .action(async (flags: KubeletFlags) => (await import('../cluster/components/kubelet.ts')).runKubelet(flags));
+}
+
+function addProxy(command: Command): void {
+  command
+    .option('--kubeconfig <file>', 'how to reach the API server')
+    .option('--cluster-cidr <cidr>', "pods' addresses")
+    .option('--hostname-override <name>', "the node's name, when it is not the host's")
+    .addOption(new Option('--proxy-mode <mode>', 'how rules are kept').choices(['nftables']).default('nftables'))
+    .option('--cleanup', 'take the rules off this machine, and end', false)
+    .action(async (flags: ProxyFlags) => (await import('../cluster/components/proxy.ts')).runProxy(flags));
+}
+
+function leaderElection(command: Command, name: string): Command {
+  return command
+    .option('--leader-elect [boolean]', 'of several alike one works, the others wait', truth, true)
+    .option('--leader-elect-lease-duration <duration>', 'a leader not heard of for so long is replaced', duration, 15_000)
+    .option('--leader-elect-renew-deadline <duration>', 'a leader that could not renew for so long gives up', duration, 10_000)
+    .option('--leader-elect-retry-period <duration>', 'how often to try', duration, 2_000)
+    .option('--leader-elect-resource-name <name>', "the Lease's name", name)
+    .option('--leader-elect-resource-namespace <namespace>', "the Lease's namespace", 'kube-system');
+}

@@ -1,0 +1,84 @@
+/** The command line: reads arguments and hands over to `cluster/`. Nothing else happens here. */
+import { Command, Option } from 'commander';
+import { type ClusterChoices, ClusterError, command } from '../cluster/commands.ts';
+import { addComponents } from './components.ts';
+import { count, portNumber } from './flag-values.ts';
+
+interface UpOptions {
+  readonly nodes: number;
+  readonly runtime?: 'containerd' | 'simulated';
+  readonly store?: string;
+  readonly dataDir?: string;
+  readonly port?: number;
+  readonly bindAddress?: string;
+  readonly controlPlaneOnly?: boolean;
+  readonly tokenAuthFile?: string;
+  readonly foreground?: boolean;
+}
+
+const program = new Command('k8ts').description('Kubernetes, whole, in TypeScript').showHelpAfterError().configureHelp({ sortSubcommands: false });
+
+const dataDir = (): Option =>
+  new Option('--data-dir <directory>', 'where the cluster keeps its data (root: /var/lib/k8ts, else ~/.local/share/k8ts)');
+
+program
+  .command('up')
+  .description('start a cluster, or what is missing of it, and wait until it is ready')
+  .option('--nodes <count>', 'how many nodes', count, 1)
+  .addOption(new Option('--runtime <name>', 'real containers, or pretended ones').choices(['containerd', 'simulated']))
+  .option('--store <store>', 'lmdb, memory or etcd=URL,…')
+  .addOption(dataDir())
+  .option('--port <port>', "the API server's port (6443)", portNumber)
+  .option('--bind-address <address>', 'the address it listens on (0.0.0.0)')
+  .option('--control-plane-only', 'no node on this machine')
+  .option('--token-auth-file <file>', 'static tokens, a line each: token,user,uid,"group1,group2"')
+  .option('--foreground', 'stay in the foreground, and stop the cluster with Ctrl-C')
+  .action(async (options: UpOptions) => {
+    const { nodes, foreground, ...choices } = options;
+    if (nodes > 1) throw new ClusterError('more than one node is not there yet: leave --nodes out');
+    await command.up(choices satisfies ClusterChoices, foreground === true);
+  });
+
+program
+  .command('down')
+  .description('stop the cluster and clean up the host; containers end, data stays')
+  .addOption(dataDir())
+  .option('--purge', 'forget the data too')
+  .action((options: { dataDir?: string; purge?: boolean }) => command.down(options.dataDir, options.purge === true));
+
+program
+  .command('status')
+  .description('what runs, and how the nodes are')
+  .addOption(dataDir())
+  .action((options: { dataDir?: string }) => command.status(options.dataDir));
+
+const image = program.command('image').description("images in the cluster's runtime");
+image
+  .command('load <path>')
+  .description('bring in an OCI archive, an OCI layout or an archive of docker save')
+  .addOption(dataDir())
+  .action((path: string, options: { dataDir?: string }) => command.imageLoad(path, options.dataDir));
+image
+  .command('list')
+  .description('what is there')
+  .addOption(dataDir())
+  .action((options: { dataDir?: string }) => command.imageList(options.dataDir));
+
+program.command('doctor').description('check what this machine has and lacks').action(command.doctor);
+program.command('version').description('the versions of k8ts and of Kubernetes it speaks').action(command.version);
+
+for (const name of ['control-plane', 'node-agent'] as const) {
+  program
+    .command(name, { hidden: true })
+    .requiredOption('--data-dir <directory>')
+    .action((options: { dataDir: string }) => command.daemon(name, options.dataDir));
+}
+addComponents(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof ClusterError)) throw error;
+  console.error(`k8ts: ${error.message}`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,90 @@
+/** The command line's verbs, each from plain arguments to an exit code. Loads what a verb needs when it is called: `version` need not read the rest. */
+import { readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { realWorld } from '../world/real.ts';
+import { type ClusterChoices, ClusterError, defaultDataDir, readConfig } from './config.ts';
+import type { DaemonName } from './daemon.ts';
+
+export { type ClusterChoices, ClusterError };
+
+const say = (line: string): void => console.log(line);
+
+function dataDirOf(chosen: string | undefined): string {
+  return resolve(chosen ?? defaultDataDir());
+}
+
+export const command = {
+  async up(choices: ClusterChoices, foreground: boolean): Promise<void> {
+    const world = realWorld({ level: 'warn' });
+    const { up } = await import('./up.ts');
+    await up(choices, world, say);
+    if (!foreground) return;
+    say('Running until Ctrl-C.');
+    const { untilAskedToEnd } = await import('./foreground.ts');
+    await untilAskedToEnd(world);
+    const { down } = await import('./down.ts');
+    await down(dataDirOf(choices.dataDir), false, world, say);
+  },
+
+  async down(dataDir: string | undefined, purge: boolean): Promise<void> {
+    const { down } = await import('./down.ts');
+    await down(dataDirOf(dataDir), purge, realWorld({ level: 'warn' }), say);
+  },
+
+  async status(dataDir: string | undefined): Promise<void> {
+    const { status } = await import('./status.ts');
+    if (!(await status(dataDirOf(dataDir), realWorld({ level: 'warn' }), say))) process.exitCode = 1;
+  },
+
+  async imageLoad(path: string, dataDir: string | undefined): Promise<void> {
+    const { loadImages } = await import('./images/load.ts');
+    const loaded = await loadImages({ socket: await runtimeSocket(dataDir), path: resolve(path) }).catch((error: unknown) => {
+      throw new ClusterError(`${path} could not be loaded: ${error instanceof Error ? error.message : String(error)}`);
+    });
+    for (const name of loaded) say(name);
+  },
+
+  async imageList(dataDir: string | undefined): Promise<void> {
+    const { listImages } = await import('./images/load.ts');
+    for (const { name, digest } of await listImages({ socket: await runtimeSocket(dataDir) })) say(`${name.padEnd(48)} ${digest.slice(0, 19)}`);
+  },
+
+  async doctor(): Promise<void> {
+    const { preflight } = await import('./preflight.ts');
+    const checks = preflight();
+    for (const { name, ok, detail, fix, optional } of checks) {
+      say(`${ok ? 'ok  ' : optional === true ? 'note' : 'FAIL'} ${name.padEnd(14)} ${detail}${fix === undefined ? '' : `  → ${fix}`}`);
+    }
+    if (checks.some(({ ok, optional }) => !ok && optional !== true)) process.exitCode = 1;
+  },
+
+  version(): void {
+    say(`k8ts ${packageVersion()}, Kubernetes v1.36, Node ${process.version}`);
+  },
+
+  async daemon(name: DaemonName, dataDir: string): Promise<void> {
+    const { runDaemon } = await import('./run-daemon.ts');
+    process.exit(await runDaemon(name, dataDirOf(dataDir), realWorld({ level: process.env['K8TS_LOG_LEVEL'] ?? 'info' })));
+  },
+};
+
+async function runtimeSocket(dataDir: string | undefined): Promise<string> {
+  const config = readConfig(dataDirOf(dataDir));
+  if (!config) throw new ClusterError(`there is no cluster in ${dataDirOf(dataDir)}: k8ts up makes one`);
+  if (config.runtime !== 'containerd') throw new ClusterError('a simulated node has no images to load or list');
+  const { containerdSocket } = await import('../kubelet/runtime/containerd.ts');
+  return containerdSocket({ dataDir: config.dataDir, clusterId: config.id });
+}
+
+/** From the nearest package.json above this file: the source tree's, or the installed package's. */
+export function packageVersion(): string {
+  for (let directory = import.meta.dirname; directory !== dirname(directory); directory = dirname(directory)) {
+    try {
+      const manifest = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as { name?: string; version?: string };
+      if (manifest.name === 'k8ts') return manifest.version ?? 'unknown';
+    } catch {
+      // None here; look above.
+    }
+  }
+  return 'unknown';
+}

@@ -1,0 +1,150 @@
+/**
+ * What one cluster is: where its data lives, which port, addresses and names it uses. Decided once, at the first `up`, and kept in
+ * `cluster.json`, so that a restart finds the same cluster.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { homedir, hostname, networkInterfaces } from 'node:os';
+import { join, resolve } from 'node:path';
+
+/** Raised when the files' layout changes; data of a newer version is refused, data of an older one is carried over. */
+export const dataVersion = 1;
+
+export type RuntimeName = 'containerd' | 'simulated';
+
+export interface ClusterConfig {
+  readonly dataVersion: number;
+  readonly dataDir: string;
+  /** Six hex digits of the data directory's path: part of every device, table and cgroup this cluster makes. */
+  readonly id: string;
+  readonly port: number;
+  readonly bindAddress: string;
+  readonly runtime: RuntimeName;
+  /** `lmdb`, `memory` or `etcd=URL,…`. */
+  readonly store: string;
+  readonly controlPlaneOnly: boolean;
+  readonly tokenAuthFile: string | undefined;
+  readonly nodeName: string;
+  readonly nodeIp: string;
+  readonly serviceCidr: string;
+  readonly clusterCidr: string;
+  readonly clusterDomain: string;
+  readonly kubeletPort: number;
+  readonly dnsPort: number;
+}
+
+/** What the command line may choose; the rest follows. Absent means "as before, or the default". */
+export interface ClusterChoices {
+  readonly dataDir?: string;
+  readonly port?: number;
+  readonly bindAddress?: string;
+  readonly runtime?: RuntimeName;
+  readonly store?: string;
+  readonly controlPlaneOnly?: boolean;
+  readonly tokenAuthFile?: string;
+}
+
+/** A mistake of the user's or a state of the machine, told in one plain sentence; the command ends with it and without a stack. */
+export class ClusterError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'ClusterError';
+  }
+}
+
+export function isRoot(): boolean {
+  return process.getuid?.() === 0;
+}
+
+export function defaultDataDir(): string {
+  if (isRoot()) return '/var/lib/k8ts';
+  return join(process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share'), 'k8ts');
+}
+
+function configPath(dataDir: string): string {
+  return join(dataDir, 'cluster.json');
+}
+
+/** The config of an existing cluster; undefined when there is none. Throws {@link ClusterError} for one that this version cannot read. */
+export function readConfig(dataDir: string): ClusterConfig | undefined {
+  const path = configPath(dataDir);
+  if (!existsSync(path)) return undefined;
+  let config: ClusterConfig;
+  try {
+    config = JSON.parse(readFileSync(path, 'utf8')) as ClusterConfig;
+  } catch (error) {
+    throw new ClusterError(`${path} is not readable as JSON (${String(error)}): restore it, or start afresh with another --data-dir`);
+  }
+  if (config.dataVersion > dataVersion) {
+    throw new ClusterError(
+      `${dataDir} was written by a newer k8ts (data version ${config.dataVersion}, this one knows ${dataVersion}): use that version, or another --data-dir`,
+    );
+  }
+  return config;
+}
+
+/** Joins what is kept with what the command line says, and keeps the result. */
+export function prepareConfig(choices: ClusterChoices): ClusterConfig {
+  const dataDir = resolve(choices.dataDir ?? defaultDataDir());
+  const kept = readConfig(dataDir);
+  if (kept?.runtime !== undefined && choices.runtime !== undefined && kept.runtime !== choices.runtime) {
+    throw new ClusterError(`the cluster in ${dataDir} runs its pods with ${kept.runtime}: give another --data-dir for --runtime ${choices.runtime}`);
+  }
+  const runtime = choices.runtime ?? kept?.runtime ?? (isRoot() ? 'containerd' : 'simulated');
+  if (runtime === 'containerd' && !isRoot() && choices.controlPlaneOnly !== true) {
+    throw new ClusterError('real containers need root: run with sudo, or with --runtime simulated');
+  }
+  const port = choices.port ?? kept?.port ?? 6443;
+  const place = placeOf(port);
+  const config: ClusterConfig = {
+    dataVersion,
+    dataDir,
+    id: createHash('sha256').update(dataDir).digest('hex').slice(0, 6),
+    port,
+    bindAddress: choices.bindAddress ?? kept?.bindAddress ?? '0.0.0.0',
+    runtime,
+    store: choices.store ?? kept?.store ?? 'lmdb',
+    controlPlaneOnly: choices.controlPlaneOnly ?? kept?.controlPlaneOnly ?? false,
+    tokenAuthFile: choices.tokenAuthFile === undefined ? kept?.tokenAuthFile : resolve(choices.tokenAuthFile),
+    nodeName: kept?.nodeName ?? hostname().toLowerCase(),
+    nodeIp: hostAddress(),
+    serviceCidr: kept?.serviceCidr ?? `10.${(96 + place) % 128}.0.0/16`,
+    clusterCidr: kept?.clusterCidr ?? `10.${128 + ((116 + place) % 128)}.0.0/16`,
+    clusterDomain: kept?.clusterDomain ?? 'cluster.local',
+    kubeletPort: kept?.kubeletPort ?? 10250 + 10 * place,
+    dnsPort: kept?.dnsPort ?? 10053 + 10 * place,
+  };
+  mkdirSync(dataDir, { recursive: true, mode: 0o755 });
+  writeAtomically(configPath(dataDir), `${JSON.stringify(config, undefined, 2)}\n`);
+  return config;
+}
+
+/**
+ * Clusters on one host differ in their API port, so the port also picks their address ranges and other ports: no registry of clusters is needed.
+ * 6443 is place 0, with upstream's usual ranges (10.96.0.0/16 for Services, 10.244.0.0/16 for pods).
+ */
+function placeOf(port: number): number {
+  return (((port - 6443) % 128) + 128) % 128;
+}
+
+/** The address others reach this host by: the first global IPv4 one; loopback where there is none. */
+export function hostAddress(): string {
+  for (const [device, addresses] of Object.entries(networkInterfaces())) {
+    if (device.startsWith('k8ts')) continue;
+    for (const address of addresses ?? []) if (address.family === 'IPv4' && !address.internal) return address.address;
+  }
+  return '127.0.0.1';
+}
+
+/** Whole or not at all: a crash leaves the old file. */
+export function writeAtomically(path: string, text: string, mode = 0o644): void {
+  const temporary = `${path}.${process.pid}.tmp`;
+  writeFileSync(temporary, text, { mode, flush: true });
+  renameSync(temporary, path);
+}
+
+/** The addresses within a Service range that have a fixed meaning: the first is the API server's, the tenth the DNS server's. */
+export function fixedServiceAddresses(serviceCidr: string): { apiServer: string; dns: string } {
+  const base = serviceCidr.split('/')[0]?.split('.').slice(0, 3).join('.') ?? '';
+  return { apiServer: `${base}.1`, dns: `${base}.10` };
+}

@@ -1,0 +1,45 @@
+/** `k8ts down`: stops all that a cluster started and takes its traces off the host; `--purge` forgets its data too. */
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { removeContext } from './kubectl-context.ts';
+import { stopContainerd } from '../kubelet/runtime/containerd.ts';
+import { unmountBelow } from '../kubelet/runtime/containerd-remains.ts';
+import { removePodNetwork } from '../network/pod-network.ts';
+import { removeProxyRules } from '../proxy/proxy.ts';
+import type { World } from '../world/world.ts';
+import { isRoot, readConfig } from './config.ts';
+import { stopDaemon } from './daemon.ts';
+import { layoutOf } from './layout.ts';
+import { proxyTable } from './node-agent.ts';
+import type { Say } from './up.ts';
+
+export async function down(dataDir: string, purge: boolean, world: World, say: Say): Promise<void> {
+  const config = readConfig(dataDir);
+  if (!config) {
+    say(`There is no cluster in ${dataDir}.`);
+    return;
+  }
+  // The node goes first, so that it does not report what the sweep does to its pods.
+  const node = await stopDaemon(dataDir, 'node-agent', world);
+  const controlPlane = await stopDaemon(dataDir, 'control-plane', world);
+  if (config.runtime === 'containerd' && isRoot()) {
+    const layout = layoutOf(dataDir);
+    await stopContainerd({ dataDir, clusterId: config.id, world });
+    await unmountBelow(layout.kubelet);
+    await removeProxyRules(proxyTable(config.id));
+    await removePodNetwork(config.id);
+    rmSync(join(layout.run, 'ipam'), { recursive: true, force: true });
+    rmSync(layout.cniConfig, { recursive: true, force: true });
+  }
+  if (purge) {
+    if (existsSync(dataDir)) rmSync(dataDir, { recursive: true, force: true });
+    removeContext(config);
+    say(`The cluster in ${dataDir} is gone, with its data.`);
+  } else {
+    say(
+      node || controlPlane
+        ? `The cluster in ${dataDir} is down; its data is kept (k8ts down --purge forgets it).`
+        : `The cluster in ${dataDir} was down already.`,
+    );
+  }
+}
