@@ -6,15 +6,22 @@ set -eu
 cd "$(dirname "$0")/.."
 
 lock=node_modules/.package-lock.json
+fresh=
 if [ ! -f "$lock" ] || [ package-lock.json -nt "$lock" ]; then
   echo "installing npm dependencies (Node 26 among them)"
-  if ! npm ci --ignore-scripts --no-progress --loglevel=error; then
-    echo "npm could not install the dependencies. Run: cd $(pwd) && npm ci" >&2
+  # Not "npm ci": that one refuses a lock without the packages for other systems, which not every registry has.
+  install="npm install --no-save --ignore-scripts --include=dev --include=optional"
+  log=$(mktemp)
+  if ! $install --no-progress --no-update-notifier --loglevel=error >"$log" 2>&1; then
+    tail -n 5 "$log" >&2
+    echo "npm could not install the dependencies (log: $log). Run: cd $(pwd) && $install" >&2
     exit 1
   fi
+  rm -f "$log"
   touch "$lock"
+  fresh=yes
 fi
-sh tools/with-node.sh tools/generate/generate.ts --if-stale
+sh tools/with-node.sh tools/generate/generate.ts $([ -n "$fresh" ] || echo --if-stale) >/dev/null
 [ "${1:-}" != --npm-only ] || exit 0
 
 missing=

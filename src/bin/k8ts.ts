@@ -78,7 +78,8 @@ addComponents(program);
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof ClusterError)) throw error;
+  // What the operating system refuses (a file that may not be read, a full disk) is no bug either, and its message names the file.
+  if (!(error instanceof ClusterError) && !(error instanceof Error && 'syscall' in error)) throw error;
   console.error(`k8ts: ${error.message}`);
   process.exitCode = 1;
 }

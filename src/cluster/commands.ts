@@ -17,11 +17,13 @@ export const command = {
   async up(choices: ClusterChoices, foreground: boolean): Promise<void> {
     const world = realWorld({ level: 'warn' });
     const { up } = await import('./up.ts');
+    if (!foreground) return up(choices, world, say);
+    const { askedToEnd, untilAskedToEnd } = await import('./foreground.ts');
+    // From the start: who is asked while starting ends as soon as everything is in order to be ended.
+    const asked = askedToEnd();
     await up(choices, world, say);
-    if (!foreground) return;
     say('Running until Ctrl-C.');
-    const { untilAskedToEnd } = await import('./foreground.ts');
-    await untilAskedToEnd(world);
+    await untilAskedToEnd(world, asked);
     const { down } = await import('./down.ts');
     await down(dataDirOf(choices.dataDir), false, world, say);
   },

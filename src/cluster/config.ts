@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir, hostname, networkInterfaces } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 /** Raised when the files' layout changes; data of a newer version is refused, data of an older one is carried over. */
 export const dataVersion = 1;
@@ -69,22 +69,55 @@ function configPath(dataDir: string): string {
 export function readConfig(dataDir: string): ClusterConfig | undefined {
   const path = configPath(dataDir);
   if (!existsSync(path)) return undefined;
-  let config: ClusterConfig;
+  let config: unknown;
   try {
-    config = JSON.parse(readFileSync(path, 'utf8')) as ClusterConfig;
+    config = JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
-    throw new ClusterError(`${path} is not readable as JSON (${String(error)}): restore it, or start afresh with another --data-dir`);
+    throw new ClusterError(
+      `${path} cannot be read (${error instanceof Error ? error.message : String(error)}): restore it, or start afresh with another --data-dir`,
+    );
   }
+  refuseNewer(config, dataDir);
+  if (!isConfig(config)) throw new ClusterError(`${path} does not describe a cluster: restore it, or start afresh with another --data-dir`);
+  return config;
+}
+
+function refuseNewer(config: unknown, dataDir: string): void {
+  if (typeof config !== 'object' || config === null || !('dataVersion' in config) || typeof config.dataVersion !== 'number') return;
   if (config.dataVersion > dataVersion) {
     throw new ClusterError(
       `${dataDir} was written by a newer k8ts (data version ${config.dataVersion}, this one knows ${dataVersion}): use that version, or another --data-dir`,
     );
   }
-  return config;
 }
 
-/** Joins what is kept with what the command line says, and keeps the result. */
-export function prepareConfig(choices: ClusterChoices): ClusterConfig {
+/** Everything that {@link chooseConfig} writes; what may be undefined is not looked at. */
+const requiredFields: readonly { readonly name: keyof ClusterConfig; readonly type: 'string' | 'number' | 'boolean' }[] = [
+  { name: 'dataVersion', type: 'number' },
+  { name: 'dataDir', type: 'string' },
+  { name: 'id', type: 'string' },
+  { name: 'port', type: 'number' },
+  { name: 'bindAddress', type: 'string' },
+  { name: 'runtime', type: 'string' },
+  { name: 'store', type: 'string' },
+  { name: 'controlPlaneOnly', type: 'boolean' },
+  { name: 'nodeName', type: 'string' },
+  { name: 'nodeIp', type: 'string' },
+  { name: 'serviceCidr', type: 'string' },
+  { name: 'clusterCidr', type: 'string' },
+  { name: 'clusterDomain', type: 'string' },
+  { name: 'kubeletPort', type: 'number' },
+  { name: 'dnsPort', type: 'number' },
+];
+
+function isConfig(value: unknown): value is ClusterConfig {
+  if (typeof value !== 'object' || value === null) return false;
+  const fields = new Map(Object.entries(value));
+  return requiredFields.every(({ name, type }) => typeof fields.get(name) === type);
+}
+
+/** Joins what is kept with what the command line says. Nothing is written: a choice that turns out not to work is not kept. */
+export function chooseConfig(choices: ClusterChoices): ClusterConfig {
   const dataDir = resolve(choices.dataDir ?? defaultDataDir());
   const kept = readConfig(dataDir);
   if (kept?.runtime !== undefined && choices.runtime !== undefined && kept.runtime !== choices.runtime) {
@@ -96,27 +129,48 @@ export function prepareConfig(choices: ClusterChoices): ClusterConfig {
   }
   const port = choices.port ?? kept?.port ?? 6443;
   const place = placeOf(port);
-  const config: ClusterConfig = {
+  const store = choices.store ?? kept?.store ?? 'lmdb';
+  if (store !== 'lmdb' && store !== 'memory') throw new ClusterError(`--store ${store} is not there yet: lmdb (the default) and memory are`);
+  const tokenAuthFile = choices.tokenAuthFile === undefined ? kept?.tokenAuthFile : resolve(choices.tokenAuthFile);
+  if (tokenAuthFile !== undefined && !existsSync(tokenAuthFile)) throw new ClusterError(`the token file ${tokenAuthFile} is not there`);
+  return {
     dataVersion,
     dataDir,
     id: createHash('sha256').update(dataDir).digest('hex').slice(0, 6),
     port,
     bindAddress: choices.bindAddress ?? kept?.bindAddress ?? '0.0.0.0',
     runtime,
-    store: choices.store ?? kept?.store ?? 'lmdb',
+    store,
     controlPlaneOnly: choices.controlPlaneOnly ?? kept?.controlPlaneOnly ?? false,
-    tokenAuthFile: choices.tokenAuthFile === undefined ? kept?.tokenAuthFile : resolve(choices.tokenAuthFile),
+    tokenAuthFile,
     nodeName: kept?.nodeName ?? hostname().toLowerCase(),
     nodeIp: hostAddress(),
     serviceCidr: kept?.serviceCidr ?? `10.${(96 + place) % 128}.0.0/16`,
     clusterCidr: kept?.clusterCidr ?? `10.${128 + ((116 + place) % 128)}.0.0/16`,
     clusterDomain: kept?.clusterDomain ?? 'cluster.local',
-    kubeletPort: kept?.kubeletPort ?? 10250 + 10 * place,
-    dnsPort: kept?.dnsPort ?? 10053 + 10 * place,
+    // Nothing remembers these two, so that another --port also leads away from a port that is taken.
+    kubeletPort: kept?.port === port ? kept.kubeletPort : 10250 + 10 * place,
+    dnsPort: kept?.port === port ? kept.dnsPort : 10053 + 10 * place,
   };
-  mkdirSync(dataDir, { recursive: true, mode: 0o755 });
-  writeAtomically(configPath(dataDir), `${JSON.stringify(config, undefined, 2)}\n`);
-  return config;
+}
+
+/** Makes the data directory and writes the config into it, for later starts. */
+export function keepConfig(config: ClusterConfig): void {
+  try {
+    makeDirectory(config.dataDir);
+    writeAtomically(configPath(config.dataDir), `${JSON.stringify(config, undefined, 2)}\n`);
+  } catch (error) {
+    throw new ClusterError(
+      `the data directory ${config.dataDir} cannot be written (${error instanceof Error ? error.message : String(error)}): choose another with --data-dir`,
+    );
+  }
+}
+
+/** One step at a time: Node's recursive mkdir never ends in file systems that answer "no such file" to it, as /proc does. */
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return;
+  makeDirectory(dirname(path));
+  mkdirSync(path, { mode: 0o755 });
 }
 
 /**

@@ -40,13 +40,16 @@ function recordedOf(dataDir: string, name: DaemonName): Recorded | undefined {
   }
 }
 
-/**
- * Starts `k8ts <name> --data-dir D` in the background; resolves when it says it is ready. Rejects with {@link ClusterError} holding its own words
- * when it fails first.
- */
-export async function startDaemon(dataDir: string, name: DaemonName, world: World, onProgress: (text: string) => void): Promise<void> {
+/** A daemon on its way. */
+export interface StartedDaemon {
+  /** Resolves when it says it is ready; rejects with {@link ClusterError} holding its own words when it fails first. */
+  readonly ready: Promise<void>;
+}
+
+/** Starts `k8ts <name> --data-dir D` in the background. Resolves as soon as the process runs: what its caller does next happens beside its start. */
+export async function startDaemon(dataDir: string, name: DaemonName, world: World, onProgress: (text: string) => void): Promise<StartedDaemon> {
   await previousGone(dataDir, name, world);
-  await spawnDaemon(dataDir, name, onProgress);
+  return { ready: spawnDaemon(dataDir, name, onProgress) };
 }
 
 /** A process that was killed a moment ago may still be on its way out, with the store's files in its hands. */

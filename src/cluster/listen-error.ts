@@ -13,7 +13,7 @@ export interface ListenPlace {
 export function plainListenError(error: unknown, { host, port, portFlag, hostFlag }: ListenPlace): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : '';
   if (code === 'EADDRINUSE') return new ClusterError(`port ${port} is in use by another program: stop that, or choose another with ${portFlag}`);
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
     return new ClusterError(`this machine has no address ${host}: choose another with ${hostFlag}`);
   }
   if (code === 'EACCES') return new ClusterError(`port ${port} may not be opened by this user: choose one above 1023 with ${portFlag}`);

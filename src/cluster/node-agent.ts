@@ -24,6 +24,7 @@ import type { World } from '../world/world.ts';
 import { loadBuiltInImages, pauseImageName } from './built-in-images.ts';
 import { type ClusterConfig, fixedServiceAddresses } from './config.ts';
 import { layoutOf } from './layout.ts';
+import { plainListenError } from './listen-error.ts';
 import { dnsServiceAccount, type Pki } from './pki.ts';
 
 export interface NodeAgent {
@@ -80,6 +81,8 @@ async function start(config: ClusterConfig, pki: Pki, world: World, progress: (t
     port: config.kubeletPort,
     ...pki.kubeletServer,
     clientCa: pki.ca.certificate,
+  }).catch((error: unknown) => {
+    throw plainListenError(error, { host: '0.0.0.0', port: config.kubeletPort, portFlag: '--port', hostFlag: '--bind-address' });
   });
   closers.push(() => server.close());
   if (!real) return;

@@ -3,8 +3,9 @@ import { Node } from '../api/kinds.ts';
 import type { World } from '../world/world.ts';
 import { readConfig } from './config.ts';
 import { type DaemonName, runningDaemon } from './daemon.ts';
+import { adminClient, isReady } from './node-ready.ts';
 import { ensurePki } from './pki.ts';
-import { adminClient, isReady, type Say } from './up.ts';
+import type { Say } from './up.ts';
 
 /** True when everything the cluster should run does. */
 export async function status(dataDir: string, world: World, say: Say): Promise<boolean> {

@@ -1,0 +1,18 @@
+/** A cluster that is up keeps its ways until it is down: other choices for it are refused, not half obeyed. */
+import { type ClusterConfig, ClusterError } from './config.ts';
+
+/** Throws {@link ClusterError} for the first choice that is not as the running cluster has it. */
+export function refuseChanges(running: ClusterConfig, chosen: ClusterConfig): void {
+  const choices: readonly (readonly [flag: string, now: string | number | boolean | undefined, wanted: string | number | boolean | undefined])[] = [
+    ['--port', running.port, chosen.port],
+    ['--bind-address', running.bindAddress, chosen.bindAddress],
+    ['--store', running.store, chosen.store],
+    ['--control-plane-only', running.controlPlaneOnly, chosen.controlPlaneOnly],
+    ['--token-auth-file', running.tokenAuthFile, chosen.tokenAuthFile],
+  ];
+  const changed = choices.find(([, now, wanted]) => now !== wanted);
+  if (!changed) return;
+  const [flag, now] = changed;
+  const state = now === undefined || now === false ? `without ${flag}` : now === true ? `with ${flag}` : `with ${flag} ${now}`;
+  throw new ClusterError(`the cluster in ${running.dataDir} is up ${state}: take it down first (k8ts down), or give another --data-dir`);
+}
