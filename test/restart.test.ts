@@ -1,10 +1,10 @@
 /** What survives: containers go on and nothing is lost when k8ts is killed; nothing is left when it is taken down. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type ClusterUnderTest, eventually, startClusterUnderTest } from './support/cluster-under-test.ts';
-import { run } from './support/stock-tools.ts';
+import { hostRemains } from './support/host-remains.ts';
 
 let cluster: ClusterUnderTest;
 before(async () => {
@@ -65,7 +65,7 @@ test('down stops the containers and leaves nothing on the host, and up starts th
   const before = await containerIds();
   const outcome = await cluster.k8ts(['down', '--data-dir', cluster.dataDir], { timeoutMs: 60_000 });
   assert.equal(outcome.code, 0, outcome.stderr);
-  assert.deepEqual(await remains(id), []);
+  assert.deepEqual(await hostRemains(id, cluster.dataDir), []);
   await cluster.up();
   await eventually('the pods run again, in new containers', async () => {
     const ready = await cluster.kubectl(['get', 'pods', '-l', 'app=web', '-o', 'jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}']);
@@ -74,29 +74,3 @@ test('down stops the containers and leaves nothing on the host, and up starts th
   });
   assert.match(await cluster.kubectl(['logs', 'deployment/web']), /listens/);
 });
-
-/** Everything on the host that carries the cluster's id or data directory. */
-async function remains(id: string): Promise<string[]> {
-  const found: string[] = [];
-  const links = await run('ip', ['-brief', 'link']);
-  if (links.stdout.includes(id)) found.push(`links: ${links.stdout}`);
-  const tables = await run('nft', ['list', 'tables']);
-  if (tables.stdout.includes(id)) found.push(`nftables: ${tables.stdout}`);
-  const mounts = readFileSync('/proc/mounts', 'utf8')
-    .split('\n')
-    .filter((line) => line.includes(cluster.dataDir));
-  found.push(...mounts.map((line) => `mount: ${line}`));
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-      if (command.includes(cluster.dataDir)) found.push(`process ${pid}: ${command}`);
-    } catch {
-      // Ended meanwhile.
-    }
-  }
-  for (const controller of readdirSync('/sys/fs/cgroup')) {
-    const groups = await run('find', [join('/sys/fs/cgroup', controller), '-maxdepth', '2', '-name', `*${id}*`]);
-    if (groups.stdout !== '') found.push(`cgroup: ${groups.stdout}`);
-  }
-  return found;
-}
