@@ -3,7 +3,7 @@ import type { World } from '../world/world.ts';
 import { refuseChanges } from './changed-choices.ts';
 import { checkAddress } from './check-address.ts';
 import { type ClusterChoices, type ClusterConfig, ClusterError, chooseConfig, isRoot, keepConfig, readConfig } from './config.ts';
-import { type DaemonName, runningDaemon, startDaemon, stopDaemon } from './daemon.ts';
+import { type DaemonName, previousGone, runningDaemon, startDaemon, stopDaemon } from './daemon.ts';
 import { checkContext, writeContext } from './kubectl-context.ts';
 import { ensurePki } from './pki.ts';
 import { findCommand, preflight } from './preflight.ts';
@@ -17,8 +17,12 @@ export async function up(choices: ClusterChoices, world: World, say: Say): Promi
   checkHost(config);
   checkContext(config);
   const running = runningDaemon(config.dataDir, 'control-plane') !== undefined;
-  if (running) refuseChanges(readConfig(config.dataDir) ?? config, config);
-  else await checkAddress(config);
+  if (running) {
+    refuseChanges(readConfig(config.dataDir) ?? config, config);
+  } else {
+    await previousGone(config.dataDir, 'control-plane', world);
+    await checkAddress(config);
+  }
   keepConfig(config);
   const pki = await ensurePki(config, world);
   const nodeRunning = config.controlPlaneOnly || runningDaemon(config.dataDir, 'node-agent') !== undefined;
@@ -34,7 +38,8 @@ export async function up(choices: ClusterChoices, world: World, say: Say): Promi
     const daemons = await Promise.all(starting.map((name) => startDaemon(config.dataDir, name, world, (text) => say(`  ${name}: ${text}`))));
     // What waiting takes is loaded while the daemons start.
     const [{ nodeReady }] = await Promise.all([import('./node-ready.ts'), ...daemons.map(({ ready }) => ready)]);
-    if (!config.controlPlaneOnly) await nodeReady(config, pki, world, startMs);
+    // A kubelet that went on running need not say again what it said before.
+    if (!config.controlPlaneOnly) await nodeReady(config, pki, world, nodeRunning ? 0 : startMs);
   } catch (error) {
     // Half a cluster helps nobody: what this call started ends with it.
     for (const name of starting.reverse()) await stopDaemon(config.dataDir, name, world);

@@ -72,8 +72,11 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
   let leaseTimer: Timer | undefined;
   let lease: Lease | undefined;
 
+  /** What the watch shows, unless this agent wrote something newer: judged by an older state, a change back would never be written. */
   function current(): Node | undefined {
-    return nodes.get(nodeName) ?? registered;
+    const seen = nodes.get(nodeName);
+    if (!seen || !registered || seen.metadata.uid !== registered.metadata.uid) return seen ?? registered;
+    return Number(seen.metadata.resourceVersion) < Number(registered.metadata.resourceVersion) ? registered : seen;
   }
 
   function status(previous: Node | undefined): V1NodeStatus {
@@ -191,9 +194,11 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     const renewTime = microTimestamp(world.clock.now());
     const node = current();
     const ownerReferences = node ? [{ apiVersion: 'v1', kind: 'Node', name: nodeName, uid: node.metadata.uid }] : undefined;
+    // The first lease may be older than the Node, and then learns its owner later.
+    const owned = ({ metadata }: Lease): Lease['metadata'] => ({ ...(ownerReferences && { ownerReferences }), ...metadata });
     try {
       if (lease) {
-        lease = await leases.update({ ...lease, spec: { ...lease.spec, renewTime } }, { signal: closed.signal });
+        lease = await leases.update({ ...lease, metadata: owned(lease), spec: { ...lease.spec, renewTime } }, { signal: closed.signal });
         return;
       }
       const spec = { holderIdentity: nodeName, leaseDurationSeconds, renewTime };
@@ -205,7 +210,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
       } catch (error) {
         if (!isReason(error, 'AlreadyExists')) throw error;
         const found = await leases.get(nodeName);
-        lease = await leases.update({ ...found, spec: { ...found.spec, ...spec } }, { signal: closed.signal });
+        lease = await leases.update({ ...found, metadata: owned(found), spec: { ...found.spec, ...spec } }, { signal: closed.signal });
       }
     } catch (error) {
       // Read anew next time: someone else changed or removed it.

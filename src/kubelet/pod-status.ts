@@ -7,7 +7,7 @@ import type { V1Container, V1ContainerState, V1ContainerStatus, V1PodCondition, 
 import { timestamp } from '../world/world.ts';
 import type { ObservedPod } from './observed-pods.ts';
 import { podConditions } from './pod-conditions.ts';
-import { currentSandbox, newestInstance } from './pod-plan.ts';
+import { currentSandbox, mayRestart, newestInstance } from './pod-plan.ts';
 import { type ContainerRole, isSidecar, isTerminalPhase } from './pod-spec.ts';
 import type { ContainerStatus } from './runtime/runtime.ts';
 import { qosClass } from './qos.ts';
@@ -28,6 +28,8 @@ export interface StatusInput {
   readonly previous: V1PodStatus;
   /** Why a container is not running, where the kubelet knows better than `ContainerCreating`. */
   readonly waiting: (container: string) => Waiting | undefined;
+  /** Its postStart hook has not come to an end: it does not count as running yet. */
+  readonly hooked: (container: string) => boolean;
   readonly started: (instance: ContainerStatus) => boolean;
   readonly ready: (instance: ContainerStatus) => boolean;
   readonly terminationMessage: (instance: ContainerStatus) => string;
@@ -45,11 +47,10 @@ export function podStatus(input: StatusInput): V1PodStatus {
   const statuses = containers.map(statusOf(() => 'regular'));
   const ephemeralStatuses = ephemeralContainers.map(statusOf(() => 'ephemeral'));
 
-  const phase = verdict
-    ? 'Failed'
-    : isTerminalPhase(previous.phase)
-      ? (previous.phase ?? 'Failed')
-      : podPhase(pod, initStatuses, statuses, input.ended);
+  const added = podPhase(pod, initStatuses, statuses, input.ended);
+  // Nobody is told that a pod is over while a sidecar still comes to its end.
+  const tooEarly = isTerminalPhase(added) && observed.containers.some(({ state }) => state === 'running');
+  const phase = verdict ? 'Failed' : isTerminalPhase(previous.phase) || tooEarly ? (previous.phase ?? 'Running') : added;
   const sandbox = observed.sandboxes[0];
   const refused = verdict !== undefined && !sandbox && previous.podIP === undefined && observed.containers.length === 0;
   const ips = pod.spec.hostNetwork === true ? (sandbox ? hostIps : []) : (sandbox?.ips ?? []);
@@ -99,14 +100,17 @@ function timed(
 function containerStatus(input: StatusInput, spec: V1Container, role: ContainerRole): V1ContainerStatus {
   const { observed, runtimeName } = input;
   const instance = newestInstance(observed, spec.name);
+  const before = instance ? undefined : endBefore(input, spec, role);
+  if (before) return before;
   const waiting = input.waiting(spec.name);
-  const state = instance ? stateOf(input, instance) : undefined;
+  const isRunning = instance?.state === 'running' && !input.hooked(spec.name);
+  const state = instance && (isRunning || instance.state !== 'running') ? stateOf(input, instance) : undefined;
   const ended = state?.terminated;
+  const isOver = ended !== undefined && !mayRestart(input.pod, spec, role, ended.exitCode);
   // A container that waits to be started again shows why; how it last ended moves to `lastState`.
-  const showsWaiting = state?.running === undefined && !input.ended && (waiting !== undefined || state === undefined);
+  const showsWaiting = state?.running === undefined && !input.ended && !isOver && (waiting !== undefined || state === undefined);
   const older = instance && observed.containers.find((other) => other.name === spec.name && other.id !== instance.id && other.state === 'exited');
   const lastState = showsWaiting && ended ? { terminated: ended } : older ? stateOf(input, older) : {};
-  const isRunning = instance?.state === 'running';
   const started = isRunning && (role === 'init' || input.started(instance));
   return {
     name: spec.name,
@@ -128,6 +132,16 @@ function containerStatus(input: StatusInput, spec: V1Container, role: ContainerR
       })),
     }),
   };
+}
+
+/** How it ended, as it was written before: its instance is removed, and there will be no other. */
+function endBefore({ pod, previous }: StatusInput, spec: V1Container, role: ContainerRole): V1ContainerStatus | undefined {
+  const { initContainerStatuses = [], containerStatuses = [], ephemeralContainerStatuses = [] } = previous;
+  const before = [...initContainerStatuses, ...containerStatuses, ...ephemeralContainerStatuses].find(({ name }) => name === spec.name);
+  const end = before?.state?.terminated;
+  if (!end) return undefined;
+  const isOver = isTerminalPhase(previous.phase) || pod.metadata.deletionTimestamp !== undefined || !mayRestart(pod, spec, role, end.exitCode);
+  return isOver ? before : undefined;
 }
 
 function wire({ reason, message }: Waiting): { reason: string; message?: string } {

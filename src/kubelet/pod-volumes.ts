@@ -28,7 +28,8 @@ export interface PodVolumes {
   secret(name: string): Promise<Secret | undefined>;
   /** The pod's labels or annotations may have changed. */
   update(pod: Pod): void;
-  close(): void;
+  /** Fulfils when nothing is being written any more. */
+  close(): Promise<void>;
 }
 
 export interface PodVolumesOptions {
@@ -53,6 +54,8 @@ export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
   const references = new Map<string, Watched<KubeObject>>();
   const paths = new Map<string, string>();
   const readonlyClaims = new Set<string>();
+  /** Volumes that the API fills: nobody else may write there. */
+  const provided = new Set((pod.spec.volumes ?? []).filter((volume) => contentPlugin(volume) !== undefined).map(({ name }) => name));
   let prepared = false;
   let closed = false;
   let renewal: Timer | undefined;
@@ -90,6 +93,8 @@ export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
     if (plugin !== undefined) {
       const content = await volumeContent(volume, sources());
       const path = volumeDirectory(directories, plugin, volume.name);
+      // Secrets and tokens stay in memory: they are not to be found on the disk later.
+      if (plugin !== 'configmap' && !paths.has(volume.name)) await disk.mountTmpfs(path, { mode: 0o755 });
       await disk.makeDir(path, 0o755, fsGroup === undefined ? undefined : { gid: fsGroup });
       if (content) await disk.writeVolume(path, withGroup(content, fsGroup), fsGroup);
       paths.set(volume.name, path);
@@ -181,7 +186,7 @@ export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
       scheduleRenewal();
     },
     hostPath: (volume) => paths.get(volume),
-    isReadonly: (volume) => readonlyClaims.has(volume),
+    isReadonly: (volume) => readonlyClaims.has(volume) || provided.has(volume),
     configMap: (name) => reference(ConfigMap, name),
     secret: (name) => reference(Secret, name),
     update(newer) {
@@ -189,11 +194,12 @@ export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
       pod = newer;
       if (prepared && (before.labels !== newer.metadata.labels || before.annotations !== newer.metadata.annotations)) refresh();
     },
-    close() {
+    async close() {
       closed = true;
       renewal?.cancel();
       for (const known of references.values()) known.release();
       references.clear();
+      await refreshing;
     },
   };
 }

@@ -17,7 +17,7 @@ import type { ObservedPod } from './observed-pods.ts';
 import { type PodDirectories, podDirectories } from './pod-directories.ts';
 import { type Action, type Plan, newestInstance, planPod, sandboxTask } from './pod-plan.ts';
 import { type PodProbes, createPodProbes } from './probes.ts';
-import { formatPod, isTerminalPhase } from './pod-spec.ts';
+import { containerOf, formatPod, isTerminalPhase } from './pod-spec.ts';
 import { type Waiting, podStatus } from './pod-status.ts';
 import { type PodVolumes, createPodVolumes } from './pod-volumes.ts';
 import type { SandboxConfig } from './runtime/runtime.ts';
@@ -149,7 +149,7 @@ class Worker implements PodWorker {
     this.#timer?.cancel();
     for (const task of this.#busy.values()) task.abort();
     this.#probes.close();
-    this.#volumes.close();
+    void this.#volumes.close();
   }
 
   wake(): void {
@@ -471,6 +471,7 @@ class Worker implements PodWorker {
       hostIps: this.#context.nodeIps,
       previous: this.#status,
       waiting: (name) => this.#waiting.get(name),
+      hooked: (name) => this.#busy.has(name) && containerOf(this.pod, name)?.spec.lifecycle?.postStart !== undefined,
       started: ({ id }) => this.#probes.verdict(id).started,
       ready: ({ id }) => this.#probes.ready(id),
       terminationMessage: ({ id, message }) => this.#lastWords.get(id) ?? message,
@@ -485,7 +486,7 @@ class Worker implements PodWorker {
     if (this.#farewell) return;
     this.#farewell = true;
     try {
-      this.#volumes.close();
+      await this.#volumes.close();
       if (!this.#givenBack) await giveBack(this.#context, this.pod, this.#directories);
       this.#givenBack = true;
       if (this.#inApi && this.pod.metadata.deletionTimestamp === undefined) return;

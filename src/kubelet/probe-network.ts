@@ -46,7 +46,7 @@ function get(
     const fail = (why: string): void => {
       timer.cancel();
       request.destroy();
-      reject(new Error(`Get "${url.href}": ${why}`));
+      reject(new Error(`Get "${asGoPrints(url)}": ${why}`));
     };
     const timer = clock.after(timeoutMs, () => fail('context deadline exceeded (Client.Timeout exceeded while awaiting headers)'));
     request.on('error', (error) => fail(dialError(host, port, error)));
@@ -64,6 +64,12 @@ function get(
     });
     request.end();
   });
+}
+
+/** With its port, also where the scheme implies it. */
+function asGoPrints(url: URL): string {
+  if (url.port !== '') return url.href;
+  return `${url.protocol}//${url.hostname}:${url.protocol === 'https:' ? 443 : 80}${url.pathname}${url.search}`;
 }
 
 function dial(clock: Clock, { host, port, timeoutMs }: TcpProbeRequest): Promise<void> {

@@ -16,14 +16,18 @@ delete table ip ${table}
 table ip ${table} {
 ${maps.join('\n')}
   set cluster-ips { type ipv4_addr; }
-  chain refuse { reject; }
+  chain refuse {
+    # A pod on this node is still inside connect() when the answer comes: an ICMP error would be lost on it, a reset is not.
+    meta l4proto tcp reject with tcp reset
+    reject
+  }
   chain services {
     ip daddr . meta l4proto . th dport vmap @service-ips
     ip daddr != 127.0.0.0/8 fib daddr type local meta l4proto . th dport vmap @node-ports
   }
   chain without-endpoints {
     ip daddr . meta l4proto . th dport vmap @no-endpoint-ips
-    ip daddr @cluster-ips reject
+    ip daddr @cluster-ips goto refuse
     fib daddr type local meta l4proto . th dport vmap @no-endpoint-node-ports
   }
   chain nat-prerouting { type nat hook prerouting priority dstnat; policy accept; jump services; }
