@@ -41,13 +41,14 @@ export function decideClaim<T extends KubeObject>(
   return { keep, adopt, release };
 }
 
-/** Writes the claim down, and answers what is owned now. The owner is read live before the first adoption: a stale one must not adopt. */
+/** Writes the claim down, and answers what is owned now. What is adopted gets the finalizer, if one is named; what is released loses it. The owner is read live before the first adoption: a stale one must not adopt. */
 export async function carryOutClaim<O extends KubeObject, T extends KubeObject>(
   client: Client,
   ownerKind: Kind<O>,
   owner: O,
   kind: Kind<T>,
   claim: Claim<T>,
+  finalizer?: string,
 ): Promise<readonly T[]> {
   if (claim.adopt.length === 0 && claim.release.length === 0) return claim.keep;
   const namespace = owner.metadata.namespace ?? '';
@@ -60,6 +61,7 @@ export async function carryOutClaim<O extends KubeObject, T extends KubeObject>(
             uid: object.metadata.uid,
             resourceVersion: object.metadata.resourceVersion,
             ownerReferences: orNone((object.metadata.ownerReferences ?? []).filter((reference) => reference.uid !== owner.metadata.uid)),
+            ...(finalizer !== undefined && { finalizers: orNone((object.metadata.finalizers ?? []).filter((other) => other !== finalizer)) }),
           },
         })
         .then(() => undefined, ignoreGone),
@@ -78,6 +80,7 @@ export async function carryOutClaim<O extends KubeObject, T extends KubeObject>(
             uid: object.metadata.uid,
             resourceVersion: object.metadata.resourceVersion,
             ownerReferences: [...(object.metadata.ownerReferences ?? []), controllerReference(owner)],
+            ...(finalizer !== undefined && { finalizers: [...new Set([...(object.metadata.finalizers ?? []), finalizer])] }),
           },
         })
         .catch(ignoreGone),

@@ -1,12 +1,15 @@
 /** Every controller there is. One that is not in this list does not run. */
 import { clusterRoleAggregationController } from './cluster-role-aggregation.ts';
 import type { ControllerDefinition } from './controller.ts';
+import { cronJobController } from './cron-job/cron-job.ts';
+import { daemonSetController } from './daemon-set/daemon-set.ts';
 import { deploymentController } from './deployment/deployment.ts';
 import { disruptionController } from './disruption/disruption.ts';
 import { endpointSliceController } from './endpoints/endpoint-slices.ts';
 import { endpointsController } from './endpoints/endpoints.ts';
 import { endpointSliceMirroringController } from './endpoints/mirroring.ts';
 import { garbageCollector } from './garbage-collector/garbage-collector.ts';
+import { jobController } from './job/job.ts';
 import { namespaceController } from './namespace.ts';
 import { nodeIpamController } from './node-ipam/node-ipam.ts';
 import { nodeLifecycleController } from './node-lifecycle/node-lifecycle.ts';
@@ -14,8 +17,13 @@ import { taintEvictionController } from './node-lifecycle/taint-eviction.ts';
 import { podGarbageCollector } from './pod-gc.ts';
 import { replicaSetController } from './replica-set/replica-set.ts';
 import { replicationController } from './replica-set/replication-controller.ts';
+import { resourceQuotaController } from './resource-quota/resource-quota.ts';
 import { rootCaPublisher } from './root-ca-publisher.ts';
 import { serviceAccountController } from './service-account.ts';
+import { statefulSetController } from './stateful-set/stateful-set.ts';
+import { ttlAfterFinishedController } from './ttl-after-finished.ts';
+import { claimProtectionController } from './storage-protection/claim-protection.ts';
+import { volumeProtectionController } from './storage-protection/volume-protection.ts';
 
 export const allControllers: readonly ControllerDefinition[] = [
   serviceAccountController,
@@ -29,9 +37,17 @@ export const allControllers: readonly ControllerDefinition[] = [
   replicaSetController,
   replicationController,
   deploymentController,
+  daemonSetController,
+  statefulSetController,
+  jobController,
+  cronJobController,
+  ttlAfterFinishedController,
   disruptionController,
   namespaceController,
   podGarbageCollector,
   clusterRoleAggregationController,
+  resourceQuotaController,
+  claimProtectionController,
+  volumeProtectionController,
   garbageCollector,
 ];

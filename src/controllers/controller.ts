@@ -21,6 +21,8 @@ export interface ControllerDefinition {
   readonly name: string;
   /** The service account in `kube-system` that it acts as: its API calls are authorized as that user. */
   readonly serviceAccount: string;
+  /** Whose events they are said to be; the service account's name when absent. */
+  readonly eventSource?: string;
   /** Kinds may be watched here; nothing may be written. Reconciling starts when the caches are filled. */
   readonly setup: (context: ControllerContext) => Controller;
 }

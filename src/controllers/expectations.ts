@@ -35,6 +35,11 @@ export class Expectations {
     this.expected.set(key, { creations: 0, deletions: new Set(uids), sinceMs: this.world.clock.now() });
   }
 
+  /** Both at once, for those who create and delete in one pass. */
+  expect(key: string, creations: number, uids: readonly string[]): void {
+    this.expected.set(key, { creations, deletions: new Set(uids), sinceMs: this.world.clock.now() });
+  }
+
   /** Also called for creations that failed or were given up: nothing will show up for them. */
   creationObserved(key: string, count = 1): void {
     const expected = this.expected.get(key);

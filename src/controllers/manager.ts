@@ -82,7 +82,7 @@ export function runController(
   const abort = new AbortController();
   const queue = new WorkQueue(world);
   const client = clientFor(`system:serviceaccount:kube-system:${definition.serviceAccount}`);
-  const events = createEventRecorder(client, world, { component: definition.serviceAccount });
+  const events = createEventRecorder(client, world, { component: definition.eventSource ?? definition.serviceAccount });
   const synced: Promise<void>[] = [];
   const unsubscribe: (() => void)[] = [];
   const periodic: { readonly ms: number; readonly callback: () => void }[] = [];

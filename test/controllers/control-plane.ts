@@ -36,8 +36,8 @@ export interface ControlPlane {
 
 export interface ControlPlaneOptions {
   readonly controllers?: string;
-  /** Pods are bound to this node, become ready at once, and end at once when deleted. */
-  readonly node?: string;
+  /** Pods are bound to this node (or what it answers), become ready at once, and end at once when deleted. */
+  readonly node?: string | ((pod: Pod) => string | undefined);
   readonly ready?: (pod: Pod) => boolean;
   /** The controllers' caches lag behind by so much. */
   readonly lagMs?: number;
@@ -168,7 +168,13 @@ export function readyNode(name: string, world: SimulatedWorld): Draft<Node> {
   };
 }
 
-function pretendKubelet(client: Client, informers: Informers, world: SimulatedWorld, node: string, ready: (pod: Pod) => boolean): () => void {
+function pretendKubelet(
+  client: Client,
+  informers: Informers,
+  world: SimulatedWorld,
+  node: string | ((pod: Pod) => string | undefined),
+  ready: (pod: Pod) => boolean,
+): () => void {
   let lastAddress = 0;
   const addresses = new Map<string, string>();
   const ignore = (error: unknown): void => {
@@ -177,15 +183,20 @@ function pretendKubelet(client: Client, informers: Informers, world: SimulatedWo
   async function run(pod: Pod): Promise<void> {
     const pods = client.resource(Pod).namespace(pod.metadata.namespace);
     if (pod.metadata.deletionTimestamp !== undefined) {
+      // Whoever holds the pod wants to see how it ended.
+      if (pod.metadata.finalizers && pod.status.phase === 'Running')
+        await pods.patch(pod.metadata.name, { status: { phase: 'Failed' } }, { subresource: 'status' });
       if (pod.spec.nodeName) await pods.delete(pod.metadata.name, { gracePeriodSeconds: 0 });
       return;
     }
     if (!pod.spec.nodeName) {
+      const name = typeof node === 'string' ? node : node(pod);
+      if (name === undefined) return;
       await pods.createSubresource(pod.metadata.name, 'binding', {
         apiVersion: 'v1',
         kind: 'Binding',
         metadata: { name: pod.metadata.name },
-        target: { apiVersion: 'v1', kind: 'Node', name: node },
+        target: { apiVersion: 'v1', kind: 'Node', name },
       });
       return;
     }
