@@ -2,6 +2,7 @@
  * What a kind declares about itself. A kind is data, with hooks only where it differs from the rest: adding one touches its file and the list in
  * `kinds.ts`. See docs/adding-a-kind.md.
  */
+import type { Decoded } from '../machinery/decode.ts';
 import type { FieldError } from '../machinery/field-error.ts';
 import type { KubeObject } from '../machinery/object.ts';
 import type { ObjectSchema } from '../machinery/schema.ts';
@@ -14,11 +15,11 @@ export const allVerbs: readonly Verb[] = ['create', 'delete', 'deletecollection'
 export interface Column<T extends KubeObject> {
   readonly name: string;
   readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date';
-  readonly format?: 'name' | '';
+  readonly format?: string;
   readonly priority?: number;
   readonly description: string;
   /** `nowMs` is for ages. Anything undefined prints as upstream prints an absent value for that column. */
-  value(object: T, nowMs: number): string | number | boolean | undefined;
+  value(object: T, nowMs: number): string | number | boolean | null | undefined;
 }
 
 /** A subresource that is served by more than reading and writing the object. `model` names the body's type when it is not the object's own. */
@@ -80,6 +81,23 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly storedAs?: StoredAs<T>;
   /** Never stored: create computes an answer (reviews). */
   readonly virtual?: boolean;
+  /** The kind of a list of these, when it is not the kind with `List` behind it. */
+  readonly listKind?: string;
+  /** Added to an object whose deletion begins: someone has to clean up first. */
+  readonly deletionFinalizers?: readonly string[];
+  /** Told to who still uses this version. */
+  readonly deprecationWarning?: string;
+  /** Reads a body by other means than `schema`: custom resources judge values when they validate. */
+  decode?(value: object): Decoded;
+  /** There for a kind that a CustomResourceDefinition brought. */
+  readonly custom?: CustomKind;
+}
+
+export interface CustomKind {
+  /** Changes when what is published about the kind does. */
+  readonly revision: string;
+  /** The kind's OpenAPI schema, in the form either version can say: what the definition says, and not what `schema` made of it. */
+  published(openApi: 2 | 3): Readonly<Record<string, unknown>>;
 }
 
 export interface StoredAs<T extends KubeObject> {

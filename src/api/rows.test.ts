@@ -9,7 +9,7 @@ const nowMs = Date.parse('2024-01-01T01:00:00Z');
 const metadata = { name: 'x', namespace: 'n', uid: 'u', resourceVersion: '1', creationTimestamp: '2024-01-01T00:30:00Z' };
 const pods = { selector: { matchLabels: { app: 'web' } }, template: { spec: { containers: [{ name: 'c', image: 'nginx' }] } } };
 
-function row<T extends KubeObject>(kind: Kind<T>, object: T): (string | number | boolean | undefined)[] {
+function row<T extends KubeObject>(kind: Kind<T>, object: T): (string | number | boolean | null | undefined)[] {
   return kind.columns.map((column) => column.value(object, nowMs));
 }
 

@@ -1,6 +1,14 @@
 /** The API server as the rest of the house sees it. `create-api-server.ts` builds one. */
 import type { Store } from '../store/store.ts';
 import type { World } from '../world/world.ts';
+import type { AuditBackend } from './audit/audit.ts';
+import type { AuditPolicy } from './audit/policy.ts';
+import type { OidcOptions } from './authentication/oidc.ts';
+import type { RequestHeaderOptions } from './authentication/request-header.ts';
+import type { TokenWebhookOptions } from './authentication/webhook-token.ts';
+import type { AuthorizationMode } from './authorization/modes.ts';
+import type { AuthorizationWebhookOptions } from './authorization/webhook.ts';
+import type { EncryptionRule } from './encryption/configuration.ts';
 import type { User } from './request.ts';
 
 export interface ApiServerOptions {
@@ -19,8 +27,30 @@ export interface ApiServerOptions {
   readonly staticTokens: ReadonlyMap<string, User>;
   /** Bundle of PEM certificates that client certificates must chain to; also published in `kube-root-ca.crt`. */
   readonly clientCa: string;
+  /** PEM of public keys whose service account tokens are good, too: those that signed before. */
+  readonly serviceAccountVerificationKeys?: readonly string[];
+  /** Whom tokens for this server must be meant for; the issuer when absent. */
+  readonly apiAudiences?: readonly string[];
+  /** A proxy in front that authenticates users by itself. */
+  readonly requestHeader?: RequestHeaderOptions;
+  readonly oidc?: OidcOptions;
+  readonly tokenWebhook?: TokenWebhookOptions;
+  /** Whether requests may come without any proof, or on which paths; everywhere when absent (RBAC says how far they get). */
+  readonly anonymousAuth?: boolean | readonly string[];
+  /** Who decides, in this order; Node and RBAC when absent. */
+  readonly authorizationModes?: readonly AuthorizationMode[];
+  /** For mode Webhook. */
+  readonly authorizationWebhook?: AuthorizationWebhookOptions;
+  /** What is written down about requests, and where; nothing when absent. */
+  readonly audit?: { readonly policy: AuditPolicy; readonly backend: AuditBackend };
+  /** Which resources the store holds encrypted, and with which keys; none when absent. */
+  readonly encryption?: readonly EncryptionRule[];
+  /** How many requests are worked on at a time, over all priority levels; 600 when absent, no limits when 0. */
+  readonly maxRequestsInFlight?: number;
   /** Client certificate shown to kubelets, and the CA theirs must chain to. */
   readonly kubeletClient?: { readonly certificate: string; readonly key: string; readonly ca: string };
+  /** Admission plugins to run, or to leave out, against what upstream does by default; by upstream's names. */
+  readonly admissionPlugins?: { readonly enabled?: readonly string[]; readonly disabled?: readonly string[] };
 }
 
 export interface ListenOptions {
@@ -29,6 +59,14 @@ export interface ListenOptions {
   /** PEM chain and key served. */
   readonly certificate: string;
   readonly key: string;
+}
+
+export interface ServingCertificates {
+  /** PEM chain and key served. */
+  readonly certificate: string;
+  readonly key: string;
+  /** As at the start when absent. */
+  readonly clientCa?: string;
 }
 
 /** Structurally the client's `Transport`; layers keep the two apart. */
@@ -51,6 +89,8 @@ export interface InProcessRequest {
 export interface ApiServer {
   /** HTTPS, HTTP/1.1 and HTTP/2. Port 0 picks a free one; answers the port. */
   listen(options: ListenOptions): Promise<number>;
+  /** Serves these from the next connection on, without a restart; open ones stay as they are. Throws when they do not go together. */
+  replaceCertificates(certificates: ServingCertificates): void;
   /** A connection in this process, authorized and admitted as `user` on every call. */
   connect(user: User): InProcessConnection;
   /** Ends watches with a clean end, finishes requests under way, closes the port. Leaves the store to its owner. */

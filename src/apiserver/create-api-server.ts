@@ -1,17 +1,20 @@
 /** Puts the API server together: verbs below, authentication, authorization and the fixed paths around them, HTTP and in-process connections on top. */
 import type { ApiServer, ApiServerOptions, ListenOptions } from './api-server.ts';
+import { Auditor } from './audit/audit.ts';
 import { Authenticator } from './authentication/authenticator.ts';
 import { authenticationReviews } from './authentication/reviews.ts';
 import { ServiceAccountTokens } from './authentication/service-account-token.ts';
 import { tokenRequests } from './authentication/token-request.ts';
 import { withAuthenticatedGroup } from './authentication/users.ts';
-import { superusers, unionAuthorizer } from './authorization/authorizer.ts';
-import { nodeAuthorizer } from './authorization/node.ts';
-import { rbacAuthorizer } from './authorization/rbac.ts';
+import type { Authorizer } from './authorization/authorizer.ts';
+import { authorizerChain } from './authorization/modes.ts';
 import { accessReviews } from './authorization/reviews.ts';
 import { bootstrap, type BootstrapOptions, publishServer } from './bootstrap/bootstrap.ts';
 import { addDiscoveryPaths } from './discovery/discovery.ts';
 import { Dispatcher } from './dispatch.ts';
+import { encryptedStore } from './encryption/encrypted-store.ts';
+import { FlowControl } from './flow-control/flow-control.ts';
+import { flowControlMetrics } from './flow-control/metrics.ts';
 import { Front } from './http/front.ts';
 import { addHealthPaths } from './http/health.ts';
 import { type Listener, listenTls } from './http/listener.ts';
@@ -29,13 +32,27 @@ import { createVerbs } from './verbs/create-verbs.ts';
 /** How long requests under way may take to end when the server closes. */
 const closeGraceMs = 2_000;
 
+/** As upstream: 400 that read and 200 that write. */
+const defaultSeats = 600;
+
 /** As upstream: a deleted `kubernetes` Service is back after at most so long. */
 const publishEveryMs = 10_000;
 
 /** Resolves when what every cluster starts with is written, and the server may be called. */
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const { world, store, serviceCidr, nodePortRange } = options;
-  const verbs = await createVerbs({ world, store, serviceCidr, nodePortRange });
+  const { world, serviceCidr, nodePortRange, encryption } = options;
+  const store = encryption === undefined ? options.store : encryptedStore(options.store, encryption);
+  // The authorizer reads what the verbs keep, and admission asks it: it comes after the server's own first writes.
+  const late: { authorizer?: Authorizer } = {};
+  const { admissionPlugins } = options;
+  const verbs = await createVerbs({
+    world,
+    store,
+    serviceCidr,
+    nodePortRange,
+    authorizer: () => late.authorizer,
+    ...(admissionPlugins && { admissionPlugins }),
+  });
   const published: BootstrapOptions = { serviceCidr, ...(options.advertise && { advertise: options.advertise }) };
   try {
     await bootstrap(verbs, published);
@@ -43,10 +60,10 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     await verbs.close();
     throw error;
   }
-  return assemble(options, verbs, published);
+  return assemble(options, verbs, published, late);
 }
 
-function assemble(options: ApiServerOptions, verbs: Verbs, published: BootstrapOptions): ApiServer {
+function assemble(options: ApiServerOptions, verbs: Verbs, published: BootstrapOptions, late: { authorizer?: Authorizer }): ApiServer {
   const { world } = options;
   const { objects } = verbs;
   const log = world.log.child('apiserver');
@@ -55,10 +72,18 @@ function assemble(options: ApiServerOptions, verbs: Verbs, published: BootstrapO
     objects,
     signingKey: options.serviceAccountKey,
     issuer: options.serviceAccountIssuer,
+    ...(options.serviceAccountVerificationKeys && { verificationKeys: options.serviceAccountVerificationKeys }),
+    ...(options.apiAudiences && { apiAudiences: options.apiAudiences }),
   });
-  const authenticator = new Authenticator({ world, objects, serviceAccountTokens, staticTokens: options.staticTokens });
-  // Every object may be related to a node until the graph of what its pods use is there to say.
-  const authorizer = unionAuthorizer([superusers, nodeAuthorizer(() => true), rbacAuthorizer(objects)]);
+  const authenticator = new Authenticator({ ...options, objects, serviceAccountTokens });
+  const authorization = authorizerChain({
+    world,
+    verbs,
+    ...(options.authorizationModes && { modes: options.authorizationModes }),
+    ...(options.authorizationWebhook && { webhook: options.authorizationWebhook }),
+  });
+  const { authorizer } = authorization;
+  late.authorizer = authorizer;
   const virtual = new Map([
     ...accessReviews(authorizer),
     ...authenticationReviews(world, authenticator),
@@ -77,7 +102,20 @@ function assemble(options: ApiServerOptions, verbs: Verbs, published: BootstrapO
     isClosing: () => state.closing,
     serverAddress: () => serverAddress(options, listeners),
   });
-  const front = new Front({ world: { ...world, log }, authenticator, dispatcher, paths, streams, metrics });
+  const { maxRequestsInFlight: seats = defaultSeats } = options;
+  const flowControl = seats === 0 ? undefined : new FlowControl({ world, objects, seats });
+  if (flowControl !== undefined) metrics.addSource(() => flowControlMetrics(flowControl));
+  const audit = options.audit && new Auditor({ world, ...options.audit });
+  const front = new Front({
+    world: { ...world, log },
+    authenticator,
+    dispatcher,
+    paths,
+    streams,
+    metrics,
+    ...(flowControl && { flowControl }),
+    ...(audit && { audit }),
+  });
   const publishing = world.clock.every(publishEveryMs, () => {
     publishServer(verbs, published).catch((error: unknown) => log.warn('the kubernetes service could not be written', { error: String(error) }));
   });
@@ -90,14 +128,21 @@ function assemble(options: ApiServerOptions, verbs: Verbs, published: BootstrapO
       listeners.push(listener);
       return listener.port;
     },
-    connect: (user) => inProcessConnection({ dispatcher, paths, streams }, withAuthenticatedGroup(user)),
+    replaceCertificates(certificates) {
+      for (const listener of listeners) listener.replaceCertificates(certificates);
+    },
+    connect: (user) => inProcessConnection({ dispatcher, paths, streams, ...(audit && { audit }) }, withAuthenticatedGroup(user)),
     async close() {
       state.closing = true;
+      flowControl?.close();
       publishing.cancel();
       const closed = listeners.map((listener) => listener.close(closeGraceMs));
       await verbs.close();
       await Promise.all(closed);
       kubelets.close();
+      authenticator.close();
+      authorization.close();
+      await audit?.close();
     },
   };
 }

@@ -1,6 +1,7 @@
 /** The middle of the server, the same for HTTP and for connections in this process: authorize a call, then give it to whoever answers it. */
 import { badRequest, methodNotAllowed, notFoundPath } from '../machinery/errors.ts';
-import { type Attributes, type Authorizer, check } from './authorization/authorizer.ts';
+import { type Attributes, type Authorizer, checkNowOrLater, type Decision } from './authorization/authorizer.ts';
+import type { NowOrLater } from './now-or-later.ts';
 import type { Answer, Call, RequestVerb, ResourceTarget, User } from './request.ts';
 import type { Verbs } from './verbs.ts';
 import type { VirtualResources } from './virtual.ts';
@@ -16,14 +17,19 @@ export class Dispatcher {
     this.virtual = options.virtual;
   }
 
-  /** Throws a 403 unless the user may. */
-  authorize(user: User, verb: RequestVerb, target: ResourceTarget, queryText: string): void {
-    check(this.authorizer, attributesOf(user, verb, target, queryText));
+  /** Throws (or rejects with) a 403 unless the user may. */
+  authorize(user: User, verb: RequestVerb, target: ResourceTarget, queryText: string): NowOrLater<Decision> {
+    return checkNowOrLater(this.authorizer, attributesOf(user, verb, target, queryText));
   }
 
-  /** Throws a 403 unless the user may use a path outside the resources. */
-  authorizePath(user: User, verb: string, path: string): void {
-    check(this.authorizer, { user, verb, group: '', version: '', resource: '', subresource: '', namespace: '', name: '', path });
+  /** Throws (or rejects with) a 403 unless the user may use a path outside the resources. */
+  authorizePath(user: User, verb: string, path: string): NowOrLater<Decision> {
+    return checkNowOrLater(this.authorizer, attributesOfPath(user, verb, path));
+  }
+
+  /** Throws (or rejects with) a 403 unless this is allowed. */
+  check(attributes: Attributes): NowOrLater<Decision> {
+    return checkNowOrLater(this.authorizer, attributes);
   }
 
   /** Throws a 404 when there is no such resource, or not at this place. */
@@ -43,7 +49,7 @@ export class Dispatcher {
 }
 
 // oxlint-disable-next-line require-await -- turns what is thrown into a rejection
-async function answerVirtual(handler: (call: Call) => Answer, call: Call): Promise<Answer> {
+async function answerVirtual(handler: (call: Call) => NowOrLater<Answer>, call: Call): Promise<Answer> {
   const { group, resource } = call.target;
   if (call.verb !== 'create') throw methodNotAllowed({ group, resource }, call.verb);
   return handler(call);
@@ -51,6 +57,10 @@ async function answerVirtual(handler: (call: Call) => Answer, call: Call): Promi
 
 function virtualKey({ group, resource, subresource }: ResourceTarget): string {
   return subresource === undefined ? `${group}/${resource}` : `${group}/${resource}/${subresource}`;
+}
+
+export function attributesOfPath(user: User, verb: string, path: string): Attributes {
+  return { user, verb, group: '', version: '', resource: '', subresource: '', namespace: '', name: '', path };
 }
 
 export function attributesOf(user: User, verb: RequestVerb, target: ResourceTarget, queryText: string): Attributes {
@@ -66,7 +76,13 @@ export function attributesOf(user: User, verb: RequestVerb, target: ResourceTarg
     namespace: namespace ?? (resource === 'namespaces' && group === '' ? (name ?? '') : ''),
     name: name ?? (queryText.includes('fieldSelector') ? selectedName(queryText) : ''),
     path: '',
+    ...(queryText.includes('Selector') && selectorsOf(queryText)),
   };
+}
+
+function selectorsOf(queryText: string): Pick<Attributes, 'fieldSelector' | 'labelSelector'> {
+  const query = new URLSearchParams(queryText);
+  return { fieldSelector: query.get('fieldSelector') ?? '', labelSelector: query.get('labelSelector') ?? '' };
 }
 
 /** Listing or watching `metadata.name=x` is allowed to who may list or watch x. */

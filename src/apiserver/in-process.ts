@@ -2,11 +2,13 @@
  * A connection without a wire: components in the server's own process call it with their own identity, and are routed, authorized and admitted like
  * anybody else; only encoding is left out. Objects are shared with the cache: never to be changed.
  */
-import { badRequest, methodNotAllowed } from '../machinery/errors.ts';
+import type { Auditor, AuditRecord } from './audit/audit.ts';
+import { ApiError, badRequest, internalError, methodNotAllowed } from '../machinery/errors.ts';
 import type { InProcessConnection, InProcessRequest } from './api-server.ts';
 import { type Dispatcher, needsHttp } from './dispatch.ts';
 import { wholeList } from './http/encode.ts';
 import type { Paths } from './http/paths.ts';
+import { isLater } from './now-or-later.ts';
 import { type ResourceRoute, routeOf, verbOf } from './http/route.ts';
 import type { Answer, Call, EncodedWatchEvent, User, WatchAnswer, WatchSink } from './request.ts';
 
@@ -14,6 +16,7 @@ export interface InProcessOptions {
   readonly dispatcher: Dispatcher;
   readonly paths: Paths;
   readonly streams: { serves(route: ResourceRoute): boolean };
+  readonly audit?: Auditor;
 }
 
 /** Watch events not taken yet, beyond the past ones the watch began with. */
@@ -32,13 +35,26 @@ export function inProcessConnection(options: InProcessOptions, user: User): InPr
 }
 
 async function answerRequest(options: InProcessOptions, user: User, request: InProcessRequest, closing: AbortSignal): Promise<unknown> {
-  const { dispatcher } = options;
   request.signal?.throwIfAborted();
   closing.throwIfAborted();
   const route = routeOf(request.path);
   if (route.type === 'path') return answerPath(options, user, request);
-  const call = authorizedCall(options, user, request, route, request.signal ?? closing);
-  const answer: Answer = await dispatcher.handle(call);
+  const record = begin(options, user, request, route);
+  try {
+    const call = await authorizedCall(options, user, request, route, request.signal ?? closing, record);
+    record?.body(call.body);
+    const answer: Answer = await options.dispatcher.handle(call);
+    const value = valueOf(answer);
+    record?.answer(value);
+    record?.completed(answer.type === 'object' || answer.type === 'status' ? answer.code : 200);
+    return value;
+  } catch (error) {
+    fail(record, error);
+    throw error;
+  }
+}
+
+function valueOf(answer: Answer): unknown {
   switch (answer.type) {
     case 'object':
       return answer.object;
@@ -51,21 +67,52 @@ async function answerRequest(options: InProcessOptions, user: User, request: InP
   }
 }
 
-function answerPath({ dispatcher, paths }: InProcessOptions, user: User, request: InProcessRequest): unknown {
-  dispatcher.authorizePath(user, request.method.toLowerCase(), request.path);
+function begin({ audit }: InProcessOptions, user: User, request: InProcessRequest, route: ResourceRoute): AuditRecord | undefined {
+  if (audit === undefined) return undefined;
+  const queryText = request.query === undefined ? '' : new URLSearchParams(request.query).toString();
+  return audit.begin({
+    id: audit.world.random.uid(),
+    uri: queryText === '' ? request.path : `${request.path}?${queryText}`,
+    verb: verbOf(request.method, route, queryText),
+    user,
+    target: route.target,
+    path: request.path,
+    sourceIps: ['127.0.0.1'],
+    userAgent: user.name,
+  });
+}
+
+function fail(record: AuditRecord | undefined, error: unknown): void {
+  if (record === undefined) return;
+  const failure = error instanceof ApiError ? error : internalError(error instanceof Error ? error.message : String(error));
+  record.failed(failure);
+  record.completed(failure.code);
+}
+
+async function answerPath({ dispatcher, paths }: InProcessOptions, user: User, request: InProcessRequest): Promise<unknown> {
+  await dispatcher.authorizePath(user, request.method.toLowerCase(), request.path);
   if (request.method !== 'GET') throw methodNotAllowed({ group: '', resource: request.path }, request.method);
   const { body, contentType } = paths.answer({ path: request.path, query: new URLSearchParams(request.query), headers: {} });
   const text = typeof body === 'string' ? body : Buffer.from(body).toString('utf8');
   return contentType.startsWith('application/json') ? JSON.parse(text) : text;
 }
 
-function authorizedCall(options: InProcessOptions, user: User, request: InProcessRequest, route: ResourceRoute, signal: AbortSignal): Call {
+async function authorizedCall(
+  options: InProcessOptions,
+  user: User,
+  request: InProcessRequest,
+  route: ResourceRoute,
+  signal: AbortSignal,
+  record: AuditRecord | undefined,
+): Promise<Call> {
   const { dispatcher } = options;
   const { target } = route;
   const query = new URLSearchParams(request.query);
   const queryText = request.query === undefined ? '' : query.toString();
   const verb = verbOf(request.method, route, queryText);
-  dispatcher.authorize(user, verb, target, queryText);
+  const answer = dispatcher.authorize(user, verb, target, queryText);
+  const decision = isLater(answer) ? await answer : answer;
+  record?.decided(decision);
   dispatcher.checkTarget(target);
   if (options.streams.serves(route)) throw needsHttp(target.subresource ?? '');
   return {
@@ -78,6 +125,7 @@ function authorizedCall(options: InProcessOptions, user: User, request: InProces
     userAgent: user.name,
     signal,
     warnings: [],
+    ...(record && { annotate: (key: string, value: string): void => record.annotate(key, value) }),
   };
 }
 
@@ -87,12 +135,17 @@ async function* watchEvents(options: InProcessOptions, user: User, request: InPr
   const stop = new AbortController();
   const signal = AbortSignal.any([stop.signal, closing, ...(request.signal ? [request.signal] : [])]);
   const queue = new EventQueue();
+  let record: AuditRecord | undefined;
+  let failure: unknown;
   signal.addEventListener('abort', () => queue.end(undefined), { once: true });
   try {
     if (signal.aborted) return;
-    const call = authorizedCall(options, user, { ...request, query: { ...request.query, watch: 'true' } }, route, signal);
+    const watching = { ...request, query: { ...request.query, watch: 'true' } };
+    record = begin(options, user, watching, route);
+    const call = await authorizedCall(options, user, watching, route, signal, record);
     const answer = await options.dispatcher.handle(call);
     if (answer.type !== 'watch') throw badRequest(`${request.path} cannot be watched`);
+    record?.started(200);
     queue.startWith(answer);
     for (;;) {
       const event = queue.shift();
@@ -102,7 +155,12 @@ async function* watchEvents(options: InProcessOptions, user: User, request: InPr
       else await queue.changed();
     }
     if (queue.error !== undefined) throw queue.error;
+  } catch (error) {
+    failure = error;
+    throw error;
   } finally {
+    if (failure === undefined) record?.completed(200);
+    else fail(record, failure);
     stop.abort();
   }
 }

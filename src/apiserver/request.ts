@@ -39,6 +39,8 @@ export interface Call {
   readonly signal: AbortSignal;
   /** Verbs add `Warning` header texts here. */
   readonly warnings: string[];
+  /** Adds an annotation to the request's audit event; absent when it has none. */
+  readonly annotate?: (key: string, value: string) => void;
 }
 
 /**

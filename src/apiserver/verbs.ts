@@ -6,7 +6,9 @@ import type { Kind } from '../api/kind.ts';
 import type { KubeObject } from '../machinery/object.ts';
 import type { Store } from '../store/store.ts';
 import type { World } from '../world/world.ts';
-import type { Answer, Call } from './request.ts';
+import type { AuthorizerSource } from './admission/permission.ts';
+import type { Pod } from '../api/kinds.ts';
+import type { Answer, Call, Encoded } from './request.ts';
 
 /** Reads from the watch caches, synchronously, without authorization: for the server's own decisions only. Objects are shared: never change them. */
 export interface ObjectReader {
@@ -23,6 +25,10 @@ export interface VerbsOptions {
   readonly nodePortRange: { readonly from: number; readonly to: number };
   /** Freezes every object read, so that a test finds whoever changes a shared one. */
   readonly freeze?: boolean;
+  /** For admission plugins that ask what a writer may do besides; put together after the verbs, whose objects it reads. */
+  readonly authorizer?: AuthorizerSource;
+  /** Admission plugins to run, or to leave out, against what upstream does by default. */
+  readonly admissionPlugins?: { readonly enabled?: readonly string[]; readonly disabled?: readonly string[] };
 }
 
 export interface Verbs {
@@ -33,6 +39,9 @@ export interface Verbs {
   kindAt(group: string, version: string, resource: string): Kind | undefined;
   /** Every kind served now, in discovery's order. */
   kinds(): readonly Kind[];
+  /** Calls with the state after and before every change of an object of the kind (undefined for absent), before watchers are told, until the end. */
+  observe(kind: Kind, listener: (current: Encoded | undefined, previous: Encoded | undefined) => void): void;
+  podsOn(nodeName: string): readonly Pod[];
   /** Counts changes of `kinds()`: what discovery and OpenAPI derived before is stale when it moved. */
   kindsGeneration(): number;
   /** Ends all watches normally and lets go of the store's watches. */

@@ -7,10 +7,11 @@ import { apiVersionOf, type Kind } from '../api/kind.ts';
 import { decodeObject } from '../machinery/decode.ts';
 import { ApiError, badRequest, unsupportedMediaType } from '../machinery/errors.ts';
 import type { KubeObject } from '../machinery/object.ts';
+import type { NowOrLater } from './now-or-later.ts';
 import type { Answer, Call } from './request.ts';
 
 /** `group/resource` or `group/resource/subresource`, and who answers it. */
-export type VirtualResources = ReadonlyMap<string, (call: Call) => Answer>;
+export type VirtualResources = ReadonlyMap<string, (call: Call) => NowOrLater<Answer>>;
 
 /** What a virtual resource's body is. */
 export type BodyKind<T extends KubeObject> = Pick<Kind<T>, 'group' | 'version' | 'kind' | 'schema' | 'defaults'>;

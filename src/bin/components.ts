@@ -5,10 +5,11 @@ import type { ControllerManagerFlags } from '../cluster/components/controller-ma
 import type { KubeletFlags } from '../cluster/components/kubelet.ts';
 import type { ProxyFlags } from '../cluster/components/proxy.ts';
 import type { SchedulerFlags } from '../cluster/components/scheduler.ts';
+import { addSecurityFlags } from './api-server-security.ts';
 import { count, duration, labels, level, portNumber, taints, truth, words } from './flag-values.ts';
 
 export function addComponents(program: Command): void {
-  addApiServer(component(program, 'kube-apiserver', 'the API server alone'));
+  addApiServer(addSecurityFlags(component(program, 'kube-apiserver', 'the API server alone')));
   addControllerManager(component(program, 'kube-controller-manager', 'the controllers alone'));
   addScheduler(component(program, 'kube-scheduler', 'the scheduler alone'));
   addKubelet(component(program, 'kubelet', 'the node agent alone'));

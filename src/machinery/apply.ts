@@ -5,7 +5,18 @@
  */
 import { equal } from './equal.ts';
 import { type ApiError, applyConflict, type StatusCause } from './errors.ts';
-import { type FieldSet, difference, emptySet, intersection, isEmptySet, printPaths, union, withoutMember, withoutPath } from './field-set.ts';
+import {
+  type FieldSet,
+  childrenOf,
+  difference,
+  emptySet,
+  intersection,
+  isEmptySet,
+  printPaths,
+  union,
+  withoutElements,
+  withoutPath,
+} from './field-set.ts';
 import { type Entry, capped, entriesOf, losing, managedFieldsOf, order, parseEntries, printEntries } from './managed-fields.ts';
 import type { ManagedFieldsEntry } from './object.ts';
 import { PatchError } from './patch-error.ts';
@@ -65,9 +76,12 @@ export interface TrackOptions {
 const beforeFirstApply = 'before-first-apply';
 const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration';
 
+const unownedElements: ReadonlySet<string> = new Set(['f:apiVersion', 'f:kind']);
 /** Fields of `metadata` that belong to the server, and so to no manager. */
-const unowned = ['name', 'namespace', 'creationTimestamp', 'selfLink', 'uid', 'clusterName', 'generation', 'managedFields', 'resourceVersion'].concat(
-  ['deletionTimestamp', 'deletionGracePeriodSeconds'],
+const unownedMetadata: ReadonlySet<string> = new Set(
+  ['name', 'namespace', 'creationTimestamp', 'selfLink', 'uid', 'clusterName', 'generation', 'managedFields', 'resourceVersion']
+    .concat(['deletionTimestamp', 'deletionGracePeriodSeconds'])
+    .map((field) => `f:${field}`),
 );
 /** Of these, the ones a configuration cannot even ask for. */
 const serverMetadata = ['creationTimestamp', 'selfLink', 'generation', 'managedFields', 'deletionTimestamp', 'deletionGracePeriodSeconds'];
@@ -225,10 +239,13 @@ function withManagedFields(object: Fields, managedFields: ManagedFieldsEntry[]):
 
 /** A set without what belongs to the server. */
 function ownable(set: FieldSet): FieldSet {
-  let result = withoutPath(withoutPath(set, ['f:apiVersion']), ['f:kind']);
-  if (result['f:metadata'] === undefined) return result;
-  for (const field of unowned) result = withoutPath(result, ['f:metadata', `f:${field}`]);
-  return withoutMember(result, 'f:metadata');
+  const result = withoutElements(set, unownedElements);
+  const metadata = result['f:metadata'];
+  if (metadata === undefined) return result;
+  // Nobody owns the metadata as such.
+  const { 'f:metadata': _, ...others } = result;
+  const owned = withoutElements(childrenOf(metadata), unownedMetadata);
+  return isEmptySet(owned) ? others : { ...others, 'f:metadata': owned };
 }
 
 function without(set: FieldSet, paths: readonly (readonly string[])[] | undefined): FieldSet {

@@ -80,13 +80,15 @@ export function withoutPath(set: FieldSet, path: readonly string[]): FieldSet {
   return left === undefined ? others : { ...others, [element]: left };
 }
 
-/** Without the membership of the node at this path, keeping what is below it. */
-export function withoutMember(set: FieldSet, element: string): FieldSet {
-  const node = set[element];
-  if (node === undefined) return set;
-  const { [element]: _, ...others } = set;
-  const left = nodeOf(false, childrenOf(node));
-  return left === undefined ? others : { ...others, [element]: left };
+/** Without any of these members of the set's first level. */
+export function withoutElements(set: FieldSet, elements: ReadonlySet<string>): FieldSet {
+  const result: Record<string, FieldSet> = {};
+  let without = false;
+  for (const element in set) {
+    if (elements.has(element)) without = true;
+    else result[element] = set[element] ?? emptySet;
+  }
+  return without ? result : set;
 }
 
 export function childrenOf(node: FieldSet): FieldSet {

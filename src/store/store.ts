@@ -86,6 +86,8 @@ export interface Store {
   compact(revision: number): Promise<void>;
   /** The oldest revision that can still be read. */
   oldestRevision(): number;
+  /** Whether the value at the key should be written again though it did not change (encrypted with an old key); absent for never. */
+  isStale?(key: string): boolean;
   /** Waits for commits under way, then lets go of files. */
   close(): Promise<void>;
 }

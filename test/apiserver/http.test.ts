@@ -203,6 +203,43 @@ test('big answers are compressed for those who take it', async () => {
   assert.equal(gunzipSync(zipped).toString(), plain.text);
 });
 
+test('a list of megabytes arrives whole, over HTTP/1.1 and HTTP/2', async () => {
+  const path = '/api/v1/namespaces/kube-public/configmaps';
+  const names = ['a', 'b', 'c', 'd', 'e'];
+  for (const name of names) {
+    const value = name.repeat(500_000);
+    await server.send(path, { method: 'POST', body: { ...configMap(name, { value }), metadata: { name, namespace: 'kube-public' } } });
+  }
+  const check = (list: Json): void =>
+    assert.deepEqual(
+      list.items.map(({ metadata, data }: Json) => [metadata.name, data.value === metadata.name.repeat(500_000)]),
+      names.map((name) => [name, true]),
+    );
+  check((await server.send(path)).json);
+  const session = connectHttp2(`https://127.0.0.1:${server.port}`, {
+    ca: server.ca.certificate,
+    cert: server.admin.certificate,
+    key: server.admin.key,
+  });
+  try {
+    check(
+      await new Promise<Json>((resolve, reject) => {
+        const stream = session.request({ ':path': path });
+        let text = '';
+        stream.setEncoding('utf8');
+        stream.on('data', (chunk: string) => {
+          text += chunk;
+        });
+        stream.on('end', () => resolve(JSON.parse(text)));
+        stream.on('error', reject);
+      }),
+    );
+  } finally {
+    session.close();
+    await server.send(path, { method: 'DELETE' });
+  }
+});
+
 test('answers are indented for curl', async () => {
   const reply = await server.send('/api/v1/namespaces/default', { headers: { 'user-agent': 'curl/8.1' } });
   assert.match(reply.text, /^\{\n {2}"/);

@@ -41,7 +41,7 @@ function validateData({ data = {}, binaryData = {} }: V1ConfigMap): FieldError[]
     errors.push(...messages(at('binaryData', key), key, configMapKeyErrors(key)));
     bytes += Buffer.byteLength(value, 'base64');
   }
-  return bytes > maxDataBytes ? [...errors, tooLong('', maxDataBytes)] : errors;
+  return bytes > maxDataBytes ? [...errors, tooLong('[]', maxDataBytes)] : errors;
 }
 
 /** Once `immutable` is set, it and the fields it guards stay as they are. */

@@ -1,11 +1,23 @@
-/** CustomResourceDefinition (apiextensions.k8s.io/v1): a kind that a user adds. What it says about its objects' schema is checked by the server that serves it. */
-import { at, duplicate, invalidValue, required, type FieldError } from '../../machinery/field-error.ts';
+/** CustomResourceDefinition (apiextensions.k8s.io/v1): a kind that a user adds.  */
+import { type Decoded, decodeObject } from '../../machinery/decode.ts';
+import { at, duplicate, invalidValue, required, tooMany, type FieldError } from '../../machinery/field-error.ts';
+import { compilePath } from '../../machinery/jsonpath.ts';
 import { dns1035LabelErrors, dnsSubdomainErrors } from '../../machinery/names.ts';
 import { nameAndCreation } from '../columns.ts';
 import { defineKind, statusSubresource } from '../define-kind.ts';
-import { immutable, messages, oneOf, requiredOneOf } from '../field-checks.ts';
+import { immutable, messages, requiredOneOf } from '../field-checks.ts';
 import type { Kind } from '../kind.ts';
-import type { V1CustomResourceDefinition, V1CustomResourceDefinitionNames, V1CustomResourceDefinitionSpec, V1JSONSchemaProps } from '../types.ts';
+import { schemaOf } from '../schemas.ts';
+import { structuralErrors } from '../structural-schema.ts';
+import type {
+  V1CustomResourceColumnDefinition,
+  V1CustomResourceDefinition,
+  V1CustomResourceDefinitionNames,
+  V1CustomResourceDefinitionSpec,
+  V1JSONSchemaProps,
+  V1SelectableField,
+} from '../types.ts';
+import { fillZeroValues } from '../zero-values.ts';
 
 export type CustomResourceDefinition = V1CustomResourceDefinition;
 
@@ -19,6 +31,8 @@ export const CustomResourceDefinition: Kind<V1CustomResourceDefinition> = define
   namespaced: false,
   generation: true,
   subresources: { status: statusSubresource },
+  deletionFinalizers: ['customresourcecleanup.apiextensions.k8s.io'],
+  decode: (value) => decodeWithSchemas(value),
   defaults({ spec }) {
     spec.names ??= { plural: '', kind: '' };
     if (spec.names.kind !== '') {
@@ -38,22 +52,65 @@ export const CustomResourceDefinition: Kind<V1CustomResourceDefinition> = define
     const stored = (spec.versions ?? []).filter(({ storage }) => storage).map(({ name }) => name);
     definition.status = { ...status, storedVersions: [...new Set([...(status.storedVersions ?? []), ...stored])] };
   },
-  validate: ({ metadata, spec }, old) => [
-    ...(metadata.name === `${spec.names.plural}.${spec.group}`
-      ? []
-      : [invalidValue('metadata.name', metadata.name, 'must be spec.names.plural+"."+spec.group')]),
-    ...validateSpec('spec', spec),
+  validate: (definition, old) => [
+    ...validateName(definition),
+    ...validateSpec('spec', definition.spec),
+    ...validateApproval(definition, old),
+    // A leftover of earlier versions, which may stay but not come anew.
+    ...(definition.spec.preserveUnknownFields === true && old?.spec.preserveUnknownFields !== true
+      ? [invalidValue('spec.preserveUnknownFields', true, 'must be false')]
+      : []),
+    ...validateStoredVersions(definition),
     ...(old === undefined
       ? []
       : [
-          ...immutable('spec.group', spec.group, old.spec.group),
-          ...immutable('spec.scope', spec.scope, old.spec.scope),
-          ...immutable('spec.names.plural', spec.names.plural, old.spec.names.plural),
-          ...immutable('spec.names.kind', spec.names.kind, old.spec.names.kind),
+          ...immutable('spec.group', definition.spec.group, old.spec.group),
+          ...immutable('spec.scope', definition.spec.scope, old.spec.scope),
+          ...immutable('spec.names.plural', definition.spec.names.plural, old.spec.names.plural),
+          ...immutable('spec.names.kind', definition.spec.names.kind, old.spec.names.kind),
         ]),
   ],
   columns: nameAndCreation,
 });
+
+/** Deeper schemas are refused: nothing real nests so, and the stack is finite. */
+const maxSchemaDepth = 200;
+
+/** The model does not say that what is in `items` and `additionalProperties` are schemas again. */
+function decodeWithSchemas(value: object): Decoded {
+  const decoded = decodeObject(value, schemaOf('V1CustomResourceDefinition'));
+  const { spec } = decoded.object as Partial<V1CustomResourceDefinition>;
+  for (const [index, { schema }] of (spec?.versions ?? []).entries()) {
+    if (schema?.openAPIV3Schema) decodeInnerSchemas(schema.openAPIV3Schema, `spec.versions[${index}].schema.openAPIV3Schema`, decoded, 0);
+  }
+  return decoded;
+}
+
+function decodeInnerSchemas(schema: V1JSONSchemaProps, path: string, decoded: Decoded, depth: number): void {
+  if (depth > maxSchemaDepth) {
+    decoded.typeErrors.push(`${path}: too deeply nested schema`);
+    return;
+  }
+  const go = (inner: V1JSONSchemaProps, below: string): void => decodeInnerSchemas(inner, `${path}.${below}`, decoded, depth + 1);
+  for (const key of ['items', 'additionalProperties'] as const) {
+    const value = schema[key];
+    if (value === undefined || (key === 'additionalProperties' && typeof value === 'boolean') || (key === 'items' && Array.isArray(value))) continue;
+    const inner = decodeObject(value, schemaOf('V1JSONSchemaProps'));
+    decoded.typeErrors.push(...inner.typeErrors);
+    decoded.unknownFields.push(...inner.unknownFields.map((field) => `${path}.${key}.${field}`));
+    fillZeroValues(inner.object, schemaOf('V1JSONSchemaProps'));
+    schema[key] = inner.object;
+    go(inner.object, key);
+  }
+  for (const [name, inner] of Object.entries(schema.properties ?? {})) go(inner, `properties[${name}]`);
+  for (const key of ['allOf', 'anyOf', 'oneOf'] as const) for (const [index, inner] of (schema[key] ?? []).entries()) go(inner, `${key}[${index}]`);
+  if (schema.not) go(schema.not, 'not');
+}
+
+function validateName({ metadata, spec }: V1CustomResourceDefinition): FieldError[] {
+  if (metadata.name === `${spec.names.plural}.${spec.group}`) return [];
+  return [invalidValue('metadata.name', metadata.name, 'must be spec.names.plural+"."+spec.group')];
+}
 
 function validateSpec(field: string, spec: V1CustomResourceDefinitionSpec): FieldError[] {
   const errors = spec.group === '' ? [required(`${field}.group`)] : messages(`${field}.group`, spec.group, dnsSubdomainErrors(spec.group));
@@ -62,14 +119,16 @@ function validateSpec(field: string, spec: V1CustomResourceDefinitionSpec): Fiel
   errors.push(...requiredOneOf(`${field}.scope`, spec.scope, ['Cluster', 'Namespaced']));
   const versions = spec.versions ?? [];
   const names = new Set<string>();
-  for (const [index, { name, schema }] of versions.entries()) {
+  for (const [index, { name, schema, additionalPrinterColumns, selectableFields }] of versions.entries()) {
     const path = at(`${field}.versions`, index);
     errors.push(...messages(`${path}.name`, name, dns1035LabelErrors(name)));
     if (names.has(name)) errors.push(duplicate(`${path}.name`, name));
     names.add(name);
     const root = schema?.openAPIV3Schema;
     if (root === undefined) errors.push(required(`${path}.schema.openAPIV3Schema`, 'schemas are required'));
-    else errors.push(...validateSchema(`${path}.schema.openAPIV3Schema`, root, true));
+    else errors.push(...structuralErrors(`${path}.schema.openAPIV3Schema`, root));
+    errors.push(...validateColumns(`${path}.additionalPrinterColumns`, additionalPrinterColumns ?? []));
+    errors.push(...validateSelectableFields(`${path}.selectableFields`, selectableFields ?? []));
   }
   if (versions.filter(({ storage }) => storage).length !== 1) {
     errors.push(invalidValue(`${field}.versions`, [...names], 'must have exactly one version marked as storage version'));
@@ -90,18 +149,56 @@ function validateNames(field: string, names: V1CustomResourceDefinitionNames): F
   ];
 }
 
-const types = ['array', 'boolean', 'integer', 'number', 'object', 'string'];
+function validateColumns(field: string, columns: readonly V1CustomResourceColumnDefinition[]): FieldError[] {
+  return columns.flatMap(({ name, type, jsonPath }, index) => {
+    const path = at(field, index);
+    const errors = requiredOneOf(`${path}.type`, type, ['boolean', 'date', 'integer', 'number', 'string']);
+    if (name === '') errors.push(required(`${path}.name`));
+    if (jsonPath === '') return [...errors, required(`${path}.jsonPath`)];
+    return [...errors, ...pathErrors(`${path}.jsonPath`, jsonPath)];
+  });
+}
 
-/** A structural schema names the type of everything, from the root down. */
-function validateSchema(field: string, schema: V1JSONSchemaProps, isRoot: boolean): FieldError[] {
-  const free = schema['x-kubernetes-int-or-string'] === true || schema['x-kubernetes-preserve-unknown-fields'] === true;
-  const errors = oneOf(`${field}.type`, schema.type === '' ? undefined : schema.type, types);
-  if ((schema.type ?? '') === '' && (isRoot || !free)) {
-    errors.push(required(`${field}.type`, isRoot ? 'must not be empty at the root' : 'must not be empty for specified object fields'));
+const maxSelectableFields = 8;
+
+function validateSelectableFields(field: string, fields: readonly V1SelectableField[]): FieldError[] {
+  if (fields.length > maxSelectableFields) return [tooMany(field, fields.length, maxSelectableFields)];
+  return fields.flatMap(({ jsonPath }, index) =>
+    jsonPath === '' ? [required(`${at(field, index)}.jsonPath`)] : pathErrors(`${at(field, index)}.jsonPath`, jsonPath),
+  );
+}
+
+function pathErrors(field: string, jsonPath: string): FieldError[] {
+  try {
+    compilePath(jsonPath);
+    return jsonPath.startsWith('.') ? [] : [invalidValue(field, jsonPath, 'must be a simple json path starting with .')];
+  } catch (error) {
+    return [invalidValue(field, jsonPath, error instanceof Error ? error.message : String(error))];
   }
-  for (const [name, inner] of Object.entries(schema.properties ?? {})) errors.push(...validateSchema(at(`${field}.properties`, name), inner, false));
-  if (schema.type === 'array' && schema.items === undefined) errors.push(required(`${field}.items`, 'must be specified'));
-  return errors;
+}
+
+const approvalAnnotation = 'api-approved.kubernetes.io';
+
+/** Groups of the Kubernetes community need its approval. */
+function validateApproval({ metadata, spec }: V1CustomResourceDefinition, old: V1CustomResourceDefinition | undefined): FieldError[] {
+  if (!/(?:^|\.)(?:k8s|kubernetes)\.io$/.test(spec.group)) return [];
+  const field = at('metadata.annotations', approvalAnnotation);
+  const more = 'see https://github.com/kubernetes/enhancements/pull/1111';
+  const text = metadata.annotations?.[approvalAnnotation] ?? '';
+  if (old !== undefined && (old.metadata.annotations?.[approvalAnnotation] ?? '') === text) return [];
+  if (text === '') return [required(field, `protected groups must have approval annotation "${approvalAnnotation}", ${more}`)];
+  if (text.startsWith('unapproved') || URL.canParse(text)) return [];
+  const why = `protected groups must have approval annotation "${approvalAnnotation}" with either a URL or a reason starting with "unapproved", ${more}`;
+  return [invalidValue(field, text, why)];
+}
+
+/** What was once stored must stay readable. */
+function validateStoredVersions({ spec, status }: V1CustomResourceDefinition): FieldError[] {
+  return (status.storedVersions ?? []).flatMap((stored, index) =>
+    (spec.versions ?? []).some(({ name }) => name === stored)
+      ? []
+      : [invalidValue(at('status.storedVersions', index), stored, 'must appear in spec.versions')],
+  );
 }
 
 function validateConversion(field: string, { conversion }: V1CustomResourceDefinitionSpec): FieldError[] {
@@ -110,6 +207,9 @@ function validateConversion(field: string, { conversion }: V1CustomResourceDefin
   const errors = requiredOneOf(`${path}.strategy`, conversion.strategy, ['None', 'Webhook']);
   if (conversion.strategy === 'Webhook' && conversion.webhook?.clientConfig === undefined) {
     errors.push(required(`${path}.webhookClientConfig`, 'required when strategy is set to Webhook'));
+  }
+  if (conversion.strategy === 'Webhook' && (conversion.webhook?.conversionReviewVersions ?? []).length === 0) {
+    errors.push(required(`${path}.conversionReviewVersions`));
   }
   return errors;
 }

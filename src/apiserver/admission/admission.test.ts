@@ -6,6 +6,15 @@ const pods = '/api/v1/namespaces/a/pods';
 const container = { name: 'c', image: 'nginx' };
 const mountPath = '/var/run/secrets/kubernetes.io/serviceaccount';
 
+/** CN=jane, O=system:masters. */
+const superuserRequest = [
+  'LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlIaU1JR0tBZ0VBTUNneEZ6QVZCZ05WQkFvTURuTjVjM1JsYlRwdFlYTjBaWEp6TVEwd0N3',
+  'WURWUVFEREFScQpZVzVsTUZrd0V3WUhLb1pJemowQ0FRWUlLb1pJemowREFRY0RRZ0FFdVMzN3BPY3AxbU1jQ05sSHZrcUc0UXJaCm92bmNha2syU0pYWC9D',
+  'RjhtUXBmMGZ4YXRDWXBMaFJ2THg5T0ZzQnRidzNUb29iVkM4ZitGT1pRUlcrMmNLQUEKTUFvR0NDcUdTTTQ5QkFNQ0EwY0FNRVFDSUVRTHYzNkg1VEFreEFB',
+  'WXJjVGZrQ0wvSW0yZTMrZGg4cmZKREdUWApaMWxmQWlBL1pndVA3RnV2cDF0VXZ2WkkvMzI3V3VoTnVCSVZHZmFudjQyczdnYVQ3Zz09Ci0tLS0tRU5EIENF',
+  'UlRJRklDQVRFIFJFUVVFU1QtLS0tLQo=',
+].join('');
+
 let server: Fixture;
 beforeEach(async () => {
   server = await Fixture.open();
@@ -124,4 +133,78 @@ test('a certificate request says who made it, whatever it claims', async () => {
   assert.equal(approved.body['spec'].username, 'jane');
   const issued = await server.patch(`${path}/c/status`, { status: { conditions: [], certificate: 'TUE9PQ==' } });
   assert.equal(issued.body['status'].conditions[0].type, 'Approved', JSON.stringify(issued.body));
+});
+
+test('volumes and claims are held while in use, and a claim without a class gets the default one', async () => {
+  const classes = '/apis/storage.k8s.io/v1/storageclasses';
+  const byDefault = { annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' } };
+  await server.post(classes, { metadata: { name: 'slow' }, provisioner: 'x.example.com' });
+  await server.post(classes, { metadata: { name: 'usual', ...byDefault }, provisioner: 'x.example.com' });
+  const spec = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } };
+  const claims = '/api/v1/namespaces/a/persistentvolumeclaims';
+  const claim = (await server.post(claims, { metadata: { name: 'c' }, spec })).body;
+  assert.equal(claim['spec'].storageClassName, 'usual');
+  assert.deepEqual(claim.metadata.finalizers, ['kubernetes.io/pvc-protection']);
+  const none = (await server.post(claims, { metadata: { name: 'none' }, spec: { ...spec, storageClassName: '' } })).body;
+  assert.equal(none['spec'].storageClassName, '', 'an empty name is a choice');
+  const capacity = { capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], hostPath: { path: '/x' } };
+  const volume = (await server.post('/api/v1/persistentvolumes', { metadata: { name: 'v' }, spec: capacity })).body;
+  assert.deepEqual(volume.metadata.finalizers, ['kubernetes.io/pv-protection']);
+});
+
+test('only a bound claim of a class that lets volumes grow may grow', async () => {
+  const classes = '/apis/storage.k8s.io/v1/storageclasses';
+  await server.post(classes, { metadata: { name: 'fixed' }, provisioner: 'x.example.com' });
+  await server.post(classes, { metadata: { name: 'elastic' }, provisioner: 'x.example.com', allowVolumeExpansion: true });
+  const claims = '/api/v1/namespaces/a/persistentvolumeclaims';
+  const grow = (name: string): Promise<Reply> => server.patch(`${claims}/${name}`, { spec: { resources: { requests: { storage: '2Gi' } } } });
+  for (const name of ['fixed', 'elastic', 'pending']) {
+    const spec = { storageClassName: name === 'pending' ? 'elastic' : name, accessModes: ['ReadWriteOnce'], volumeName: 'v' };
+    await server.post(claims, { metadata: { name }, spec: { ...spec, resources: { requests: { storage: '1Gi' } } } });
+    if (name !== 'pending') await server.patch(`${claims}/${name}/status`, { status: { phase: 'Bound', capacity: { storage: '1Gi' } } });
+  }
+  assert.match((await grow('fixed')).body['message'], /is forbidden: only dynamically provisioned pvc can be resized and the storageclass/);
+  assert.equal((await grow('elastic')).code, 200);
+  assert.notEqual((await grow('pending')).code, 200);
+});
+
+test('an ingress without a class gets the default one', async () => {
+  const annotations = { 'ingressclass.kubernetes.io/is-default-class': 'true' };
+  await server.post('/apis/networking.k8s.io/v1/ingressclasses', { metadata: { name: 'usual', annotations }, spec: { controller: 'example.com/x' } });
+  const backend = { service: { name: 's', port: { number: 80 } } };
+  const { body } = await server.post('/apis/networking.k8s.io/v1/namespaces/a/ingresses', {
+    metadata: { name: 'i' },
+    spec: { defaultBackend: backend },
+  });
+  assert.equal(body['spec'].ingressClassName, 'usual');
+});
+
+test('a runtime class brings its overhead and its place', async () => {
+  const toleration = { key: 'sandboxed', operator: 'Exists' };
+  await server.post('/apis/node.k8s.io/v1/runtimeclasses', {
+    metadata: { name: 'safe' },
+    handler: 'runsc',
+    overhead: { podFixed: { cpu: '100m' } },
+    scheduling: { nodeSelector: { sandbox: 'yes' }, tolerations: [toleration] },
+  });
+  const made = (await makePod({ runtimeClassName: 'safe' })).body['spec'];
+  assert.deepEqual([made.overhead, made.nodeSelector], [{ cpu: '100m' }, { sandbox: 'yes' }]);
+  assert(made.tolerations.some((each: { key: string }) => each.key === 'sandboxed'));
+  const refusal = async (spec: object): Promise<string> => (await makePod(spec)).body['message'];
+  assert.match(await refusal({ runtimeClassName: 'nope' }), /pod rejected: RuntimeClass "nope" not found/);
+  assert.match(await refusal({ overhead: { cpu: '1' } }), /pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead/);
+  assert.match(
+    await refusal({ runtimeClassName: 'safe', nodeSelector: { sandbox: 'no' } }),
+    /conflict: runtimeClass.scheduling.nodeSelector\[sandbox\] = yes; pod.spec.nodeSelector\[sandbox\] = no/,
+  );
+});
+
+test('no superuser’s certificate from the API server’s client signer', async () => {
+  const spec = { request: superuserRequest, signerName: 'kubernetes.io/kube-apiserver-client', usages: ['client auth'] };
+  const path = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
+  const refused = await server.post(path, { metadata: { name: 'c' }, spec });
+  assert.equal(refused.code, 403);
+  assert.match(refused.body['message'], /use of kubernetes.io\/kube-apiserver-client signer with system:masters group is not allowed/);
+  const other = await server.post(path, { metadata: { name: 'c' }, spec: { ...spec, signerName: 'example.com/own' } });
+  assert.equal(other.code, 201);
 });

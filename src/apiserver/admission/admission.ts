@@ -4,6 +4,7 @@
  */
 import type { Kind } from '../../api/kind.ts';
 import type { GroupResource } from '../../machinery/errors.ts';
+import type { Guard, Operation } from '../../store/store.ts';
 import type { AnyObject } from '../registry/decoding.ts';
 import type { User } from '../request.ts';
 
@@ -27,37 +28,98 @@ export interface AdmissionRequest {
   /** What is stored now; never to be changed. Undefined for a create. */
   readonly oldObject: AnyObject | undefined;
   readonly warnings: string[];
+  /** What is to be stored together with the object, or not at all. Absent where the write commits nothing of its own. */
+  readonly alongside?: Alongside;
+  /** Notes something in the audit event of the request. */
+  readonly annotate?: ((key: string, value: string) => void) | undefined;
 }
+
+/** Joins the transaction of a write: other keys to put under guards of their own, and what to do when the write has ended, well or not. */
+export class Alongside {
+  #operations: Operation[] | undefined;
+  #guards: Guard[] | undefined;
+  #ends: (() => void)[] | undefined;
+
+  get operations(): readonly Operation[] {
+    return this.#operations ?? none;
+  }
+
+  get guards(): readonly Guard[] {
+    return this.#guards ?? none;
+  }
+
+  add(operation: Operation, guard: Guard): void {
+    (this.#operations ??= []).push(operation);
+    (this.#guards ??= []).push(guard);
+  }
+
+  onEnd(end: () => void): void {
+    (this.#ends ??= []).push(end);
+  }
+
+  /** The write has ended; called once, by the verb. */
+  end(): void {
+    const ends = this.#ends;
+    this.#ends = undefined;
+    if (ends) for (const end of ends) end();
+  }
+}
+
+const none: readonly never[] = [];
 
 /** Both hooks throw an `ApiError` to refuse. A plugin that needs nothing asynchronous answers nothing, and costs nothing. */
 export interface AdmissionPlugin {
   readonly name: string;
+  /** False for kinds the plugin never has anything to do for, which then cost nothing. Asked once a kind; absent for all kinds. */
+  concerns?(kind: Kind): boolean;
   /** Changes `request.object` in place. */
   admit?(request: AdmissionRequest): void | Promise<void>;
   /** Looks at the final object. */
   validate?(request: AdmissionRequest): void | Promise<void>;
 }
 
+/** The plugins of a chain that have something to do for a kind. */
+interface Concerned {
+  readonly admitting: readonly AdmissionPlugin[];
+  readonly validating: readonly AdmissionPlugin[];
+}
+
 export class AdmissionChain {
   readonly #plugins: readonly AdmissionPlugin[];
+  readonly #byKind = new WeakMap<Kind, Concerned>();
 
   constructor(plugins: readonly AdmissionPlugin[]) {
     this.#plugins = plugins;
   }
 
   async admit(request: AdmissionRequest): Promise<void> {
-    for (const plugin of this.#plugins) {
+    for (const plugin of this.#concerned(request.kind).admitting) {
       const pending = plugin.admit?.(request);
       if (pending) await pending;
     }
   }
 
   async validate(request: AdmissionRequest): Promise<void> {
-    for (const plugin of this.#plugins) {
+    for (const plugin of this.#concerned(request.kind).validating) {
       const pending = plugin.validate?.(request);
       if (pending) await pending;
     }
   }
+
+  #concerned(kind: Kind): Concerned {
+    let concerned = this.#byKind.get(kind);
+    if (!concerned) {
+      const plugins = this.#plugins.filter((plugin) => plugin.concerns?.(kind) ?? true);
+      concerned = { admitting: plugins.filter(({ admit }) => admit), validating: plugins.filter(({ validate }) => validate) };
+      this.#byKind.set(kind, concerned);
+    }
+    return concerned;
+  }
+}
+
+/** For {@link AdmissionPlugin.concerns}: one of these kinds, in whatever version. */
+export function concernsOnly(...kinds: readonly Pick<Kind, 'group' | 'resource'>[]): (kind: Kind) => boolean {
+  return ({ group, resource }) => kinds.some((known) => known.group === group && known.resource === resource);
 }
 
 /** True for writes of the kind's objects themselves, in one of the operations. */

@@ -3,18 +3,36 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { unauthorized } from '../../machinery/errors.ts';
 import type { World } from '../../world/world.ts';
+import { andThen, firstOf, isLater, type NowOrLater } from '../now-or-later.ts';
 import type { User } from '../request.ts';
 import type { ObjectReader } from '../verbs.ts';
 import { bootstrapTokenUser } from './bootstrap-token.ts';
-import { certificateUser } from './client-certificate.ts';
+import { badCertificate, certificateUser } from './client-certificate.ts';
+import { type OidcOptions, OidcTokens } from './oidc.ts';
+import { type RequestHeaderOptions, RequestHeaders } from './request-header.ts';
 import type { ServiceAccountTokens, TokenAnswer } from './service-account-token.ts';
 import { anonymous, withAuthenticatedGroup } from './users.ts';
+import { type TokenWebhookOptions, WebhookTokens } from './webhook-token.ts';
 
 export interface AuthenticatorOptions {
   readonly world: World;
   readonly objects: ObjectReader;
   readonly serviceAccountTokens: ServiceAccountTokens;
   readonly staticTokens: ReadonlyMap<string, User>;
+  readonly requestHeader?: RequestHeaderOptions;
+  readonly oidc?: OidcOptions;
+  readonly tokenWebhook?: TokenWebhookOptions;
+  /** Paths without proof: everywhere when true or absent, only these when a list. */
+  readonly anonymousAuth?: boolean | readonly string[];
+}
+
+/** What a request shows of who sent it. */
+export interface Credentials {
+  readonly headers: IncomingHttpHeaders;
+  /** Keeps repeated headers apart. */
+  readonly rawHeaders: readonly string[];
+  /** Without the query. */
+  readonly path: string;
 }
 
 export class Authenticator {
@@ -22,35 +40,77 @@ export class Authenticator {
   private readonly objects: ObjectReader;
   private readonly serviceAccountTokens: ServiceAccountTokens;
   private readonly staticTokens: ReadonlyMap<string, User>;
+  private readonly requestHeaders: RequestHeaders | undefined;
+  private readonly oidc: OidcTokens | undefined;
+  private readonly webhook: WebhookTokens | undefined;
+  private readonly anonymousAuth: boolean | readonly string[];
 
   constructor(options: AuthenticatorOptions) {
     this.world = options.world;
     this.objects = options.objects;
     this.serviceAccountTokens = options.serviceAccountTokens;
     this.staticTokens = new Map([...options.staticTokens].map(([token, user]) => [token, withAuthenticatedGroup(user)]));
+    this.requestHeaders = options.requestHeader && new RequestHeaders(options.requestHeader);
+    this.oidc = options.oidc && new OidcTokens(options.world, options.oidc);
+    this.webhook = options.tokenWebhook && new WebhookTokens(options.world, options.tokenWebhook);
+    this.anonymousAuth = options.anonymousAuth ?? true;
   }
 
-  /** Throws a 401 for a certificate or token that does not hold. */
-  authenticate(socket: TLSSocket, headers: IncomingHttpHeaders): User {
-    const certified = certificateUser(socket, this.world.clock.now());
-    if (certified !== undefined) return certified;
+  /** Throws (or rejects with) a 401 for a certificate or token that does not hold. */
+  authenticate(socket: TLSSocket, { headers, rawHeaders, path }: Credentials): NowOrLater<User> {
+    const nowMs = this.world.clock.now();
+    const proxied = this.requestHeaders?.authenticate(socket, headers, rawHeaders, nowMs);
+    if (proxied !== undefined) return proxied;
+    const certified = certificateUser(socket, nowMs);
+    if (certified !== undefined && certified !== badCertificate) return certified;
     const token = bearerToken(headers);
-    if (token === undefined) return anonymous;
-    const answer = this.authenticateToken(token);
-    if (answer === undefined) throw unauthorized();
-    return answer.user;
+    if (token !== undefined) return this.tokenUser(token);
+    // A proof that does not hold is not the same as none.
+    if (certified === badCertificate || !this.mayBeAnonymous(path)) throw unauthorized();
+    return anonymous;
   }
 
   /** Undefined for a token nobody knows. `audiences` is who the token must be meant for; the server itself when absent. */
-  authenticateToken(token: string, audiences?: readonly string[]): TokenAnswer | undefined {
+  authenticateToken(token: string, audiences?: readonly string[]): NowOrLater<TokenAnswer | undefined> {
     const served = audiences ?? this.serviceAccountTokens.defaultAudiences;
     const user = this.staticTokens.get(token) ?? bootstrapTokenUser(token, this.objects, this.world.clock.now());
-    if (user !== undefined) {
-      const shared = this.serviceAccountTokens.defaultAudiences.filter((audience) => served.includes(audience));
-      return shared.length === 0 ? undefined : { user, audiences: shared };
-    }
-    return this.serviceAccountTokens.authenticate(token, served);
+    if (user !== undefined) return this.forServer(user, served);
+    const account = this.serviceAccountTokens.authenticate(token, served);
+    if (account !== undefined || (this.oidc === undefined && this.webhook === undefined)) return account;
+    const { oidc, webhook } = this;
+    return firstOf<TokenAnswer, 'oidc' | 'webhook'>(['oidc', 'webhook'], (way) => {
+      if (way === 'webhook') return webhook?.authenticate(token, served);
+      return andThen<TokenAnswer | undefined, TokenAnswer | undefined>(
+        oidc?.authenticate(token),
+        (answer) => answer && this.forServer(answer.user, served),
+      );
+    });
   }
+
+  close(): void {
+    this.oidc?.close();
+    this.webhook?.close();
+  }
+
+  /** Tokens that know no audience are for the server itself. */
+  private forServer(user: User, served: readonly string[]): TokenAnswer | undefined {
+    const shared = this.serviceAccountTokens.defaultAudiences.filter((audience) => served.includes(audience));
+    return shared.length === 0 ? undefined : { user, audiences: shared };
+  }
+
+  private tokenUser(token: string): NowOrLater<User> {
+    const answer = this.authenticateToken(token);
+    return isLater(answer) ? answer.then(userOrThrow) : userOrThrow(answer);
+  }
+
+  private mayBeAnonymous(path: string): boolean {
+    return typeof this.anonymousAuth === 'boolean' ? this.anonymousAuth : this.anonymousAuth.includes(path);
+  }
+}
+
+function userOrThrow(answer: TokenAnswer | undefined): User {
+  if (answer === undefined) throw unauthorized();
+  return answer.user;
 }
 
 const webSocketTokenPrefix = 'base64url.bearer.authorization.k8s.io.';

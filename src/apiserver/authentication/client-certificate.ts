@@ -1,32 +1,34 @@
 /** Client certificates: the common name is the user, organizations are the groups. */
 import type { TLSSocket } from 'node:tls';
-import { unauthorized } from '../../machinery/errors.ts';
 import type { User } from '../request.ts';
 import { authenticatedGroup } from './users.ts';
 
+/** A certificate was shown, and does not hold: of another authority, or out of its time. */
+export const badCertificate = 'bad certificate';
+
 interface CertifiedUser {
-  readonly user: User | undefined;
+  readonly user: User | typeof badCertificate | undefined;
   readonly notAfterMs: number;
 }
 
 /** One answer per connection: its certificate does not change. */
 const ofConnection = new WeakMap<TLSSocket, CertifiedUser>();
 
-/** The user of the connection's certificate; undefined when it showed none. Throws a 401 for one that does not hold. */
-export function certificateUser(socket: TLSSocket, nowMs: number): User | undefined {
+/** The user of the connection's certificate; undefined when it showed none. */
+export function certificateUser(socket: TLSSocket, nowMs: number): User | typeof badCertificate | undefined {
   let certified = ofConnection.get(socket);
   if (certified === undefined) {
     certified = readCertificate(socket);
     ofConnection.set(socket, certified);
   }
-  if (certified.user !== undefined && nowMs > certified.notAfterMs) throw unauthorized();
+  if (certified.user !== undefined && nowMs > certified.notAfterMs) return badCertificate;
   return certified.user;
 }
 
 function readCertificate(socket: TLSSocket): CertifiedUser {
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined) return { user: undefined, notAfterMs: Infinity };
-  if (!socket.authorized) throw unauthorized();
+  if (!socket.authorized) return { user: badCertificate, notAfterMs: Infinity };
   const { subject } = certificate.toLegacyObject();
   const name = asList(subject.CN)[0];
   if (name === undefined || name === '') return { user: undefined, notAfterMs: Infinity };

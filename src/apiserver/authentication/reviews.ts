@@ -5,10 +5,12 @@ import { badRequest } from '../../machinery/errors.ts';
 import { timestamp, type World } from '../../world/world.ts';
 import type { Answer, Call, User } from '../request.ts';
 import { decodeBody, type VirtualResources } from '../virtual.ts';
+import { andThen, type NowOrLater } from '../now-or-later.ts';
 import type { Authenticator } from './authenticator.ts';
+import type { TokenAnswer } from './service-account-token.ts';
 
 export function authenticationReviews(world: World, authenticator: Authenticator): VirtualResources {
-  return new Map<string, (call: Call) => Answer>([
+  return new Map<string, (call: Call) => NowOrLater<Answer>>([
     [
       'authentication.k8s.io/selfsubjectreviews',
       (call) => {
@@ -27,16 +29,17 @@ export function authenticationReviews(world: World, authenticator: Authenticator
         const review = decodeBody(call, TokenReview);
         const token = review.spec?.token ?? '';
         if (token === '') throw badRequest('token is required for TokenReview in authentication');
-        const status = statusOf(authenticator, token, review.spec.audiences);
-        const answered: TokenReview = { ...review, status };
-        return { type: 'object', code: 201, object: answered };
+        const { audiences = [] } = review.spec;
+        return andThen(authenticator.authenticateToken(token, audiences.length > 0 ? audiences : undefined), (found) => {
+          const answered: TokenReview = { ...review, status: statusOf(found) };
+          return { type: 'object', code: 201, object: answered };
+        });
       },
     ],
   ]);
 }
 
-function statusOf(authenticator: Authenticator, token: string, audiences: readonly string[] | undefined): V1TokenReviewStatus {
-  const answer = authenticator.authenticateToken(token, audiences !== undefined && audiences.length > 0 ? audiences : undefined);
+function statusOf(answer: TokenAnswer | undefined): V1TokenReviewStatus {
   if (answer === undefined) return { user: {}, error: 'invalid bearer token' };
   return { authenticated: true, user: infoOf(answer.user), audiences: [...answer.audiences] };
 }

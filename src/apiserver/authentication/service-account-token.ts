@@ -1,12 +1,13 @@
 /**
  * Service account tokens: JWTs signed with the cluster's EC key (ES256), bound to the account and optionally to a pod, secret or node. A token dies with
- * what it is bound to. See https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/
+ * what it is bound to. Keys that signed before, or sign elsewhere, may be given to check tokens with. See https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/
  */
-import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { Node, Pod, Secret, ServiceAccount } from '../../api/kinds.ts';
 import type { World } from '../../world/world.ts';
 import type { User } from '../request.ts';
 import type { ObjectReader } from '../verbs.ts';
+import { type Jwt, parseJwt, signatureHolds, textsOf } from './jwt.ts';
 import { authenticatedGroup } from './users.ts';
 
 export interface BoundObject {
@@ -37,13 +38,17 @@ interface Claims {
   readonly 'kubernetes.io': TokenSubject;
 }
 
+interface CheckingKey {
+  readonly id: string;
+  readonly key: KeyObject;
+}
+
 /** A token whose signature was found good. */
 interface KnownToken {
   readonly claims: Claims;
   readonly user: User;
 }
 
-const signatureOptions = { dsaEncoding: 'ieee-p1363' } as const;
 const cacheBound = 10_000;
 
 export class ServiceAccountTokens {
@@ -51,26 +56,27 @@ export class ServiceAccountTokens {
   private readonly world: World;
   private readonly objects: ObjectReader;
   private readonly privateKey: KeyObject;
-  private readonly publicKey: KeyObject;
-  private readonly keyId: string;
   private readonly header: string;
+  /** The signing key's own half first. */
+  private readonly checkingKeys: readonly CheckingKey[];
+  private readonly audiences: readonly string[];
   private readonly known = new Map<string, KnownToken>();
 
-  constructor(options: { world: World; objects: ObjectReader; signingKey: string; issuer: string }) {
+  constructor(options: ServiceAccountTokenOptions) {
     this.world = options.world;
     this.objects = options.objects;
     this.issuer = options.issuer;
+    this.audiences = options.apiAudiences ?? [options.issuer];
     this.privateKey = createPrivateKey(options.signingKey);
-    this.publicKey = createPublicKey(this.privateKey);
-    this.keyId = createHash('sha256')
-      .update(this.publicKey.export({ format: 'der', type: 'spki' }))
-      .digest('base64url');
-    this.header = encodePart({ alg: 'ES256', kid: this.keyId });
+    const own = checkingKey(createPublicKey(this.privateKey));
+    const others = (options.verificationKeys ?? []).map((pem) => checkingKey(createPublicKey(pem))).filter(({ id }) => id !== own.id);
+    this.checkingKeys = [own, ...others];
+    this.header = encodePart({ alg: 'ES256', kid: own.id });
   }
 
   /** Audiences a token is for when it names none, and that the server itself accepts. */
   get defaultAudiences(): readonly string[] {
-    return [this.issuer];
+    return this.audiences;
   }
 
   issue(subject: TokenSubject, audiences: readonly string[], expiresInSeconds: number): { token: string; expiresAtMs: number } {
@@ -87,7 +93,7 @@ export class ServiceAccountTokens {
       sub: `system:serviceaccount:${namespace}:${serviceaccount.name}`,
     };
     const signed = `${this.header}.${encodePart(claims)}`;
-    const signature = sign('sha256', Buffer.from(signed), { key: this.privateKey, ...signatureOptions });
+    const signature = sign('sha256', Buffer.from(signed), { key: this.privateKey, dsaEncoding: 'ieee-p1363' });
     return { token: `${signed}.${signature.toString('base64url')}`, expiresAtMs: (now + expiresInSeconds) * 1000 };
   }
 
@@ -107,7 +113,9 @@ export class ServiceAccountTokens {
 
   /** The public keys, as `/openid/v1/jwks` shows them. */
   jwks(): object {
-    return { keys: [{ use: 'sig', kty: 'EC', kid: this.keyId, alg: 'ES256', ...this.publicKey.export({ format: 'jwk' }) }] };
+    return {
+      keys: this.checkingKeys.map(({ id, key }) => ({ use: 'sig', kid: id, alg: algorithmOf(key), ...key.export({ format: 'jwk' }) })),
+    };
   }
 
   discoveryDocument(): object {
@@ -116,23 +124,18 @@ export class ServiceAccountTokens {
       jwks_uri: `${this.issuer}/openid/v1/jwks`,
       response_types_supported: ['id_token'],
       subject_types_supported: ['public'],
-      id_token_signing_alg_values_supported: ['ES256'],
+      id_token_signing_alg_values_supported: [...new Set(this.checkingKeys.map(({ key }) => algorithmOf(key)))],
     };
   }
 
   private check(token: string): KnownToken | undefined {
-    const [header = '', payload = '', signature = '', more] = token.split('.');
-    if (more !== undefined || signature === '' || header !== this.header) return undefined;
-    const good = verify(
-      'sha256',
-      Buffer.from(`${header}.${payload}`),
-      { key: this.publicKey, ...signatureOptions },
-      Buffer.from(signature, 'base64url'),
-    );
-    if (!good) return undefined;
-    // Signed by us, hence shaped as `issue` shapes it.
-    const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as Claims;
-    if (claims.iss !== this.issuer) return undefined;
+    const jwt = parseJwt(token);
+    if (jwt === undefined || jwt.claims['iss'] !== this.issuer) return undefined;
+    const { kid } = jwt.header;
+    const fitting = this.checkingKeys.filter(({ id }) => kid === undefined || kid === '' || kid === id);
+    if (!fitting.some(({ key }) => jwt.header.alg === algorithmOf(key) && signatureHolds(jwt, key))) return undefined;
+    const claims = claimsOf(jwt);
+    if (claims === undefined) return undefined;
     const known: KnownToken = { claims, user: userOf(claims) };
     if (this.known.size >= cacheBound) this.known.clear();
     this.known.set(token, known);
@@ -153,6 +156,56 @@ export class ServiceAccountTokens {
   }
 }
 
+export interface ServiceAccountTokenOptions {
+  readonly world: World;
+  readonly objects: ObjectReader;
+  /** PEM of an EC P-256 private key. */
+  readonly signingKey: string;
+  readonly issuer: string;
+  /** PEM of public keys (RSA or EC) whose tokens are good, too. */
+  readonly verificationKeys?: readonly string[];
+  /** Whom tokens must be meant for; the issuer when absent. */
+  readonly apiAudiences?: readonly string[];
+}
+
+function checkingKey(key: KeyObject): CheckingKey {
+  const id = createHash('sha256')
+    .update(key.export({ format: 'der', type: 'spki' }))
+    .digest('base64url');
+  return { id, key };
+}
+
+const algorithmOfCurve: Readonly<Record<string, string>> = { prime256v1: 'ES256', secp384r1: 'ES384', secp521r1: 'ES512' };
+
+function algorithmOf(key: KeyObject): string {
+  return key.asymmetricKeyType === 'rsa' ? 'RS256' : (algorithmOfCurve[key.asymmetricKeyDetails?.namedCurve ?? ''] ?? '');
+}
+
+/** Who signed it is trusted, but may have signed something else: what is missing or of another shape makes it no token of ours. */
+function claimsOf({ claims }: Jwt): Claims | undefined {
+  const { iss, aud, exp, nbf, jti, sub } = claims;
+  const subject = claims['kubernetes.io'] as Partial<TokenSubject> | undefined;
+  if (typeof iss !== 'string' || typeof exp !== 'number' || typeof subject !== 'object' || subject === null) return undefined;
+  const { namespace, serviceaccount, pod, secret, node } = subject;
+  if (typeof namespace !== 'string' || !isBound(serviceaccount) || sub !== `system:serviceaccount:${namespace}:${serviceaccount.name}`)
+    return undefined;
+  if ([pod, secret, node].some((bound) => bound !== undefined && !isBound(bound))) return undefined;
+  return {
+    iss,
+    aud: textsOf(aud),
+    exp,
+    nbf: typeof nbf === 'number' ? nbf : 0,
+    jti: typeof jti === 'string' ? jti : '',
+    'kubernetes.io': { namespace, serviceaccount, ...(pod && { pod }), ...(secret && { secret }), ...(node && { node }) },
+  };
+}
+
+function isBound(value: unknown): value is BoundObject {
+  if (typeof value !== 'object' || value === null) return false;
+  const { name, uid } = value as Partial<BoundObject>;
+  return typeof name === 'string' && typeof uid === 'string';
+}
+
 /** Upstream lets a token of something being deleted live a minute longer, for graceful ends. */
 function longDeleted(deletionTimestamp: string | undefined, nowMs: number): boolean {
   return deletionTimestamp !== undefined && Date.parse(deletionTimestamp) + 60_000 < nowMs;
@@ -165,7 +218,7 @@ function userOf(claims: Claims): User {
     uid: serviceaccount.uid,
     groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, authenticatedGroup],
     extra: {
-      'authentication.kubernetes.io/credential-id': [`JTI=${claims.jti}`],
+      ...(claims.jti !== '' && { 'authentication.kubernetes.io/credential-id': [`JTI=${claims.jti}`] }),
       ...(pod && { 'authentication.kubernetes.io/pod-name': [pod.name], 'authentication.kubernetes.io/pod-uid': [pod.uid] }),
       ...(node && { 'authentication.kubernetes.io/node-name': [node.name], 'authentication.kubernetes.io/node-uid': [node.uid] }),
     },

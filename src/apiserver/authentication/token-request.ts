@@ -6,6 +6,7 @@ import { badRequest, conflict, invalid, notFound } from '../../machinery/errors.
 import { type FieldError, invalidValue } from '../../machinery/field-error.ts';
 import type { KubeObject } from '../../machinery/object.ts';
 import { timestamp, type World } from '../../world/world.ts';
+import { checkNodeToken } from '../admission/node-restriction.ts';
 import type { Answer, Call } from '../request.ts';
 import type { ObjectReader } from '../verbs.ts';
 import { type BodyKind, decodeBody, type VirtualResources } from '../virtual.ts';
@@ -44,6 +45,7 @@ function requestToken(call: Call, world: World, objects: ObjectReader, tokens: S
   const asked = request.spec?.audiences ?? [];
   const audiences = asked.length > 0 ? asked : [...tokens.defaultAudiences];
   const reference = request.spec?.boundObjectRef;
+  checkNodeToken(call.user, { namespace, name }, reference, objects);
   const subject: TokenSubject = {
     namespace,
     ...(reference && boundTo(reference, account, objects)),

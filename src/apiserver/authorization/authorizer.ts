@@ -3,6 +3,7 @@
  * allows or denies wins, and the reasons of those without an opinion are shown. See https://kubernetes.io/docs/reference/access-authn-authz/authorization/
  */
 import { ApiError, forbidden } from '../../machinery/errors.ts';
+import { andThen, isLater, type NowOrLater } from '../now-or-later.ts';
 import type { User } from '../request.ts';
 
 export interface Attributes {
@@ -19,6 +20,9 @@ export interface Attributes {
   readonly name: string;
   /** Empty for a resource. */
   readonly path: string;
+  /** The selectors of a list, watch or deletecollection as the client wrote them; absent for none. */
+  readonly fieldSelector?: string;
+  readonly labelSelector?: string;
 }
 
 export interface Decision {
@@ -39,7 +43,10 @@ export interface PathRule {
 }
 
 export interface Authorizer {
+  /** What can be said at once. One that has to ask elsewhere answers what it remembers, and otherwise has no opinion. */
   authorize(attributes: Attributes): Decision;
+  /** For one that may have to ask elsewhere: the whole answer. Requests are decided by this where it is there. */
+  decide?(attributes: Attributes): NowOrLater<Decision>;
   /** What the user may do in a namespace, as far as it can be listed. */
   rulesFor(user: User, namespace: string): { resourceRules: ResourceRule[]; pathRules: PathRule[]; incomplete: boolean };
 }
@@ -49,16 +56,26 @@ export const noOpinion: Decision = { verdict: 'no opinion', reason: '' };
 
 /** Asks one after the other. */
 export function unionAuthorizer(members: readonly Authorizer[]): Authorizer {
+  const asksElsewhere = members.some((member) => member.decide !== undefined);
+  const decideFrom = (attributes: Attributes, from: number, reasons: readonly string[]): NowOrLater<Decision> => {
+    const member = members[from];
+    if (member === undefined) return withoutOpinion(reasons);
+    return andThen(decision(member, attributes), (answer) => {
+      if (answer.verdict !== 'no opinion') return answer;
+      return decideFrom(attributes, from + 1, answer.reason === '' ? reasons : [...reasons, answer.reason]);
+    });
+  };
   return {
     authorize(attributes) {
       let reasons: string[] | undefined;
       for (const member of members) {
-        const decision = member.authorize(attributes);
-        if (decision.verdict !== 'no opinion') return decision;
-        if (decision.reason !== '') (reasons ??= []).push(decision.reason);
+        const answer = member.authorize(attributes);
+        if (answer.verdict !== 'no opinion') return answer;
+        if (answer.reason !== '') (reasons ??= []).push(answer.reason);
       }
-      return reasons === undefined ? noOpinion : { verdict: 'no opinion', reason: reasons.join('\n') };
+      return reasons === undefined ? noOpinion : withoutOpinion(reasons);
     },
+    ...(asksElsewhere && { decide: (attributes: Attributes) => decideFrom(attributes, 0, []) }),
     rulesFor(user, namespace) {
       const answers = members.map((member) => member.rulesFor(user, namespace));
       return {
@@ -68,6 +85,15 @@ export function unionAuthorizer(members: readonly Authorizer[]): Authorizer {
       };
     },
   };
+}
+
+function withoutOpinion(reasons: readonly string[]): Decision {
+  return { verdict: 'no opinion', reason: reasons.join('\n') };
+}
+
+/** The whole answer, now or later. */
+export function decision(authorizer: Authorizer, attributes: Attributes): NowOrLater<Decision> {
+  return authorizer.decide === undefined ? authorizer.authorize(attributes) : authorizer.decide(attributes);
 }
 
 /** The superusers' group: allowed everything, before any rule is read. */
@@ -85,12 +111,23 @@ export const superusers: Authorizer = {
 
 /** Throws the 403 clients know unless allowed. */
 export function check(authorizer: Authorizer, attributes: Attributes): void {
-  const decision = authorizer.authorize(attributes);
-  if (decision.verdict !== 'allowed') throw denial(attributes, decision);
+  allowedOrThrow(attributes, authorizer.authorize(attributes));
 }
 
-function denial(attributes: Attributes, decision: Decision): ApiError {
-  const words = `User "${attributes.user.name}" cannot ${attributes.verb} ${objectWords(attributes)}${decision.reason === '' ? '' : `: ${decision.reason}`}`;
+/** As {@link check}, of who may have to ask elsewhere: throws now, or rejects later. Answers the decision. */
+export function checkNowOrLater(authorizer: Authorizer, attributes: Attributes): NowOrLater<Decision> {
+  const answer = decision(authorizer, attributes);
+  if (isLater(answer)) return answer.then((later) => allowedOrThrow(attributes, later));
+  return allowedOrThrow(attributes, answer);
+}
+
+function allowedOrThrow(attributes: Attributes, answer: Decision): Decision {
+  if (answer.verdict !== 'allowed') throw denial(attributes, answer);
+  return answer;
+}
+
+function denial(attributes: Attributes, { reason }: Decision): ApiError {
+  const words = `User "${attributes.user.name}" cannot ${attributes.verb} ${objectWords(attributes)}${reason === '' ? '' : `: ${reason}`}`;
   if (attributes.path !== '') return new ApiError('Forbidden', `forbidden: ${words}`, {});
   return forbidden({ group: attributes.group, resource: attributes.resource }, attributes.name, words);
 }

@@ -222,7 +222,7 @@ test('a node may do what kubelets do, and no more', () => {
   const authorizer = nodeAuthorizer(() => true);
   const node = user('system:node:n1', 'system:nodes');
   const verdict = (verb: string, what: Partial<Attributes>, who = node): string => authorizer.authorize(attributes(who, verb, what)).verdict;
-  assert.equal(verdict('list', { resource: 'pods' }), 'allowed');
+  assert.equal(verdict('list', { resource: 'pods', fieldSelector: 'spec.nodeName=n1' }), 'allowed');
   assert.equal(verdict('patch', { resource: 'nodes', subresource: 'status', name: 'n1' }), 'allowed');
   assert.equal(verdict('get', { resource: 'secrets', namespace: 'a', name: 's' }), 'allowed');
   assert.equal(verdict('list', { resource: 'secrets', namespace: 'a' }), 'no opinion');

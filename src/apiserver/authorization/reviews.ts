@@ -5,7 +5,8 @@ import { badRequest, invalid } from '../../machinery/errors.ts';
 import { type FieldError, invalidValue } from '../../machinery/field-error.ts';
 import type { Answer, Call, User } from '../request.ts';
 import { decodeBody, type VirtualResources } from '../virtual.ts';
-import type { Attributes, Authorizer } from './authorizer.ts';
+import { andThen, type NowOrLater } from '../now-or-later.ts';
+import { type Attributes, type Authorizer, decision } from './authorizer.ts';
 
 interface Question {
   readonly resourceAttributes?: V1ResourceAttributes;
@@ -20,13 +21,13 @@ interface Subject {
 }
 
 export function accessReviews(authorizer: Authorizer): VirtualResources {
-  return new Map<string, (call: Call) => Answer>([
+  return new Map<string, (call: Call) => NowOrLater<Answer>>([
     [
       'authorization.k8s.io/selfsubjectaccessreviews',
       (call) => {
         const review = decodeBody(call, SelfSubjectAccessReview);
         checkQuestion('SelfSubjectAccessReview', review.spec, []);
-        return created({ ...review, status: answer(authorizer, call.user, review.spec) });
+        return andThen(answer(authorizer, call.user, review.spec), (status) => created({ ...review, status }));
       },
     ],
     [
@@ -34,7 +35,7 @@ export function accessReviews(authorizer: Authorizer): VirtualResources {
       (call) => {
         const review = decodeBody(call, SubjectAccessReview);
         checkQuestion('SubjectAccessReview', review.spec, subjectErrors(review.spec));
-        return created({ ...review, status: answer(authorizer, userOf(review.spec), review.spec) });
+        return andThen(answer(authorizer, userOf(review.spec), review.spec), (status) => created({ ...review, status }));
       },
     ],
     [
@@ -48,7 +49,7 @@ export function accessReviews(authorizer: Authorizer): VirtualResources {
             `namespace must match the request's namespace: the review is about "${asked ?? ''}", the request about "${call.target.namespace ?? ''}"`,
           );
         }
-        return created({ ...review, status: answer(authorizer, userOf(review.spec), review.spec) });
+        return andThen(answer(authorizer, userOf(review.spec), review.spec), (status) => created({ ...review, status }));
       },
     ],
     [
@@ -104,13 +105,12 @@ function userOf(spec: Subject): User {
   return { name: spec.user ?? '', uid: spec.uid ?? '', groups: spec.groups ?? [], extra: spec.extra ?? {} };
 }
 
-function answer(authorizer: Authorizer, user: User, question: Question): V1SubjectAccessReviewStatus {
-  const decision = authorizer.authorize(attributesOf(user, question));
-  return {
-    allowed: decision.verdict === 'allowed',
-    ...(decision.verdict === 'denied' && { denied: true }),
-    ...(decision.reason !== '' && { reason: decision.reason }),
-  };
+function answer(authorizer: Authorizer, user: User, question: Question): NowOrLater<V1SubjectAccessReviewStatus> {
+  return andThen(decision(authorizer, attributesOf(user, question)), ({ verdict, reason }) => ({
+    allowed: verdict === 'allowed',
+    ...(verdict === 'denied' && { denied: true }),
+    ...(reason !== '' && { reason }),
+  }));
 }
 
 function attributesOf(user: User, { resourceAttributes: about, nonResourceAttributes: path }: Question): Attributes {
@@ -124,7 +124,29 @@ function attributesOf(user: User, { resourceAttributes: about, nonResourceAttrib
     namespace: about?.namespace ?? '',
     name: about?.name ?? '',
     path: about === undefined ? (path?.path ?? '') : '',
+    ...selectorTexts(about),
   };
+}
+
+/** The selectors of a question as a client would have written them in a request. */
+function selectorTexts(about: V1ResourceAttributes | undefined): Pick<Attributes, 'fieldSelector' | 'labelSelector'> {
+  const { fieldSelector, labelSelector } = about ?? {};
+  return {
+    ...(fieldSelector && { fieldSelector: fieldSelector.rawSelector ?? textOfRequirements(fieldSelector.requirements) }),
+    ...(labelSelector && { labelSelector: labelSelector.rawSelector ?? textOfRequirements(labelSelector.requirements) }),
+  };
+}
+
+function textOfRequirements(requirements: readonly { key: string; operator: string; values?: readonly string[] }[] | undefined): string {
+  return (requirements ?? [])
+    .map(({ key, operator, values = [] }) => {
+      const [only = ''] = values;
+      if (operator === 'Exists') return key;
+      if (operator === 'DoesNotExist') return `!${key}`;
+      if (values.length === 1) return `${key}${operator === 'In' ? '=' : '!='}${only}`;
+      return `${key} ${operator === 'In' ? 'in' : 'notin'} (${values.join(',')})`;
+    })
+    .join(',');
 }
 
 function created(object: SelfSubjectAccessReview | SubjectAccessReview | LocalSubjectAccessReview | SelfSubjectRulesReview): Answer {

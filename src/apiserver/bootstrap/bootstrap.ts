@@ -2,7 +2,19 @@
  * What every cluster has from the start: the system namespaces, RBAC's default policy, the two system priority classes, and the `kubernetes` Service.
  * Written through the verbs like any client would, as the server's own user; run at each start, it changes only what is missing.
  */
-import { ClusterRole, ClusterRoleBinding, Endpoints, EndpointSlice, Namespace, PriorityClass, Role, RoleBinding, Service } from '../../api/kinds.ts';
+import {
+  ClusterRole,
+  ClusterRoleBinding,
+  Endpoints,
+  EndpointSlice,
+  FlowSchema,
+  Namespace,
+  PriorityClass,
+  PriorityLevelConfiguration,
+  Role,
+  RoleBinding,
+  Service,
+} from '../../api/kinds.ts';
 import { apiVersionOf, type Kind } from '../../api/kind.ts';
 import type { V1ServicePort } from '../../api/types.ts';
 import { isReason } from '../../machinery/errors.ts';
@@ -11,6 +23,7 @@ import { equal } from '../../machinery/equal.ts';
 import { serverUser } from '../authentication/users.ts';
 import type { Answer, RequestVerb } from '../request.ts';
 import type { Verbs } from '../verbs.ts';
+import { bootstrapFlowSchemas, bootstrapPriorityLevels, respecified } from '../flow-control/bootstrap-objects.ts';
 import { kubernetesService, type Advertised } from './kubernetes-service.ts';
 import { bootstrapClusterRoleBindings, bootstrapClusterRoles, bootstrapRoleBindings, bootstrapRoles, reconciled } from './policy.ts';
 
@@ -41,6 +54,8 @@ export async function bootstrap(verbs: Verbs, options: BootstrapOptions): Promis
   await Promise.all([
     ...systemNamespaces.map((name) => writer.ensure(Namespace, { metadata: { name }, spec: {} })),
     ...systemPriorityClasses.map((priorityClass) => writer.ensure(PriorityClass, priorityClass)),
+    ...bootstrapPriorityLevels().map((level) => writer.ensure(PriorityLevelConfiguration, level, (present) => respecified(present, level))),
+    ...bootstrapFlowSchemas().map((schema) => writer.ensure(FlowSchema, schema, (present) => respecified(present, schema))),
     ...bootstrapClusterRoles().map((role) => writer.ensure(ClusterRole, role, (present) => reconciled(present, role))),
     ...bootstrapClusterRoleBindings().map((binding) => writer.ensure(ClusterRoleBinding, binding, (present) => reconciled(present, binding))),
   ]);

@@ -21,6 +21,7 @@ export interface HttpRequest {
 
 export interface HttpResponse {
   readonly headersSent: boolean;
+  readonly statusCode: number;
   readonly writableEnded: boolean;
   readonly writableLength: number;
   writeHead(code: number, headers: OutgoingHttpHeaders): unknown;
@@ -28,11 +29,15 @@ export interface HttpResponse {
   end(chunk?: string | Uint8Array): unknown;
   on(event: 'close' | 'drain' | 'finish', listener: () => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
+  off(event: 'drain', listener: () => void): unknown;
   cork(): void;
   uncork(): void;
   flushHeaders?(): void;
   destroy(error?: Error): unknown;
 }
+
+/** HTTP/1.1 has the server's own limit; of an HTTP/2 stream nobody else would notice that it stands still. */
+const bodyStallMs = 60_000;
 
 export const bodyLimitBytes = 3 * 1024 * 1024;
 
@@ -54,6 +59,11 @@ export function readBody(request: HttpRequest): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
+    // Every request closes, most after their end: an error for each would cost as much as reading the body.
+    let ended = false;
+    request.stream?.setTimeout(bodyStallMs, () => {
+      if (!ended) reject(new ApiError('Timeout', 'the request did not arrive in time', {}, 408));
+    });
     request.on('data', (chunk) => {
       length += chunk.length;
       // What comes after the limit is read and dropped, so that the client hears the answer.
@@ -61,10 +71,15 @@ export function readBody(request: HttpRequest): Promise<Uint8Array> {
       else chunks.length = 0;
     });
     request.on('end', () => {
+      ended = true;
+      request.stream?.setTimeout(0);
       if (length > bodyLimitBytes) reject(entityTooLarge(bodyLimitBytes));
       else resolve(chunks.length === 1 ? (chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(chunks, length));
     });
-    request.on('error', reject);
-    request.on('close', () => reject(badRequest('the request ended before its body did')));
+    // The client gone in the middle comes as an error in HTTP/1.1 and as a close in HTTP/2.
+    request.on('error', () => reject(badRequest('the request ended before its body did')));
+    request.on('close', () => {
+      if (!ended) reject(badRequest('the request ended before its body did'));
+    });
   });
 }

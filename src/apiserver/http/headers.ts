@@ -1,4 +1,5 @@
 /** Headers with a format of their own. */
+import { isIP, type Socket } from 'node:net';
 import type { World } from '../../world/world.ts';
 import type { HttpRequest } from './connection.ts';
 
@@ -16,6 +17,21 @@ const longestAuditId = 64;
 export function auditId(request: HttpRequest, world: World): string {
   const given = request.headers['audit-id'];
   return typeof given === 'string' && given !== '' && given.length <= longestAuditId ? given : world.random.uid();
+}
+
+/** Where a request comes from: what proxies on its way say, then who is connected. */
+export function sourceIps(request: HttpRequest): string[] {
+  const forwarded = request.headers['x-forwarded-for'];
+  const real = request.headers['x-real-ip'];
+  const named = [...(typeof forwarded === 'string' ? forwarded.split(',') : []), ...(typeof real === 'string' ? [real] : [])];
+  const all = [...named.map((address) => address.trim()), remoteAddress(request)];
+  return [...new Set(all.filter((address) => address !== undefined && isIP(address) !== 0))] as string[];
+}
+
+function remoteAddress(request: HttpRequest): string | undefined {
+  if (request.httpVersionMajor === 2) return request.stream?.session?.socket.remoteAddress;
+  // Of an HTTP/1.1 request it is the connection itself.
+  return (request.socket as Socket | null)?.remoteAddress;
 }
 
 /** The value of `Warning`, one header line, as lists may be joined; undefined for none. */

@@ -27,6 +27,7 @@ export class Metrics {
   private readonly startedMs: number;
   private readonly totals = new Map<string, { readonly labels: string; count: number }>();
   private readonly durations = new Map<string, Series>();
+  private readonly sources: (() => readonly string[])[] = [];
   inflight = 0;
   watchers = 0;
 
@@ -56,8 +57,13 @@ export class Metrics {
     if (bucket >= 0) series.buckets[bucket] = (series.buckets[bucket] ?? 0) + 1;
   }
 
+  /** Lines of another part of the server, asked for at every reading. */
+  addSource(source: () => readonly string[]): void {
+    this.sources.push(source);
+  }
+
   render(): string {
-    const lines: string[] = [];
+    const lines: string[] = this.sources.flatMap((source) => source());
     const family = (name: string, type: 'counter' | 'gauge' | 'histogram', help: string): void => {
       lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`);
     };

@@ -5,11 +5,11 @@ import { WebSocketServer } from 'ws';
 import { ApiError, badRequest, internalError } from '../../machinery/errors.ts';
 import type { World } from '../../world/world.ts';
 import type { Authenticator } from '../authentication/authenticator.ts';
-import type { Dispatcher } from '../dispatch.ts';
+import { attributesOf, type Dispatcher } from '../dispatch.ts';
 import type { Streams } from '../proxy/streams.ts';
 import type { User } from '../request.ts';
 import { includeObjectOf } from '../table.ts';
-import { identify } from './front-options.ts';
+import { actingAs, identify } from './front-options.ts';
 import { writeRawError } from './listener.ts';
 import { negotiate } from './negotiate.ts';
 import { type HttpMethod, type ResourceRoute, routeOf, verbOf } from './route.ts';
@@ -50,16 +50,17 @@ export function handleUpgrade(options: UpgradeOptions, request: IncomingMessage,
 
 async function upgrade(options: UpgradeOptions, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
   const { dispatcher, streams } = options;
-  const user = identify(options, request);
   const [path = '/', queryText = ''] = (request.url ?? '/').split('?', 2);
+  const sender = await identify(options, request, path);
   const route = routeOf(path);
   if (route.type === 'path') throw badRequest('this path has no other protocol');
   const { target } = route;
   const verb = verbOf((request.method ?? 'GET') as HttpMethod, route, queryText);
-  dispatcher.authorize(user, verb, target, queryText);
+  const user = await actingAs(options, request, sender, (who) => attributesOf(who, verb, target, queryText));
+  await dispatcher.authorize(user, verb, target, queryText);
   // What runs commands needs the right to create, by whatever method a WebSocket has to begin.
   if (target.resource === 'pods' && target.subresource !== 'proxy' && target.subresource !== undefined && verb === 'get') {
-    dispatcher.authorize(user, 'create', target, queryText);
+    await dispatcher.authorize(user, 'create', target, queryText);
   }
   dispatcher.checkTarget(target);
   const query = new URLSearchParams(queryText);

@@ -3,7 +3,7 @@
  * is referred to, starting from the kinds of a document.
  */
 import { createRequire } from 'node:module';
-import type { Kind } from '../../api/kind.ts';
+import type { CustomKind, Kind } from '../../api/kind.ts';
 import type { ObjectSchema, Property, Schema } from '../../machinery/schema.ts';
 import { metaV1, schemaNamed } from '../named-types.ts';
 import type { Dialect } from './dialect.ts';
@@ -55,9 +55,11 @@ export class Definitions {
   addKind(kind: Kind): void {
     const name = definitionName(kind);
     const { group, version } = kind;
-    this.add(name, kind.schema, [{ group, version, kind: kind.kind }]);
+    const gvks = [{ group, version, kind: kind.kind }];
+    if (kind.custom) this.addCustom(name, kind.custom, gvks);
+    else this.add(name, kind.schema, gvks);
     if (!kind.verbs.includes('list')) return;
-    const listGvk = [{ group, version, kind: `${kind.kind}List` }];
+    const listGvk = [{ group, version, kind: kind.listKind ?? `${kind.kind}List` }];
     const known = schemaNamed(`${name}List`);
     if (known !== undefined) this.add(`${name}List`, known, listGvk);
     else this.addCustomList(name, listGvk);
@@ -77,6 +79,25 @@ export class Definitions {
     this.written.set(name, definition);
     Object.assign(definition, this.objectSchema(schema, name));
     if (gvks.length > 0) definition['x-kubernetes-group-version-kind'] = gvks;
+  }
+
+  /** What a definition says, with what every object has. */
+  private addCustom(name: string, custom: CustomKind, gvks: readonly GroupVersionKind[]): void {
+    const published = custom.published(this.dialect.version);
+    const own = published['properties'];
+    const { apiVersion, kind } = descriptions()[`${metaV1}.Status`] ?? {};
+    this.refer(`${metaV1}.ObjectMeta`);
+    this.written.set(name, {
+      ...published,
+      type: 'object',
+      properties: {
+        ...(typeof own === 'object' ? own : undefined),
+        apiVersion: { ...(apiVersion !== undefined && { description: apiVersion }), type: 'string' },
+        kind: { ...(kind !== undefined && { description: kind }), type: 'string' },
+        metadata: this.dialect.reference(`${metaV1}.ObjectMeta`, "Standard object's metadata."),
+      },
+      'x-kubernetes-group-version-kind': gvks,
+    });
   }
 
   private addCustomList(name: string, gvks: readonly GroupVersionKind[]): void {

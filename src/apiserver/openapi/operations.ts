@@ -68,6 +68,8 @@ const patchTypes = [
   'application/merge-patch+json',
   'application/strategic-merge-patch+json',
 ];
+/** A definition does not say what strategic merge needs to know; kubectl looks here for what it may send. */
+const customPatchTypes = patchTypes.filter((type) => type !== 'application/strategic-merge-patch+json');
 const answerTypes = ['application/json', 'application/yaml'];
 
 export class Operations {
@@ -225,12 +227,13 @@ export class Operations {
       const facts = queryParameters.get(name);
       return facts === undefined ? [] : [dialect.parameter(facts)];
     });
-    const sent = dialect.body(body, method === 'patch' ? patchTypes : bodyTypes);
+    const patches = kind.custom ? customPatchTypes : patchTypes;
+    const sent = dialect.body(body, method === 'patch' ? patches : bodyTypes);
     item[method] = {
       tags: [tagOf(kind)],
       description,
       operationId: operationName(kind, id),
-      ...(dialect.version === 2 && { consumes: method === 'patch' ? patchTypes : ['*/*'], produces: answerTypes, schemes: ['https'] }),
+      ...(dialect.version === 2 && { consumes: method === 'patch' ? patches : ['*/*'], produces: answerTypes, schemes: ['https'] }),
       parameters: sent.parameter === undefined ? parameters : [sent.parameter, ...parameters],
       ...(sent.requestBody !== undefined && { requestBody: sent.requestBody }),
       responses: { [method === 'post' ? '201' : '200']: dialect.response(answer, answerTypes), '401': { description: 'Unauthorized' } },

@@ -3,12 +3,14 @@
  * treated as `fieldValidation` asks. Messages follow upstream's codecs where clients show them.
  */
 import { parse as parseYaml } from 'yaml';
-import { decodeObject } from '../../machinery/decode.ts';
+import { parseBoundedJson } from '../../machinery/bounded-json.ts';
+import { type Decoded, decodeObject } from '../../machinery/decode.ts';
 import { type ApiError, badRequest, invalid, unsupportedMediaType } from '../../machinery/errors.ts';
 import { notSupported } from '../../machinery/field-error.ts';
 import type { KubeObject } from '../../machinery/object.ts';
 import type { ObjectSchema } from '../../machinery/schema.ts';
 import type { Call } from '../request.ts';
+import type { ServedKind } from './served-kind.ts';
 
 /** An object of whatever kind, as the verbs handle it. */
 export type AnyObject = KubeObject & Record<string, unknown>;
@@ -18,6 +20,13 @@ export interface BodyType {
   readonly kind: string;
   readonly apiVersion: string;
   readonly schema: ObjectSchema;
+  /** Reads the value by other means than the schema. */
+  readonly decode?: ((value: object) => Decoded) | undefined;
+}
+
+/** The body of writes of the kind's objects. */
+export function bodyTypeOf({ kind, apiVersion, schema, decode }: ServedKind): BodyType {
+  return { kind: kind.kind, apiVersion, schema, decode };
 }
 
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
@@ -58,7 +67,7 @@ export function textOf(body: Uint8Array): string {
 
 function parseJson(text: string, expectedKind: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseBoundedJson(text);
   } catch (error) {
     throw unrecognized(expectedKind, text.trim() === '' ? 'unexpected end of JSON input' : jsonFault(error), text);
   }
@@ -69,7 +78,7 @@ export function parseYamlBody(text: string, expectedKind: string): unknown {
   const start = text.trimStart();
   if (start.startsWith('{')) {
     try {
-      return JSON.parse(text);
+      return parseBoundedJson(text);
     } catch {
       // Braces are YAML too.
     }
@@ -77,10 +86,13 @@ export function parseYamlBody(text: string, expectedKind: string): unknown {
   try {
     return parseYaml(text, { version: '1.1', maxAliasCount: 100, customTags: (tags) => tags.filter((tag) => tag !== 'timestamp') });
   } catch (error) {
-    throw badRequest(
-      `error decoding YAML: error converting YAML to JSON: yaml: ${error instanceof Error ? firstLine(error.message) : String(error)} (must be of type ${expectedKind})`,
-    );
+    throw badRequest(`error decoding YAML: error converting YAML to JSON: yaml: ${yamlFault(error)} (must be of type ${expectedKind})`);
   }
+}
+
+function yamlFault(error: unknown): string {
+  const message = error instanceof Error ? firstLine(error.message) : String(error);
+  return message.includes('call stack size exceeded') ? 'exceeded max depth' : message;
 }
 
 function unrecognized(expectedKind: string, fault: string, text: string): ApiError {
@@ -111,7 +123,7 @@ export function decodeAs(value: unknown, type: BodyType, validation: FieldValida
     );
   }
   checkType(value, type);
-  const { object, unknownFields, typeErrors } = decodeObject(value, type.schema);
+  const { object, unknownFields, typeErrors } = type.decode ? type.decode(value) : decodeObject(value, type.schema);
   const [typeError] = typeErrors;
   if (typeError !== undefined) throw cannotHandle(type, typeError);
   if (unknownFields.length > 0) reportUnknown(unknownFields, type, validation, warnings);

@@ -11,6 +11,15 @@ export function headOf(kind: string, apiVersion: string): string {
   return `{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersion)},"metadata":{`;
 }
 
+const metadataStart = Buffer.from('"metadata":{');
+
+/** Length of the head of an encoding; `usual` when it is the kind's, another when an earlier version of a custom kind wrote it. */
+export function headLengthOf(bytes: Uint8Array, usual: Buffer): number {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (buffer.compare(usual, 0, usual.length, 0, Math.min(usual.length, buffer.length)) === 0) return usual.length;
+  return buffer.indexOf(metadataStart) + metadataStart.length;
+}
+
 const beforeRevision = '"resourceVersion":"';
 const afterRevision = '",';
 

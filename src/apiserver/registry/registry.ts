@@ -8,9 +8,10 @@ import { ApiError } from '../../machinery/errors.ts';
 import type { KeyValue, Store, StoreEvent } from '../../store/store.ts';
 import type { Timer, World } from '../../world/world.ts';
 import type { ObjectReader } from '../verbs.ts';
+import type { Encoded } from '../request.ts';
 import { bookmarkEvent } from './bookmark.ts';
 import type { Entry } from './encoding.ts';
-import { type ServedKind, servedKind } from './served-kind.ts';
+import { customServedKind, type CustomServing, type ServedKind, servedKind } from './served-kind.ts';
 import { kindPrefix, objectPath, prefixOfKey, registryPrefix } from './storage-key.ts';
 import { WatchCache } from './watch-cache.ts';
 
@@ -38,22 +39,30 @@ export class Registry implements ObjectReader {
   readonly #world: World;
   readonly #caches = new Map<string, WatchCache>();
   readonly #served = new Map<string, ServedKind>();
-  readonly #kinds: readonly Kind[];
+  readonly #builtIn: readonly Kind[];
+  #kinds: readonly Kind[];
+  #kindsGeneration = 1;
+  readonly #custom = new Map<string, readonly Kind[]>();
+  readonly #freeze: boolean;
   readonly #virtual = new Map<string, Kind>();
   readonly #stop = new AbortController();
   readonly #handedOver = new WeakMap<Uint8Array, KubeObject>();
   readonly #waiters = new Set<Waiter>();
-  readonly #lists = new WeakMap<readonly Entry[], readonly KubeObject[]>();
+  readonly #lists = new WeakMap<readonly Encoded[], readonly KubeObject[]>();
   #revision = 0;
+  /** What lay in the store under prefixes no built-in kind has, until whoever serves definitions says what it is. */
+  #unclaimed = new Map<string, readonly KeyValue[]>();
   #bookmarkTimer: Timer | undefined;
 
   private constructor(options: RegistryOptions) {
     this.store = options.store;
     this.#world = options.world;
+    this.#builtIn = options.kinds;
     this.#kinds = options.kinds;
+    this.#freeze = options.freeze;
     for (const kind of options.kinds) {
       if (kind.virtual) this.#virtual.set(placeOf(kind), kind);
-      else this.#served.set(placeOf(kind), servedKind(kind, this.#cacheOf(kind.storedAs?.kind() ?? kind, options.freeze)));
+      else this.#served.set(placeOf(kind), servedKind(kind, this.#cacheOf(kind.storedAs?.kind() ?? kind)));
     }
   }
 
@@ -63,11 +72,11 @@ export class Registry implements ObjectReader {
     return registry;
   }
 
-  #cacheOf(stored: Kind, freeze: boolean): WatchCache {
+  #cacheOf(stored: Kind): WatchCache {
     const prefix = kindPrefix(stored);
     let cache = this.#caches.get(prefix);
     if (!cache) {
-      cache = new WatchCache(stored, { freeze });
+      cache = new WatchCache(stored, { freeze: this.#freeze });
       this.#caches.set(prefix, cache);
     }
     return cache;
@@ -84,6 +93,7 @@ export class Registry implements ObjectReader {
       else byPrefix.set(prefix, [item]);
     }
     for (const [prefix, cache] of this.#caches) cache.load(byPrefix.get(prefix) ?? [], revision);
+    this.#unclaimed = new Map([...byPrefix].filter(([prefix]) => !this.#caches.has(prefix)));
     this.#revision = revision;
     await this.store.watch(registryPrefix, revision, (event) => this.#apply(event), this.#stop.signal);
   }
@@ -112,6 +122,45 @@ export class Registry implements ObjectReader {
     return this.#kinds;
   }
 
+  /** Counts changes of {@link kinds}. */
+  kindsGeneration(): number {
+    return this.#kindsGeneration;
+  }
+
+  /**
+   * Serves the versions of a custom resource from now on in place of those served before; with none, takes them away. Watches of what was served end: who
+   * wants to see more asks again. A place where a built-in kind is served stays that kind's.
+   */
+  serveCustom(definition: string, servings: readonly CustomServing[]): void {
+    for (const kind of this.#custom.get(definition) ?? []) {
+      const cache = this.#served.get(placeOf(kind))?.cache;
+      this.#served.delete(placeOf(kind));
+      for (const watcher of cache?.watchers() ?? []) watcher.end(undefined);
+    }
+    const kinds: Kind[] = [];
+    for (const serving of servings) {
+      const place = placeOf(serving.kind);
+      if (this.#served.has(place) || this.#virtual.has(place)) continue;
+      this.#served.set(place, customServedKind(serving, this.customCache(serving.stored)));
+      kinds.push(serving.kind);
+    }
+    if (kinds.length === 0) this.#custom.delete(definition);
+    else this.#custom.set(definition, kinds);
+    this.#kinds = [...this.#builtIn, ...[...this.#custom.values()].flat()];
+    this.#kindsGeneration++;
+  }
+
+  /** The objects of a custom resource, also while it is not served. */
+  customCache(stored: Kind): WatchCache {
+    const prefix = kindPrefix(stored);
+    const known = this.#caches.get(prefix);
+    if (known) return known;
+    const cache = this.#cacheOf(stored);
+    cache.load(this.#unclaimed.get(prefix) ?? [], this.#revision);
+    this.#unclaimed.delete(prefix);
+    return cache;
+  }
+
   kindAt(group: string, version: string, resource: string): Kind | undefined {
     const place = `${group}/${version}/${resource}`;
     return this.#served.get(place)?.kind ?? this.#virtual.get(place);
@@ -137,8 +186,7 @@ export class Registry implements ObjectReader {
 
   list<T extends KubeObject>(kind: Kind<T>, namespace?: string): readonly T[] {
     const served = this.servedKind(kind);
-    const entries = served.cache.list(namespace);
-    if (served.fromStored) return entries.map((entry) => served.encoded(entry).object as T);
+    const entries = served.encodedAll(served.cache.list(namespace));
     let objects = this.#lists.get(entries);
     if (!objects) {
       objects = entries.map((entry) => entry.object);

@@ -3,6 +3,7 @@
  * converted on the way in and out. Each conversion is made and encoded once per revision.
  */
 import { apiVersionOf, type Kind } from '../../api/kind.ts';
+import type { Decoded } from '../../machinery/decode.ts';
 import type { KubeObject } from '../../machinery/object.ts';
 import type { ObjectSchema } from '../../machinery/schema.ts';
 import type { Encoded, EncodedWatchEvent } from '../request.ts';
@@ -13,6 +14,7 @@ export interface ServedKind {
   readonly kind: Kind;
   readonly apiVersion: string;
   readonly schema: ObjectSchema;
+  readonly decode: ((value: object) => Decoded) | undefined;
   /** The kind whose objects are stored. */
   readonly stored: Kind;
   readonly storedApiVersion: string;
@@ -22,46 +24,94 @@ export interface ServedKind {
   readonly fromStored: ((object: KubeObject) => KubeObject) | undefined;
   /** The entry as this kind shows it. */
   encoded(entry: Entry): Encoded;
+  /** The same of many; the same array for the same entries. */
+  encodedAll(entries: readonly Entry[]): readonly Encoded[];
   readonly convertEvent: ((event: EncodedWatchEvent) => EncodedWatchEvent) | undefined;
 }
 
+/** A kind that a definition brought, as one version of it is served. */
+export interface CustomServing {
+  readonly kind: Kind;
+  /** What is stored, with this version's rules. */
+  readonly stored: Kind;
+  /** An object of whatever version, and from before the schema was as it is now, as this version shows it; the object itself when it is so already. */
+  readonly show: (object: KubeObject) => KubeObject;
+  /** What was written after this revision, in the version that is stored now, needs no showing. */
+  readonly schemaRevision: number;
+}
+
 export function servedKind(kind: Kind, cache: WatchCache): ServedKind {
-  const stored = cache.kind;
-  const common = {
+  const conversion = kind.storedAs;
+  if (!conversion) return asStored(kind, cache.kind, cache);
+  const { fromStored, toStored } = conversion;
+  return { ...asStored(kind, cache.kind, cache), toStored, fromStored, ...converted(fromStored, () => false) };
+}
+
+export function customServedKind({ kind, stored, show, schemaRevision }: CustomServing, cache: WatchCache): ServedKind {
+  const common = asStored(kind, stored, cache);
+  if (kind.version !== stored.version) {
+    const { storedApiVersion } = common;
+    return { ...common, toStored: (object) => ({ ...object, apiVersion: storedApiVersion }), fromStored: show, ...converted(show, () => false) };
+  }
+  return { ...common, ...converted(show, (revision) => revision > schemaRevision) };
+}
+
+function asStored(kind: Kind, stored: Kind, cache: WatchCache): ServedKind {
+  return {
     kind,
     apiVersion: apiVersionOf(kind),
     schema: kind.schema,
+    decode: kind.decode?.bind(kind),
     stored,
     storedApiVersion: apiVersionOf(stored),
     storedSchema: stored.schema,
     cache,
+    toStored: undefined,
+    fromStored: undefined,
+    encoded: (entry) => entry,
+    encodedAll: (entries) => entries,
+    convertEvent: undefined,
   };
-  const conversion = kind.storedAs;
-  if (!conversion) return { ...common, toStored: undefined, fromStored: undefined, encoded: (entry) => entry, convertEvent: undefined };
+}
 
+/** `isCurrent` tells by its revision whether an object is stored as it is shown. */
+function converted(
+  show: (object: KubeObject) => KubeObject,
+  isCurrent: (revision: number) => boolean,
+): Pick<ServedKind, 'encoded' | 'encodedAll' | 'convertEvent'> {
   const entries = new WeakMap<Entry, Encoded>();
+  const lists = new WeakMap<readonly Entry[], readonly Encoded[]>();
   const events = new WeakMap<EncodedWatchEvent, EncodedWatchEvent>();
+  const encoded = (entry: Entry): Encoded => {
+    if (isCurrent(entry.revision)) return entry;
+    let known = entries.get(entry);
+    if (!known) {
+      const shown = show(entry.object);
+      known = shown === entry.object ? entry : encodeWhole(shown);
+      entries.set(entry, known);
+    }
+    return known;
+  };
   return {
-    ...common,
-    toStored: conversion.toStored,
-    fromStored: conversion.fromStored,
-    encoded(entry) {
-      let encoded = entries.get(entry);
-      if (!encoded) {
-        encoded = encodeWhole(conversion.fromStored(entry.object));
-        entries.set(entry, encoded);
+    encoded,
+    encodedAll(all) {
+      let list = lists.get(all);
+      if (!list) {
+        list = all.every((entry) => isCurrent(entry.revision)) ? all : all.map((entry) => encoded(entry));
+        lists.set(all, list);
       }
-      return encoded;
+      return list;
     },
     convertEvent(event) {
       // Bookmarks are built for the kind that was asked for.
-      if (event.type === 'BOOKMARK') return event;
-      let converted = events.get(event);
-      if (!converted) {
-        converted = { type: event.type, ...encodeWhole(conversion.fromStored(event.object)) };
-        events.set(event, converted);
+      if (event.type === 'BOOKMARK' || isCurrent(Number(event.object.metadata.resourceVersion))) return event;
+      let known = events.get(event);
+      if (!known) {
+        const shown = show(event.object);
+        known = shown === event.object ? event : { type: event.type, ...encodeWhole(shown) };
+        events.set(event, known);
       }
-      return converted;
+      return known;
     },
   };
 }

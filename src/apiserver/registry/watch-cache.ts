@@ -6,7 +6,7 @@ import { apiVersionOf, type Kind } from '../../api/kind.ts';
 import type { KubeObject } from '../../machinery/object.ts';
 import type { Change, KeyValue } from '../../store/store.ts';
 import { CacheEvent } from './cache-event.ts';
-import { Entry, headOf, spliceRevision } from './encoding.ts';
+import { Entry, headLengthOf, headOf, spliceRevision } from './encoding.ts';
 import { EventRing } from './event-ring.ts';
 import { OrderedEntries } from './ordered-entries.ts';
 import { kindPrefix } from './storage-key.ts';
@@ -23,7 +23,7 @@ const none: readonly Entry[] = [];
 export class WatchCache {
   readonly kind: Kind;
   readonly prefix: string;
-  readonly headLength: number;
+  readonly #head: Buffer;
   readonly #frozen: boolean;
   readonly #byPath = new Map<string, Entry>();
   readonly #all = new OrderedEntries();
@@ -39,7 +39,7 @@ export class WatchCache {
   constructor(kind: Kind, options: { readonly freeze: boolean }) {
     this.kind = kind;
     this.prefix = kindPrefix(kind);
-    this.headLength = headOf(kind.kind, apiVersionOf(kind)).length;
+    this.#head = Buffer.from(headOf(kind.kind, apiVersionOf(kind)));
     this.#frozen = options.freeze;
   }
 
@@ -88,7 +88,7 @@ export class WatchCache {
     } else if (previous) this.#remove(previous);
     else return;
     this.#lastChange = revision;
-    const event = new CacheEvent(revision, current, previous, this.headLength);
+    const event = new CacheEvent(revision, current, previous, previous ? this.headLength(previous.bytes) : 0);
     this.#ring.add(event);
     for (const listener of this.#listeners) listener(event);
     this.#announce(event, path);
@@ -98,7 +98,12 @@ export class WatchCache {
 
   #entryOf(key: string, revision: number, createRevision: number, value: Uint8Array, object: KubeObject | undefined): Entry {
     const path = key.slice(this.prefix.length);
-    return new Entry({ path, revision, createRevision }, spliceRevision(value, this.headLength, revision), object, this.#frozen);
+    return new Entry({ path, revision, createRevision }, spliceRevision(value, this.headLength(value), revision), object, this.#frozen);
+  }
+
+  /** How long the part of an encoding is that comes before what differs between objects. */
+  headLength(bytes: Uint8Array): number {
+    return headLengthOf(bytes, this.#head);
   }
 
   #put(entry: Entry, previous: Entry | undefined): void {

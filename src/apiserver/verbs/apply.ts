@@ -1,11 +1,12 @@
 /** Server-side apply (PATCH with `application/apply-patch+yaml`): the fields a manager cares for, merged with what others own, or a new object. */
-import { applyConfiguration, conflictError } from '../../machinery/apply.ts';
+import { type ApplyOptions, type ApplyResult, applyConfiguration, conflictError } from '../../machinery/apply.ts';
 import { clone } from '../../machinery/clone.ts';
 import { badRequest, conflict, invalid, isReason, notFound } from '../../machinery/errors.ts';
 import { required } from '../../machinery/field-error.ts';
 import type { ManagedFieldsEntry } from '../../machinery/object.ts';
+import { PatchError } from '../../machinery/patch-error.ts';
 import { timestamp } from '../../world/world.ts';
-import { type AnyObject, decodeAs, parseYamlBody, textOf } from '../registry/decoding.ts';
+import { type AnyObject, bodyTypeOf, decodeAs, parseYamlBody, textOf } from '../registry/decoding.ts';
 import { parseBoolean } from '../registry/list-options.ts';
 import { objectPath } from '../registry/storage-key.ts';
 import type { ObjectAnswer } from '../request.ts';
@@ -56,7 +57,8 @@ function decodeApplied(call: ObjectCall, options: WriteOptions): AnyObject {
   const { served, body } = call;
   const { kind } = served;
   const value = body instanceof Uint8Array ? parseYamlBody(textOf(body), kind.kind) : body;
-  const applied = decodeAs(value, { kind: kind.kind, apiVersion: served.apiVersion, schema: served.schema }, options.fieldValidation, call.warnings);
+  requireVersion(value, served.apiVersion);
+  const applied = decodeAs(value, bodyTypeOf(served), options.fieldValidation, call.warnings);
   const name = nameOf(call);
   if (applied.metadata.managedFields?.length) throw badRequest('metadata.managedFields must be nil');
   if (applied.metadata.name && applied.metadata.name !== name)
@@ -64,6 +66,14 @@ function decodeApplied(call: ObjectCall, options: WriteOptions): AnyObject {
   applied.metadata.name = name;
   checkNamespace(call, applied);
   return applied;
+}
+
+/** Unlike other bodies, a configuration does not take its type from the path: an empty one would be applied without meaning anything. */
+function requireVersion(value: unknown, expected: string): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
+  const { kind = '', apiVersion = '' } = value as { kind?: unknown; apiVersion?: unknown };
+  if (kind === '') throw badRequest(`Object 'Kind' is missing in '${JSON.stringify(value)}'`);
+  if (apiVersion === '') throw badRequest(`Incorrect version specified in apply patch. Specified patch version: , expected: ${expected}`);
 }
 
 /** A configuration that names a version or uid means an object that is there. */
@@ -90,7 +100,7 @@ function merge(
   { live, applied, manager }: Merge,
 ): Desired & { managedFields: ManagedFieldsEntry[] } {
   const { served } = call;
-  const { object, conflicts } = applyConfiguration({
+  const { object, conflicts } = usable(call, {
     live,
     applied,
     schema: served.schema,
@@ -107,4 +117,15 @@ function merge(
   if (live) served.kind.defaults?.(own);
   if (applied.metadata.resourceVersion) own.metadata.resourceVersion = applied.metadata.resourceVersion;
   return { object: own, managedFields: own.metadata.managedFields ?? [], uid: applied.metadata.uid };
+}
+
+/** Lists whose items cannot be told apart are the client's fault. */
+function usable({ served, target }: ObjectCall, options: ApplyOptions): ApplyResult {
+  try {
+    return applyConfiguration(options);
+  } catch (error) {
+    if (!(error instanceof PatchError)) throw error;
+    const what = `${target.namespace ?? ''}/${target.name ?? ''}; ${served.apiVersion}, Kind=${served.kind.kind}`;
+    throw badRequest(`failed to create typed patch object (${what}): ${error.message}`);
+  }
 }

@@ -2,10 +2,11 @@
  * Changing a stored object, whatever the verb: read, change, prepare, admit, validate, and commit if nobody was faster; if somebody was, again from what is
  * there now. Upstream's `GuaranteedUpdate` and `rest.BeforeUpdate`.
  */
+import type { Kind } from '../../api/kind.ts';
 import { equal } from '../../machinery/equal.ts';
 import { badRequest, conflict, invalid } from '../../machinery/errors.ts';
 import type { ManagedFieldsEntry } from '../../machinery/object.ts';
-import type { AdmissionRequest } from '../admission/admission.ts';
+import { type AdmissionRequest, Alongside } from '../admission/admission.ts';
 import type { AnyObject } from '../registry/decoding.ts';
 import type { Entry } from '../registry/encoding.ts';
 import type { Encoded } from '../request.ts';
@@ -62,6 +63,7 @@ async function attemptChange(storage: Storage, call: ObjectCall, entry: Entry, c
   keepMetadata(after, before);
   const sent = settleManagedFields(storage, call, { after, before, change, given: desired.managedFields });
   const allocation = strategy.subresource === '' ? storage.services.begin(served.stored, after, before) : undefined;
+  const alongside = new Alongside();
   try {
     const request: AdmissionRequest = {
       operation: 'UPDATE',
@@ -75,9 +77,11 @@ async function attemptChange(storage: Storage, call: ObjectCall, entry: Entry, c
       object: after,
       oldObject: before,
       warnings: call.warnings,
+      alongside,
+      annotate: call.annotate,
     };
     await storage.admission.admit(request);
-    if (served.stored.generation && strategy.countsGeneration && contentChanged(after, before)) {
+    if (served.stored.generation && strategy.countsGeneration && contentChanged(after, before, served.stored)) {
       after.metadata.generation = (before.metadata.generation ?? 0) + 1;
     }
     const errors = strategy.validate(served.stored, after, before);
@@ -85,7 +89,7 @@ async function attemptChange(storage: Storage, call: ObjectCall, entry: Entry, c
     await storage.admission.validate(request);
     allocation?.allocate();
 
-    if (isUnchanged(after, before, sent)) return served.encoded(entry);
+    if (isUnchanged(after, before, sent) && !isStale(storage, call, entry)) return served.encoded(entry);
     if (options.dryRun) return dryRunAnswer(served, after);
     if (isFinished(after, before)) {
       const revision = await commitDelete(storage, served, entry);
@@ -93,9 +97,10 @@ async function attemptChange(storage: Storage, call: ObjectCall, entry: Entry, c
       after.metadata.resourceVersion = String(revision);
       return dryRunAnswer(served, after);
     }
-    const committed = await commitObject(storage, served, entry.path, after, entry);
+    const committed = await commitObject(storage, served, entry.path, after, entry, alongside);
     return committed === 'conflict' ? 'conflict' : served.encoded(committed);
   } finally {
+    alongside.end();
     allocation?.settle();
   }
 }
@@ -133,10 +138,11 @@ function keepMetadata(after: AnyObject, before: AnyObject): void {
   delete metadata.selfLink;
 }
 
-/** Anything besides metadata and status. */
-function contentChanged(after: AnyObject, before: AnyObject): boolean {
+/** Anything besides metadata and a status that is written apart. */
+function contentChanged(after: AnyObject, before: AnyObject, kind: Kind): boolean {
+  const ownStatus = kind.custom !== undefined && !kind.subresources['status'];
   for (const field of new Set([...Object.keys(after), ...Object.keys(before)])) {
-    if (field !== 'metadata' && field !== 'status' && !equal(after[field], before[field])) return true;
+    if (field !== 'metadata' && (field !== 'status' || ownStatus) && !equal(after[field], before[field])) return true;
   }
   return false;
 }
@@ -164,6 +170,11 @@ function settleManagedFields(storage: Storage, call: ObjectCall, { after, before
   if (change.strategy.tracked && !equal(after, before))
     trackWrite(storage, call, { before, after, options: change.options, subresource: change.strategy.subresource });
   return sent;
+}
+
+/** Written again all the same: encrypted with a key that is on its way out. */
+function isStale({ registry }: Storage, { served }: ObjectCall, entry: Entry): boolean {
+  return registry.store.isStale?.(served.cache.prefix + entry.path) === true;
 }
 
 /** Nothing is written then, and the object keeps its version. That its fields would be someone's a second later is no change. */

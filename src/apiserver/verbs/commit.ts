@@ -1,6 +1,7 @@
 /** Encoding an object and committing it, deleting one, and what to answer with. */
 import type { KubeObject } from '../../machinery/object.ts';
-import { Conflict } from '../../store/store.ts';
+import { Conflict, type Put } from '../../store/store.ts';
+import type { Alongside } from '../admission/admission.ts';
 import type { AnyObject } from '../registry/decoding.ts';
 import { encodeForStore, encodeWhole, Entry, spliceRevision } from '../registry/encoding.ts';
 import type { ServedKind } from '../registry/served-kind.ts';
@@ -17,23 +18,31 @@ export async function commitObject(
   path: string,
   object: AnyObject,
   before: Entry | undefined,
+  alongside?: Alongside,
 ): Promise<Entry | 'conflict'> {
-  const { registry, world } = storage;
-  const { cache, stored } = served;
-  const own = inOrder(object);
-  const value = encodeForStore(own);
-  registry.handOver(value, own);
-  const key = cache.prefix + path;
-  const expiry = stored.ttlSeconds === undefined ? undefined : { expiresAtMs: world.clock.now() + stored.ttlSeconds * 1000 };
+  const { cache } = served;
+  const put = putOf(storage, served, path, object);
+  const { key, value } = put;
+  const guard = { key, modRevision: before?.revision ?? 0 };
+  const more = alongside !== undefined && alongside.operations.length > 0 ? alongside : undefined;
   const revision = await guarded(() =>
-    registry.store.commit([{ type: 'put', key, value, ...expiry }], [{ key, modRevision: before?.revision ?? 0 }]),
+    more ? storage.registry.store.commit([put, ...more.operations], [guard, ...more.guards]) : storage.registry.store.commit([put], [guard]),
   );
   if (revision === 'conflict') return 'conflict';
   const entry = cache.get(path);
   if (entry?.revision === revision) return entry;
   // Written over in the same moment: the answer still is what this write made.
   const place = { path, revision, createRevision: before?.createRevision ?? revision };
-  return new Entry(place, spliceRevision(value, cache.headLength, revision), undefined, false);
+  return new Entry(place, spliceRevision(value, cache.headLength(value), revision), undefined, false);
+}
+
+/** The operation that stores an object, encoded. The object belongs to the cache from here on. */
+export function putOf({ registry, world }: Pick<Storage, 'registry' | 'world'>, { cache, stored }: ServedKind, path: string, object: AnyObject): Put {
+  const own = inOrder(object);
+  const value = encodeForStore(own);
+  registry.handOver(value, own);
+  const expiry = stored.ttlSeconds === undefined ? undefined : { expiresAtMs: world.clock.now() + stored.ttlSeconds * 1000 };
+  return { type: 'put', key: cache.prefix + path, value, ...expiry };
 }
 
 /** Deletes the object if it still is what `before` shows; answers the revision of the deletion. */

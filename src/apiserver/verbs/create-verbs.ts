@@ -1,16 +1,12 @@
 /** Builds the storing half of the API server: opens the watch caches over the store and leads each call to its verb. */
-import { allKinds } from '../../api/kinds.ts';
+import { allKinds, Pod } from '../../api/kinds.ts';
 import { ApiError, internalError, notFoundPath } from '../../machinery/errors.ts';
 import { Compacted, FutureRevision, StoreFailure } from '../../store/store.ts';
-import { certificateRequester } from '../admission/certificate-requester.ts';
 import { AdmissionChain } from '../admission/admission.ts';
-import { defaultTolerationSeconds } from '../admission/default-toleration-seconds.ts';
-import { limitRanger } from '../admission/limit-ranger.ts';
-import { namespaceLifecycle } from '../admission/namespace-lifecycle.ts';
-import { priority } from '../admission/priority.ts';
-import { serviceAccount } from '../admission/service-account.ts';
-import { taintNodesByCondition } from '../admission/taint-nodes-by-condition.ts';
+import { admissionPlugins } from '../admission/plugins.ts';
 import { ServiceAllocator } from '../allocation/service-allocator.ts';
+import { definitionDefaults } from '../custom-resources/default-values.ts';
+import { CustomResources } from '../custom-resources/custom-resources.ts';
 import { Registry } from '../registry/registry.ts';
 import type { Answer, Call } from '../request.ts';
 import type { Verbs, VerbsOptions } from '../verbs.ts';
@@ -30,17 +26,13 @@ import { watch } from './watch.ts';
 export async function createVerbs(options: VerbsOptions): Promise<Verbs> {
   const { world, store } = options;
   const registry = await Registry.open({ world, store, kinds: allKinds, freeze: options.freeze ?? false });
-  const admission = new AdmissionChain([
-    namespaceLifecycle(registry),
-    limitRanger(registry),
-    serviceAccount(registry, world),
-    taintNodesByCondition,
-    priority(registry),
-    defaultTolerationSeconds,
-    certificateRequester,
-  ]);
+  const authorizer = options.authorizer ?? (() => undefined);
+  const { plugins, close: closePlugins } = admissionPlugins({ registry, world, authorizer, ...options.admissionPlugins });
+  const admission = new AdmissionChain([...plugins, definitionDefaults]);
   const services = new ServiceAllocator({ registry, random: world.random, serviceCidr: options.serviceCidr, nodePortRange: options.nodePortRange });
   const storage: Storage = { world, registry, admission, services };
+  const customResources = new CustomResources(storage);
+  customResources.start();
 
   return {
     async handle(call) {
@@ -51,10 +43,18 @@ export async function createVerbs(options: VerbsOptions): Promise<Verbs> {
       }
     },
     objects: registry,
+    observe: (kind, listener) => registry.servedKind(kind).cache.onEvent(({ current, previous }) => listener(current, previous)),
+    podsOn: (nodeName) =>
+      registry
+        .servedKind(Pod)
+        .cache.onNode(nodeName)
+        .map((entry) => entry.object as Pod),
     kindAt: (group, version, resource) => registry.kindAt(group, version, resource),
     kinds: () => registry.kinds(),
-    kindsGeneration: () => 1,
+    kindsGeneration: () => registry.kindsGeneration(),
     async close() {
+      await customResources.close();
+      closePlugins();
       registry.close();
     },
   };
@@ -68,6 +68,7 @@ async function route(storage: Storage, call: Call): Promise<Answer> {
     throw notFoundPath();
   }
   const objectCall: ObjectCall = { ...call, served };
+  if (served.kind.deprecationWarning !== undefined) call.warnings.push(served.kind.deprecationWarning);
   if (target.subresource !== undefined) return handleSubresource(storage, objectCall, target.subresource);
   if (call.verb === 'connect' || !served.kind.verbs.includes(call.verb)) throw methodNotServed();
   switch (call.verb) {
@@ -78,6 +79,7 @@ async function route(storage: Storage, call: Call): Promise<Answer> {
     case 'watch':
       return watch(storage, objectCall);
     case 'create':
+      if (target.name !== undefined) throw methodNotServed();
       return create(storage, objectCall);
     case 'update':
       return update(storage, objectCall, wholeObject);

@@ -4,14 +4,15 @@ import { validateObject } from '../../api/object-meta.ts';
 import { ApiError, alreadyExists, badRequest, invalid, isReason } from '../../machinery/errors.ts';
 import type { ManagedFieldsEntry } from '../../machinery/object.ts';
 import { timestamp } from '../../world/world.ts';
-import type { AdmissionRequest } from '../admission/admission.ts';
-import { type AnyObject, decodeAs, parseBody } from '../registry/decoding.ts';
+import { type AdmissionRequest, Alongside } from '../admission/admission.ts';
+import { type AnyObject, bodyTypeOf, decodeAs, parseBody } from '../registry/decoding.ts';
 import { objectPath } from '../registry/storage-key.ts';
 import type { Encoded, ObjectAnswer } from '../request.ts';
+import { maxAttempts } from './change.ts';
 import { commitObject, dryRunAnswer } from './commit.ts';
 import { objectAnswer } from './get.ts';
 import { trackWrite } from './managed-fields.ts';
-import type { ObjectCall, Storage } from './storage.ts';
+import { methodNotServed, type ObjectCall, type Storage } from './storage.ts';
 import { type WriteOptions, writeOptionsOf } from './write-options.ts';
 
 /** Upstream's `MaxGeneratedNameLength`: what is left of 63 characters before the five random ones. */
@@ -22,7 +23,7 @@ const maxNameAttempts = 8;
 export async function create(storage: Storage, call: ObjectCall): Promise<ObjectAnswer> {
   const options = writeOptionsOf(call, 'CreateOptions');
   const { served } = call;
-  const decoded = decodeAs(parseBody(call, served.kind.kind), { ...served, kind: served.kind.kind }, options.fieldValidation, call.warnings);
+  const decoded = decodeAs(parseBody(call, served.kind.kind), bodyTypeOf(served), options.fieldValidation, call.warnings);
   prepareDecoded(call, decoded);
   return objectAnswer(201, await createDecoded(storage, call, decoded, options, undefined));
 }
@@ -38,6 +39,10 @@ function prepareDecoded(call: ObjectCall, object: AnyObject): void {
 /** A new object's status is empty, not the client's; but a node says how it is when it registers. */
 export function startStatus(kind: Kind, object: AnyObject): void {
   if (!kind.subresources['status']) return;
+  if (kind.custom) {
+    delete object['status'];
+    return;
+  }
   const registers = kind.group === '' && kind.resource === 'nodes';
   if (!registers || object['status'] === undefined) object['status'] = {};
 }
@@ -65,6 +70,8 @@ export async function createDecoded(
 ): Promise<Encoded> {
   const { served } = call;
   const { metadata } = object;
+  // An apply may come here too, while a custom kind is on its way out.
+  if (!served.kind.verbs.includes('create')) throw methodNotServed();
   if (metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created');
   fillMetadata(storage, object, managedFields);
   const generated = !metadata.name && metadata.generateName ? metadata.generateName : undefined;
@@ -103,16 +110,25 @@ async function createNamed(
   const allocation = storage.services.begin(served.stored, object, undefined);
   try {
     const errors = validateObject(served.stored, object, undefined);
-    if (errors.length > 0) throw invalid(served.kind, name, errors);
-    await storage.admission.validate({ ...request, name });
-    // Also the common answer to a client that creates what is there, without asking the store.
-    const existing = served.cache.get(path);
-    if (existing) throw existsError(call, name, existing.object.metadata.deletionTimestamp !== undefined);
-    allocation?.allocate();
-    if (options.dryRun) return dryRunAnswer(served, object);
-    const committed = await commitObject(storage, served, path, object, undefined);
-    if (committed === 'conflict') throw existsError(call, name, false);
-    return served.encoded(committed);
+    // A missing name is one of the errors.
+    if (errors.length > 0) throw invalid(served.kind, name || '', errors);
+    for (let attempt = 1; ; attempt++) {
+      const alongside = new Alongside();
+      try {
+        await storage.admission.validate({ ...request, name, alongside });
+        // Also the common answer to a client that creates what is there, without asking the store.
+        const existing = served.cache.get(path);
+        if (existing) throw existsError(call, name, existing.object.metadata.deletionTimestamp !== undefined);
+        if (attempt === 1) allocation?.allocate();
+        if (options.dryRun) return dryRunAnswer(served, object);
+        const committed = await commitObject(storage, served, path, object, undefined, alongside);
+        if (committed !== 'conflict') return served.encoded(committed);
+        // What was to be written alongside may have changed meanwhile instead: then it is judged again.
+        if (alongside.operations.length === 0 || attempt === maxAttempts) throw existsError(call, name, false);
+      } finally {
+        alongside.end();
+      }
+    }
   } finally {
     allocation?.settle();
   }
@@ -153,5 +169,6 @@ export function admissionRequest(call: ObjectCall, object: AnyObject, options: P
     object,
     oldObject: undefined,
     warnings: call.warnings,
+    annotate: call.annotate,
   };
 }

@@ -35,7 +35,7 @@ export async function deleteCollection(storage: Storage, call: ObjectCall): Prom
   }
   return {
     type: 'list',
-    kind: `${served.kind.kind}List`,
+    kind: served.kind.listKind ?? `${served.kind.kind}List`,
     apiVersion: served.apiVersion,
     metadata: { resourceVersion: String(storage.registry.revision()) },
     items: deleted,

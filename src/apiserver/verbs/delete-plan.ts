@@ -26,7 +26,8 @@ export function planDelete(
   nowMs: number,
 ): DeletePlan {
   const { metadata } = object;
-  const finalizers = finalizersFor(metadata.finalizers ?? [], options.propagationPolicy);
+  const cleanup = metadata.deletionTimestamp === undefined ? (kind.deletionFinalizers ?? []) : [];
+  const finalizers = finalizersFor([...new Set([...(metadata.finalizers ?? []), ...cleanup])], options.propagationPolicy);
   const grace = gracePeriod(kind, object, options.gracePeriodSeconds);
   const held = finalizers.length > 0 || isHeldBySpec(object);
 

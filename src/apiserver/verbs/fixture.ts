@@ -4,6 +4,8 @@ import { ApiError } from '../../machinery/errors.ts';
 import { memoryStore } from '../../store/memory.ts';
 import type { Store } from '../../store/store.ts';
 import { type SimulatedWorld, simulatedWorld } from '../../world/simulated.ts';
+import type { Authorizer } from '../authorization/authorizer.ts';
+import { rbacAuthorizer } from '../authorization/rbac.ts';
 import type { AnyObject } from '../registry/decoding.ts';
 import type { Answer, Call, EncodedWatchEvent, RequestVerb, User } from '../request.ts';
 import type { Verbs } from '../verbs.ts';
@@ -43,6 +45,8 @@ export interface FixtureOptions {
   readonly serviceCidr?: string;
   /** Without namespace `a`. */
   readonly empty?: boolean;
+  /** Admission asks RBAC what a writer may do; the requests themselves are not authorized. */
+  readonly rbac?: boolean;
 }
 
 export const admin: User = { name: 'admin', uid: '', groups: ['system:masters'], extra: {} };
@@ -146,14 +150,18 @@ export class Fixture {
   }
 }
 
-function openVerbs(world: SimulatedWorld, store: Store, options: FixtureOptions): Promise<Verbs> {
-  return createVerbs({
+async function openVerbs(world: SimulatedWorld, store: Store, options: FixtureOptions): Promise<Verbs> {
+  const late: { authorizer?: Authorizer } = {};
+  const verbs = await createVerbs({
     world,
     store,
     serviceCidr: options.serviceCidr ?? '10.96.0.0/16',
     nodePortRange: options.nodePorts ?? { from: 30000, to: 32767 },
     freeze: true,
+    authorizer: () => late.authorizer,
   });
+  if (options.rbac) late.authorizer = rbacAuthorizer(verbs.objects);
+  return verbs;
 }
 
 function replyOf(answer: Answer): { code: number; body: Reply['body'] } {

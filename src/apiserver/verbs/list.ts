@@ -38,14 +38,14 @@ export async function list(storage: Storage, call: ObjectCall): Promise<ListAnsw
   const last = page.entries.at(-1);
   return {
     type: 'list',
-    kind: `${served.kind.kind}List`,
+    kind: served.kind.listKind ?? `${served.kind.kind}List`,
     apiVersion: served.apiVersion,
     metadata: {
       resourceVersion: String(shownRevision),
       ...(page.more && last && { continue: encodeContinueToken({ revision: shownRevision, after: last.path }) }),
       ...(page.more && page.remaining !== undefined && { remainingItemCount: page.remaining }),
     },
-    items: served.fromStored ? page.entries.map((entry) => served.encoded(entry)) : page.entries,
+    items: served.encodedAll(page.entries),
   };
 }
 
@@ -114,7 +114,7 @@ async function pageOfHistory(storage: Storage, call: ObjectCall, query: HistoryQ
       const path = item.key.slice(cache.prefix.length);
       const entry = new Entry(
         { path, revision: item.modRevision, createRevision: item.createRevision },
-        spliceRevision(item.value, cache.headLength, item.modRevision),
+        spliceRevision(item.value, cache.headLength(item.value), item.modRevision),
         undefined,
         false,
       );

@@ -1,10 +1,11 @@
 /** PATCH: JSON patch, merge patch and strategic merge patch of what is stored, tried again when somebody else changed it meanwhile. */
+import { parseBoundedJson } from '../../machinery/bounded-json.ts';
 import { badRequest, entityTooLarge, ApiError, notFound, unsupportedMediaType } from '../../machinery/errors.ts';
 import { applyJsonPatch } from '../../machinery/json-patch.ts';
 import { applyMergePatch } from '../../machinery/merge-patch.ts';
 import { PatchError } from '../../machinery/patch-error.ts';
 import { applyStrategicMerge } from '../../machinery/strategic-merge.ts';
-import { type AnyObject, type BodyType, decodeAs, textOf } from '../registry/decoding.ts';
+import { type AnyObject, type BodyType, bodyTypeOf, decodeAs, textOf } from '../registry/decoding.ts';
 import { objectPath } from '../registry/storage-key.ts';
 import type { Call, ObjectAnswer } from '../request.ts';
 import { apply } from './apply.ts';
@@ -21,13 +22,17 @@ export const patchTypes = [
   'application/apply-patch+yaml',
 ] as const;
 
+/** A definition cannot say what strategic merge needs to know. */
+const customPatchTypes = patchTypes.filter((type) => type !== 'application/strategic-merge-patch+json');
+
 export async function patch(storage: Storage, call: ObjectCall, strategy: UpdateStrategy): Promise<ObjectAnswer> {
   if (call.contentType === 'application/apply-patch+yaml') return apply(storage, call, strategy);
   const options = writeOptionsOf(call, 'PatchOptions');
   const { served, target } = call;
   const { kind } = served;
   const name = nameOf(call);
-  const type: BodyType = { kind: kind.kind, apiVersion: served.apiVersion, schema: served.schema };
+  if (kind.custom && call.contentType === 'application/strategic-merge-patch+json') throw unsupportedMediaType(customPatchTypes);
+  const type = bodyTypeOf(served);
   const change = parsePatch(call, type);
   const missing = (): Error => notFound(kind, name);
   const entry = served.cache.get(objectPath(target.namespace, name));
@@ -89,7 +94,7 @@ function parseDocument({ body }: Call): unknown {
     return body;
   }
   try {
-    return JSON.parse(textOf(body));
+    return parseBoundedJson(textOf(body));
   } catch (error) {
     throw badRequest(
       body.length === 0 ? 'unexpected end of JSON input' : `error decoding patch: ${error instanceof Error ? error.message : String(error)}`,

@@ -236,6 +236,29 @@ test('apply creates, changes, is idle when nothing changes, and conflicts with o
   assert.deepEqual(yaml.body['data'], { a: '3' });
 });
 
+const container = deployment.spec.template.spec.containers[0];
+const badConfigurations = [
+  { name: 'two items with one key', containers: [container, container], message: /duplicate entries for key \[name="c"\]/ },
+  { name: 'an item without its key', containers: [{ image: 'nginx' }], message: /omits key field "name"/ },
+];
+for (const { name, containers, message } of badConfigurations) {
+  test(`apply refused: ${name}`, async () => {
+    const template = { ...deployment.spec.template, spec: { containers } };
+    const reply = await server.apply(`${deployments}/d`, 'one', {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name: 'd' },
+      spec: { ...deployment.spec, template },
+    });
+    assert.equal(reply.code, 400, JSON.stringify(reply.body));
+    assert.match(
+      reply.body['message'],
+      /^failed to create typed patch object \(a\/d; apps\/v1, Kind=Deployment\): \.spec\.template\.spec\.containers/,
+    );
+    assert.match(reply.body['message'], message);
+  });
+}
+
 test('a dry run of an update or a patch stores nothing', async () => {
   const before = (await server.get(x)).body;
   assert.deepEqual((await server.put(`${x}?dryRun=All`, { metadata: { name: 'x' }, data: { b: '2' } })).body['data'], { b: '2' });

@@ -1,7 +1,7 @@
 /** UPDATE (PUT): the client's object in place of the stored one, or as a new one for the few kinds that allow it. */
 import { notFound } from '../../machinery/errors.ts';
 import type { Kind } from '../../api/kind.ts';
-import { decodeAs, parseBody } from '../registry/decoding.ts';
+import { bodyTypeOf, decodeAs, parseBody } from '../registry/decoding.ts';
 import { objectPath } from '../registry/storage-key.ts';
 import type { ObjectAnswer } from '../request.ts';
 import { changeObject } from './change.ts';
@@ -36,7 +36,7 @@ export async function update(storage: Storage, call: ObjectCall, strategy: Updat
   const { served, target } = call;
   const { kind } = served;
   const name = nameOf(call);
-  const type = { kind: kind.kind, apiVersion: served.apiVersion, schema: served.schema };
+  const type = bodyTypeOf(served);
   const body = parseBody(call, kind.kind);
   // Decoded again for every attempt: what is stored belongs to the cache afterwards.
   const decode = (warnings: string[]) => {

@@ -9,10 +9,12 @@ import type { World } from '../../world/world.ts';
 import { ClusterError } from '../config.ts';
 import { plainListenError } from '../listen-error.ts';
 import { readTokens } from '../token-file.ts';
+import { readSecurity, type SecurityFlags } from './api-server-security.ts';
+import { followCertificates } from './certificate-files.ts';
 import { type CommonFlags, runComponent } from './component.ts';
 import { readCertificates, readPair, readSigningKey } from './files.ts';
 
-export interface ApiServerFlags extends CommonFlags {
+export interface ApiServerFlags extends CommonFlags, SecurityFlags {
   readonly serviceAccountSigningKeyFile: string;
   readonly serviceAccountKeyFile?: string;
   readonly serviceAccountIssuer: string;
@@ -46,6 +48,7 @@ export function runApiServer(flags: ApiServerFlags): Promise<void> {
       staticTokens: flags.tokenAuthFile === undefined ? new Map() : readTokens(flags.tokenAuthFile),
       clientCa: readCertificates('--client-ca-file', flags.clientCaFile),
       ...readKubeletClient(flags),
+      ...readSecurity(flags, world),
     };
     const store = await openStore(flags, world);
     closers.push(() => store.close());
@@ -54,6 +57,7 @@ export function runApiServer(flags: ApiServerFlags): Promise<void> {
     await server.listen({ host, port, ...serving }).catch((error: unknown) => {
       throw plainListenError(error, { host, port, portFlag: '--secure-port', hostFlag: '--bind-address' });
     });
+    closers.push(followCertificates(flags, server, world));
     world.log.info('serving', { host, port });
   });
 }

@@ -101,8 +101,9 @@ export function scaleOf(call: ObjectCall, object: AnyObject): AnyObject {
   };
 }
 
-/** A label selector, or the plain map replication controllers have, as text. */
+/** A label selector, the plain map replication controllers have, or the text custom resources keep, as text. */
 function selectorText(selector: unknown): string {
+  if (typeof selector === 'string') return selector;
   if (typeof selector !== 'object' || selector === null) return '';
   const isSelector = 'matchLabels' in selector || 'matchExpressions' in selector;
   return selectorOf(isSelector ? (selector as V1LabelSelector) : { matchLabels: selector as Record<string, string> }).toString();
@@ -113,6 +114,7 @@ function stepsOf(path: string): string[] {
 }
 
 function read(object: AnyObject, path: string): unknown {
+  if (path === '') return undefined;
   let value: unknown = object;
   for (const step of stepsOf(path)) {
     if (typeof value !== 'object' || value === null) return undefined;

@@ -1,0 +1,107 @@
+/** A server that is asked over HTTPS with JSON: authentication and authorization webhooks, an issuer's discovery document. Bounded in time and size. */
+import { request as httpRequest, Agent as HttpAgent } from 'node:http';
+import { Agent, request as httpsRequest } from 'node:https';
+import type { World } from '../world/world.ts';
+
+export interface WebhookOptions {
+  /** The whole URL asked; `https:`, or `http:` on the loopback. */
+  readonly server: string;
+  /** PEM; the system's authorities when absent. */
+  readonly ca?: string;
+  /** Shown to it, PEM. */
+  readonly certificate?: string;
+  readonly key?: string;
+  readonly token?: string;
+  readonly serverName?: string;
+}
+
+const answerBoundBytes = 4 * 1024 * 1024;
+
+/** It could not be asked, or did not answer with JSON. */
+export class WebhookError extends Error {
+  /** Whether asking again may help: no answer at all, or one that says so. */
+  readonly transient: boolean;
+
+  constructor(message: string, transient: boolean) {
+    super(message);
+    this.name = 'WebhookError';
+    this.transient = transient;
+  }
+}
+
+export class WebhookConnection {
+  private readonly world: World;
+  private readonly options: WebhookOptions;
+  private readonly agent: Agent | HttpAgent;
+
+  constructor(world: World, options: WebhookOptions) {
+    this.world = world;
+    this.options = options;
+    const { ca, certificate, key, serverName } = options;
+    this.agent = options.server.startsWith('http:')
+      ? new HttpAgent({ keepAlive: true })
+      : new Agent({
+          keepAlive: true,
+          minVersion: 'TLSv1.2',
+          ...(ca !== undefined && { ca }),
+          ...(certificate !== undefined && { cert: certificate }),
+          ...(key !== undefined && { key }),
+          ...(serverName !== undefined && { servername: serverName }),
+        });
+  }
+
+  /** The JSON answer to a POST of the body. Rejects with a {@link WebhookError}. */
+  post(body: object, timeoutMs: number): Promise<unknown> {
+    return this.exchange(this.options.server, JSON.stringify(body), timeoutMs);
+  }
+
+  /** The JSON found at a URL of the same server or trust. Rejects with a {@link WebhookError}. */
+  get(url: string, timeoutMs: number): Promise<unknown> {
+    return this.exchange(url, undefined, timeoutMs);
+  }
+
+  close(): void {
+    this.agent.destroy();
+  }
+
+  private exchange(url: string, body: string | undefined, timeoutMs: number): Promise<unknown> {
+    const { token } = this.options;
+    const headers = {
+      accept: 'application/json',
+      ...(body !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    };
+    return new Promise((resolve, reject) => {
+      const start = url.startsWith('http:') ? httpRequest : httpsRequest;
+      const request = start(url, { method: body === undefined ? 'GET' : 'POST', agent: this.agent, headers });
+      const fail = (message: string, transient: boolean): void => {
+        timer.cancel();
+        request.destroy();
+        reject(new WebhookError(`${url}: ${message}`, transient));
+      };
+      const timer = this.world.clock.after(timeoutMs, () => fail(`no answer within ${timeoutMs} ms`, true));
+      request.on('error', (error) => fail(error.message, true));
+      request.on('response', (response) => {
+        const chunks: Buffer[] = [];
+        let length = 0;
+        response.on('data', (chunk: Buffer) => {
+          length += chunk.length;
+          if (length > answerBoundBytes) fail('the answer is too long', false);
+          else chunks.push(chunk);
+        });
+        response.on('error', (error) => fail(error.message, true));
+        response.on('end', () => {
+          const code = response.statusCode ?? 0;
+          if (code < 200 || code > 299) return fail(`answered ${code}`, code === 429 || code >= 500);
+          try {
+            resolve(JSON.parse(Buffer.concat(chunks).toString('utf8')));
+            timer.cancel();
+          } catch {
+            fail('the answer is not JSON', false);
+          }
+        });
+      });
+      request.end(body);
+    });
+  }
+}
