@@ -88,11 +88,10 @@ describe('a web app', () => {
   });
 
   test('a deleted pod is replaced', async () => {
-    const pod = (await kubectl('get pods -l app=web -o jsonpath={.items[0].metadata.name}')).trim();
+    const pod = await webPod();
     await kubectl(`delete pod ${pod} --timeout=60s`, { timeoutMs: 70_000 });
     await rolledOut();
-    const pods = await kubectl('get pods -l app=web -o name');
-    assert(!pods.includes(pod));
+    assert(!(await kubectl('get pods -l app=web -o name')).includes(pod));
   });
 
   test('rollout restart', async () => {
@@ -100,6 +99,15 @@ describe('a web app', () => {
     await rolledOut();
   });
 });
+
+/** A pod of the deployment that is there to stay: those of an earlier revision are gone. */
+async function webPod(): Promise<string> {
+  const replicas = Number(await field('{.spec.replicas}'));
+  return eventually('only the current pods are left', async () => {
+    const pods = (await kubectl('get pods -l app=web -o jsonpath={.items[*].metadata.name}')).split(' ');
+    return pods.length === replicas ? pods[0] : undefined;
+  });
+}
 
 async function nodePortUrl(): Promise<string> {
   const address = await kubectl('get nodes -o jsonpath={.items[0].status.addresses[0].address}');
@@ -147,7 +155,7 @@ describe('looking inside', () => {
   });
 
   test('port-forward reaches a port of the pod', async () => {
-    const pod = (await kubectl('get pods -l app=web -o jsonpath={.items[0].metadata.name}')).trim();
+    const pod = await webPod();
     const child = start(stockTools().kubectl, ['port-forward', pod, ':80'], { env: cluster.env });
     let output = '';
     child.stdout?.setEncoding('utf8').on('data', (text: string) => (output += text));

@@ -7,4 +7,24 @@ echo "types" && node_modules/.bin/tsc --noEmit
 echo "lint" && node_modules/.bin/oxlint --type-aware --quiet src test bench tools
 echo "format" && node_modules/.bin/oxfmt --check src test bench tools >/dev/null || { echo "run 'npm run format'" >&2; exit 1; }
 echo "layers" && sh tools/with-node.sh tools/check/check.ts
-exec sh tools/with-node.sh --test --test-concurrency=2 --test-timeout=600000 --test-reporter=spec 'src/**/*.test.ts' 'tools/**/*.test.ts' 'test/**/*.test.ts' "$@"
+
+tests() { sh tools/with-node.sh --test --test-concurrency=2 --test-timeout=600000 --test-reporter=spec "$@"; }
+if [ $# -gt 0 ]; then
+  tests "$@"
+  exit
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+{ tests 'src/**/*.test.ts' 'tools/**/*.test.ts' 'test/**/*.test.ts' && echo passed >"$log.passed" || true; } 2>&1 | tee "$log"
+if [ -f "$log.passed" ]; then
+  rm -f "$log.passed"
+  exit 0
+fi
+# Tests of real processes and containers share a noisy machine: files of those, and only those, get one more chance, and are named, since a test that
+# passes only then has a race to be mended. What fails elsewhere has failed.
+failed=$(sed -n 's/^test at \([^:]*\):.*/\1/p' "$log" | sort -u)
+others=$(printf '%s\n' "$failed" | grep -v '^test/' || true)
+if [ -z "$failed" ] || [ -n "$others" ] || [ "$(printf '%s\n' "$failed" | wc -l)" -gt 3 ]; then exit 1; fi
+echo "failed, run once more:" $failed
+tests $failed
