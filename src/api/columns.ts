@@ -40,12 +40,20 @@ export const nameAndCreation: readonly Column<KubeObject>[] = [
 
 interface ColumnOptions {
   readonly type?: Column<KubeObject>['type'];
+  readonly format?: string;
   /** Shown with `-o wide` only. */
   readonly wide?: boolean;
 }
 
 export function column<T extends KubeObject>(name: string, description: string, value: Column<T>['value'], options: ColumnOptions = {}): Column<T> {
-  return { name, type: options.type ?? 'string', description, value, ...(options.wide === true && { priority: 1 }) };
+  return {
+    name,
+    type: options.type ?? 'string',
+    description,
+    value,
+    ...(options.format !== undefined && { format: options.format }),
+    ...(options.wide === true && { priority: 1 }),
+  };
 }
 
 const none = '<none>';

@@ -1,8 +1,9 @@
 /** Checks that validators of many kinds share: each names the field and says in upstream's words what is wrong, or returns nothing. */
 import { equal } from '../machinery/equal.ts';
-import { at, FieldError, forbiddenField, invalidValue, notSupported, required } from '../machinery/field-error.ts';
+import { at, duplicate, FieldError, forbiddenField, invalidValue, notSupported, required, tooMany } from '../machinery/field-error.ts';
 import { percentOf } from '../machinery/int-or-percent.ts';
-import { labelValueErrors, percentErrors, portNameErrors, portNumberErrors, qualifiedNameErrors } from '../machinery/names.ts';
+import { cidrErrors, ipErrors, labelValueErrors, percentErrors, portNameErrors, portNumberErrors, qualifiedNameErrors } from '../machinery/names.ts';
+import { parseQuantity } from '../machinery/quantity.ts';
 import type { V1LabelSelector } from './types.ts';
 
 /** One error for each message about the value. */
@@ -34,6 +35,57 @@ export function oneOf(field: string, value: string | undefined, supported: reado
 /** An absent or empty value is not. */
 export function requiredOneOf(field: string, value: string | undefined, supported: readonly string[], detail = ''): FieldError[] {
   return value === undefined || value === '' ? [required(field, detail)] : oneOf(field, value, supported);
+}
+
+/** A name that may be absent or empty. */
+export function optionalName(field: string, name: string | undefined, check: (name: string) => readonly string[]): FieldError[] {
+  return name === undefined || name === '' ? [] : messages(field, name, check(name));
+}
+
+/** A name that must be there. */
+export function requiredName(field: string, name: string | undefined, check: (name: string) => readonly string[], detail = ''): FieldError[] {
+  return name === undefined || name === '' ? [required(field, detail)] : messages(field, name, check(name));
+}
+
+/** Fields that may not be set, all for one reason. */
+export function noneSet<T extends object>(field: string, object: T, names: readonly (keyof T & string)[], why: string): FieldError[] {
+  return names.filter((name) => object[name] !== undefined).map((name) => forbiddenField(`${field}.${name}`, why));
+}
+
+export function atMost(field: string, list: readonly unknown[] | undefined, max: number): FieldError[] {
+  return list !== undefined && list.length > max ? [tooMany(field, list.length, max)] : [];
+}
+
+/** Every value after its first occurrence; `idOf` is what must differ. */
+export function noDuplicates<T>(field: string, list: readonly T[] | undefined, idOf: (item: T) => unknown = (item) => item, part = ''): FieldError[] {
+  const seen = new Set<unknown>();
+  const errors: FieldError[] = [];
+  for (const [index, item] of (list ?? []).entries()) {
+    const id = idOf(item);
+    if (seen.has(id)) errors.push(duplicate(`${at(field, index)}${part}`, id));
+    seen.add(id);
+  }
+  return errors;
+}
+
+export function nonNegativeAmount(field: string, amount: string | undefined): FieldError[] {
+  if (amount === undefined || parseQuantity(amount).sign() >= 0) return [];
+  return [invalidValue(field, amount, 'must be greater than or equal to 0')];
+}
+
+/** Seconds a token is asked for. */
+export function tokenLifetime(field: string, seconds: number | undefined): FieldError[] {
+  if (seconds === undefined) return [];
+  if (seconds < 600) return [invalidValue(field, seconds, 'may not specify a duration less than 10 minutes')];
+  return seconds > 2 ** 32 ? [invalidValue(field, seconds, 'may not specify a duration larger than 2^32 seconds')] : [];
+}
+
+export function ipAddress(field: string, text: string): FieldError[] {
+  return messages(field, text, ipErrors(text));
+}
+
+export function cidr(field: string, text: string): FieldError[] {
+  return messages(field, text, cidrErrors(text));
 }
 
 export function immutable(field: string, value: unknown, old: unknown): FieldError[] {

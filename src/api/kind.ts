@@ -66,6 +66,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   validate?(object: T, old: T | undefined): FieldError[];
   /** The same for writes to `status`. */
   validateStatus?(object: T, old: T): FieldError[];
+  /** What a client is told of an object that is accepted all the same: each becomes a `Warning` header. */
+  warnings?(object: T, old: T | undefined): string[];
   /** Adjusts a new object before validation: what upstream's strategies do (drop fields a client may not set, set the first phase). */
   prepareForCreate?(object: T): void;
   /** Adjusts an update before validation: carries over what a client may not change. `status` is carried over by itself. */
@@ -96,6 +98,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
 export interface CustomKind {
   /** Changes when what is published about the kind does. */
   readonly revision: string;
+  /** The version objects are stored in, whichever this one is. */
+  readonly storageVersion: string;
   /** The kind's OpenAPI schema, in the form either version can say: what the definition says, and not what `schema` made of it. */
   published(openApi: 2 | 3): Readonly<Record<string, unknown>>;
 }

@@ -186,6 +186,7 @@ export const quantities: ReadonlySet<string> = new Set([
   'V1LimitRangeItem.maxLimitRequestRatio',
   'V1LimitRangeItem.min',
   'V1NodeAllocatableResourceClaimStatus.resources',
+  'V1NodeAllocatableResourceMapping.allocationMultiplier',
   'V1NodeStatus.allocatable',
   'V1NodeStatus.capacity',
   'V1Overhead.podFixed',

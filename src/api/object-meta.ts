@@ -107,13 +107,14 @@ function ownerReferences(field: string, references: readonly OwnerReference[]): 
 
 const standardFinalizers: readonly string[] = ['kubernetes', 'orphan', 'foregroundDeletion'];
 
+export function finalizerName(field: string, name: string): FieldError[] {
+  const errors = messages(field, name, qualifiedNameErrors(name));
+  if (name.includes('/') || standardFinalizers.includes(name)) return errors;
+  return [...errors, invalidValue(field, name, 'name is neither a standard finalizer name nor is it fully qualified')];
+}
+
 function finalizers(field: string, names: readonly string[]): FieldError[] {
-  const errors = names.flatMap((name) => [
-    ...messages(field, name, qualifiedNameErrors(name)),
-    ...(name.includes('/') || standardFinalizers.includes(name)
-      ? []
-      : [invalidValue(field, name, 'name is neither a standard finalizer name nor is it fully qualified')]),
-  ]);
+  const errors = names.flatMap((name) => finalizerName(field, name));
   if (names.includes('orphan') && names.includes('foregroundDeletion')) {
     errors.push(invalidValue(field, names, 'finalizers orphan and foregroundDeletion cannot be both set'));
   }

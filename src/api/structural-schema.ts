@@ -2,10 +2,10 @@
  * What makes a custom resource's schema structural, so that it can prune, default and merge: everything has a type, and what only judges values says nothing
  * about their shape. See https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
  */
-import { CelError, compileCel } from '../machinery/cel.ts';
 import { at, type FieldError, forbiddenField, invalidValue, notSupported, required } from '../machinery/field-error.ts';
 import { patternOf } from '../machinery/re2-pattern.ts';
 import { oneOf } from './field-checks.ts';
+import { ruleErrors } from './schema-rules.ts';
 import type { V1JSONSchemaProps } from './types.ts';
 
 const types = ['array', 'boolean', 'integer', 'number', 'object', 'string'];
@@ -25,7 +25,7 @@ export function structuralErrors(field: string, root: V1JSONSchemaProps): FieldE
     const why = 'must not specify anything other than name and generateName, but metadata is implicitly specified';
     errors.push(forbiddenField(at(`${field}.properties`, 'metadata'), why));
   }
-  return errors;
+  return [...errors, ...ruleErrors(field, root)];
 }
 
 function schemaErrors(field: string, schema: V1JSONSchemaProps, depth: number): FieldError[] {
@@ -48,7 +48,7 @@ function schemaErrors(field: string, schema: V1JSONSchemaProps, depth: number): 
   if (schema.uniqueItems === true) {
     errors.push(forbiddenField(`${field}.uniqueItems`, 'uniqueItems cannot be set to true since the runtime complexity becomes quadratic'));
   }
-  errors.push(...mapErrors(field, schema), ...listErrors(field, schema), ...patternErrors(field, schema), ...ruleErrors(field, schema));
+  errors.push(...mapErrors(field, schema), ...listErrors(field, schema), ...patternErrors(field, schema));
   for (const [name, inner] of Object.entries(schema.properties ?? {}))
     errors.push(...schemaErrors(at(`${field}.properties`, name), inner, depth + 1));
   if (isSchema(schema.additionalProperties)) errors.push(...schemaErrors(`${field}.additionalProperties`, schema.additionalProperties, depth + 1));
@@ -113,30 +113,6 @@ function patternErrors(field: string, { pattern }: V1JSONSchemaProps): FieldErro
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     return [invalidValue(`${field}.pattern`, pattern, `must be a valid regular expression, but isn't: ${why}`)];
-  }
-}
-
-/** What does not parse can be told now; the rest when the rule meets a value. */
-function ruleErrors(field: string, schema: V1JSONSchemaProps): FieldError[] {
-  return (schema['x-kubernetes-validations'] ?? []).flatMap(({ rule, message, messageExpression, fieldPath }, index) => {
-    const path = at(`${field}.x-kubernetes-validations`, index);
-    const errors = rule.trim() === '' ? [required(`${path}.rule`, 'rule is not specified')] : expressionErrors(`${path}.rule`, rule);
-    if (message !== undefined && message.includes('\n'))
-      errors.push(invalidValue(`${path}.message`, message, 'message must not contain line breaks'));
-    if (messageExpression !== undefined && messageExpression !== '') errors.push(...expressionErrors(`${path}.messageExpression`, messageExpression));
-    if (fieldPath !== undefined && !/^[.[]/.test(fieldPath))
-      errors.push(invalidValue(`${path}.fieldPath`, fieldPath, 'fieldPath must be a valid path: expected a path that starts with . or ['));
-    return errors;
-  });
-}
-
-function expressionErrors(field: string, expression: string): FieldError[] {
-  try {
-    compileCel(expression, ['self', 'oldSelf']);
-    return [];
-  } catch (error) {
-    if (error instanceof CelError) return [invalidValue(field, expression, `compilation failed: ERROR: ${error.message}`)];
-    throw error;
   }
 }
 

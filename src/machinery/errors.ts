@@ -64,7 +64,8 @@ export interface StatusDetails {
 export interface Status {
   kind: 'Status';
   apiVersion: 'v1';
-  metadata: Record<string, never>;
+  /** Of a list that cannot be continued as it was: how to go on nevertheless. */
+  metadata: { continue?: string };
   status: 'Success' | 'Failure';
   message?: string;
   reason?: Reason | '';
@@ -180,6 +181,20 @@ export function applyConflict(message: string, causes: StatusCause[]): ApiError 
 /** The requested revision is no longer in the store: list again. */
 export function expired(message: string): ApiError {
   return new ApiError('Expired', message);
+}
+
+/** A page of a list whose version is gone, with a token that goes on with what is there now. */
+export class ExpiredPage extends ApiError {
+  readonly #continueToken: string;
+
+  constructor(message: string, continueToken: string) {
+    super('Expired', message);
+    this.#continueToken = continueToken;
+  }
+
+  override toStatus(): Status {
+    return { ...super.toStatus(), metadata: { continue: this.#continueToken } };
+  }
 }
 
 export function invalid(kind: GroupKind, name: string, errors: readonly FieldError[]): ApiError {

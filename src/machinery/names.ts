@@ -2,7 +2,7 @@
  * What may be called what: each function lists what is wrong with a name, in upstream's words (`k8s.io/apimachinery/pkg/util/validation`), and
  * nothing when it is fine. Clients see these texts as the detail of a validation error.
  */
-import { isIp } from './ip.ts';
+import { isIp, tryParseCidr } from './ip.ts';
 
 const dns1123Label = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
 const dns1123Subdomain = `${dns1123Label}(\\.${dns1123Label})*`;
@@ -261,6 +261,10 @@ export function percentErrors(text: string): string[] {
 
 export function ipErrors(text: string): string[] {
   return isIp(text) ? [] : ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'];
+}
+
+export function cidrErrors(text: string): string[] {
+  return tryParseCidr(text) === undefined ? ['must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'] : [];
 }
 
 /** At least three segments: names of webhooks. */

@@ -1,6 +1,7 @@
 /** LocalSubjectAccessReview, SelfSubjectAccessReview, SelfSubjectRulesReview, SubjectAccessReview (authorization.k8s.io/v1). */
 import { defineKind, virtualKind } from '../define-kind.ts';
 import type { Kind } from '../kind.ts';
+import { validateLocalReview, validateReview, validateSelfReview } from './access-review-rules.ts';
 import type { V1LocalSubjectAccessReview, V1SelfSubjectAccessReview, V1SelfSubjectRulesReview, V1SubjectAccessReview } from '../types.ts';
 
 export type LocalSubjectAccessReview = V1LocalSubjectAccessReview;
@@ -10,6 +11,7 @@ export const LocalSubjectAccessReview: Kind<V1LocalSubjectAccessReview> = define
   kind: 'LocalSubjectAccessReview',
   resource: 'localsubjectaccessreviews',
   model: 'V1LocalSubjectAccessReview',
+  validate: validateLocalReview,
   ...virtualKind,
 });
 
@@ -20,6 +22,7 @@ export const SelfSubjectAccessReview: Kind<V1SelfSubjectAccessReview> = defineKi
   kind: 'SelfSubjectAccessReview',
   resource: 'selfsubjectaccessreviews',
   model: 'V1SelfSubjectAccessReview',
+  validate: validateSelfReview,
   namespaced: false,
   ...virtualKind,
 });
@@ -42,6 +45,7 @@ export const SubjectAccessReview: Kind<V1SubjectAccessReview> = defineKind<V1Sub
   kind: 'SubjectAccessReview',
   resource: 'subjectaccessreviews',
   model: 'V1SubjectAccessReview',
+  validate: validateReview,
   namespaced: false,
   ...virtualKind,
 });

@@ -13,6 +13,7 @@ export const ComponentStatus: Kind<V1ComponentStatus> = defineKind<V1ComponentSt
   shortNames: ['cs'],
   namespaced: false,
   verbs: ['get', 'list'],
+  deprecationWarning: 'v1 ComponentStatus is deprecated in v1.19+',
   columns: [
     nameColumn,
     column('Status', 'Healthy or Unhealthy.', (component) => {

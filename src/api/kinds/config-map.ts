@@ -34,7 +34,7 @@ function validateData({ data = {}, binaryData = {} }: V1ConfigMap): FieldError[]
   let bytes = 0;
   for (const [key, value] of Object.entries(data)) {
     errors.push(...messages(at('data', key), key, configMapKeyErrors(key)));
-    if (key in binaryData) errors.push(invalidValue(at('data', key), key, `duplicate of key present in binaryData`));
+    if (Object.hasOwn(binaryData, key)) errors.push(invalidValue(at('data', key), key, `duplicate of key present in binaryData`));
     bytes += Buffer.byteLength(value);
   }
   for (const [key, value] of Object.entries(binaryData)) {

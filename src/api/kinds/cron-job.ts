@@ -1,12 +1,15 @@
 /** CronJob (batch/v1): makes a Job of a template at the times its schedule says. */
-import { invalidValue, required, type FieldError } from '../../machinery/field-error.ts';
+import { invalidValue, notSupported, required, type FieldError } from '../../machinery/field-error.ts';
 import { ageColumn, ageOf, column, containerColumns, nameColumn, selectorText } from '../columns.ts';
 import { defineKind, statusSubresource } from '../define-kind.ts';
-import { nonNegative, requiredOneOf } from '../field-checks.ts';
+import { labels, nonNegative, requiredOneOf } from '../field-checks.ts';
 import type { Kind } from '../kind.ts';
+import * as warn from '../warnings.ts';
+import { templateWarnings } from '../pods/warnings.ts';
 import { defaultPodTemplate } from '../pods/defaults.ts';
 import type { V1CronJob, V1CronJobSpec } from '../types.ts';
-import { validateJobSpec } from './job.ts';
+import { scheduleFault } from './cron-schedule.ts';
+import { validateJobSpec } from './job-rules.ts';
 
 export type CronJob = V1CronJob;
 
@@ -30,7 +33,12 @@ export const CronJob: Kind<V1CronJob> = defineKind<V1CronJob>({
     spec.jobTemplate.spec.template ??= {};
     defaultPodTemplate(spec.jobTemplate.spec.template);
   },
-  validate: ({ metadata, spec }) => [...validateName(metadata.name), ...validateSpec('spec', spec)],
+  validate: ({ metadata, spec }, old) => [...(old === undefined ? validateName(metadata.name) : []), ...validateSpec('spec', spec, old?.spec)],
+  warnings: ({ metadata, spec }, old) => [
+    ...(old === undefined ? warn.hostName(metadata.name, warn.inPodNames) : []),
+    ...templateWarnings('spec.jobTemplate.spec.template', spec.jobTemplate.spec?.template),
+    ...(spec.schedule.includes('TZ') ? ['spec.schedule: cannot use TZ or CRON_TZ in schedule, use timeZone field instead'] : []),
+  ],
   columns: [
     nameColumn,
     column('Schedule', 'When jobs are made, as cron writes it.', ({ spec }) => spec.schedule),
@@ -53,28 +61,18 @@ function validateName(name: string): FieldError[] {
   return name.length > maxNameLength ? [invalidValue('metadata.name', name, `must be no more than ${maxNameLength} characters`)] : [];
 }
 
-const cronField = /^(\*|\?|[0-9a-zA-Z]+(-[0-9a-zA-Z]+)?)(\/\d+)?(,(\*|[0-9a-zA-Z]+(-[0-9a-zA-Z]+)?)(\/\d+)?)*$/;
-const cronMacro = /^@(yearly|annually|monthly|weekly|daily|midnight|hourly|every \S+)$/;
-
-function validateSpec(field: string, spec: V1CronJobSpec): FieldError[] {
-  const errors: FieldError[] = [];
-  const fields = spec.schedule.trim().split(/\s+/);
-  if (spec.schedule === '') errors.push(required(`${field}.schedule`));
-  else if (spec.schedule.includes('TZ'))
-    errors.push(invalidValue(`${field}.schedule`, spec.schedule, 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead'));
-  else if (!cronMacro.test(spec.schedule) && (fields.length !== 5 || !fields.every((part) => cronField.test(part)))) {
-    const why = fields.length === 5 ? 'not a cron expression' : `expected exactly 5 fields, found ${fields.length}: [${fields.join(' ')}]`;
-    errors.push(invalidValue(`${field}.schedule`, spec.schedule, why));
-  }
-  if (spec.timeZone !== undefined && !isTimeZone(spec.timeZone))
-    errors.push(invalidValue(`${field}.timeZone`, spec.timeZone, `unknown time zone ${spec.timeZone}`));
+function validateSpec(field: string, spec: V1CronJobSpec, old: V1CronJobSpec | undefined): FieldError[] {
+  const errors = [...validateSchedule(`${field}.schedule`, spec, old), ...validateTimeZone(`${field}.timeZone`, spec.timeZone)];
   errors.push(
     ...nonNegative(`${field}.startingDeadlineSeconds`, spec.startingDeadlineSeconds),
     ...requiredOneOf(`${field}.concurrencyPolicy`, spec.concurrencyPolicy, ['Allow', 'Forbid', 'Replace']),
   );
   const job = spec.jobTemplate.spec;
-  if (job !== undefined) errors.push(...validateJobSpec(`${field}.jobTemplate.spec`, job));
-  if (job?.manualSelector === true) errors.push(invalidValue(`${field}.jobTemplate.spec.manualSelector`, true, 'may not be set'));
+  const path = `${field}.jobTemplate.spec`;
+  errors.push(...labels(`${field}.jobTemplate.labels`, spec.jobTemplate.metadata?.labels));
+  if (job !== undefined) errors.push(...validateJobSpec(path, job));
+  if (job?.selector !== undefined) errors.push(invalidValue(`${path}.selector`, job.selector, '`selector` will be auto-generated'));
+  if (job?.manualSelector === true) errors.push(notSupported(`${path}.manualSelector`, true, ['nil', 'false']));
   return [
     ...errors,
     ...nonNegative(`${field}.successfulJobsHistoryLimit`, spec.successfulJobsHistoryLimit),
@@ -82,10 +80,33 @@ function validateSpec(field: string, spec: V1CronJobSpec): FieldError[] {
   ];
 }
 
+function validateSchedule(field: string, { schedule, timeZone }: V1CronJobSpec, old: V1CronJobSpec | undefined): FieldError[] {
+  if (schedule === '') return [required(field)];
+  const errors: FieldError[] = [];
+  const fault = scheduleFault(schedule);
+  if (fault !== undefined) errors.push(invalidValue(field, schedule, fault));
+  if (!schedule.includes('TZ')) return errors;
+  if (timeZone !== undefined) errors.push(invalidValue(field, schedule, 'cannot use both timeZone field and TZ or CRON_TZ in schedule'));
+  // It was possible once: what has it may keep it.
+  else if (old === undefined || old.schedule !== schedule)
+    errors.push(invalidValue(field, schedule, 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead'));
+  return errors;
+}
+
+function validateTimeZone(field: string, name: string | undefined): FieldError[] {
+  if (name === undefined) return [];
+  if (name === '') return [invalidValue(field, name, 'timeZone must be nil or non-empty string')];
+  if (name.toLowerCase() === 'local')
+    return [invalidValue(field, name, 'timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones')];
+  return isTimeZone(name) ? [] : [invalidValue(field, name, `unknown time zone ${name}`)];
+}
+
+/** A name of the time zone database; the runtime also knows offsets, which are none. */
 function isTimeZone(name: string): boolean {
+  if (/^[+-]/.test(name)) return false;
   try {
     new Intl.DateTimeFormat('en', { timeZone: name }).format(0);
-    return name !== '';
+    return true;
   } catch {
     return false;
   }

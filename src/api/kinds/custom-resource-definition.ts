@@ -1,6 +1,7 @@
 /** CustomResourceDefinition (apiextensions.k8s.io/v1): a kind that a user adds.  */
 import { type Decoded, decodeObject } from '../../machinery/decode.ts';
-import { at, duplicate, invalidValue, required, tooMany, type FieldError } from '../../machinery/field-error.ts';
+import { equal } from '../../machinery/equal.ts';
+import { at, duplicate, forbiddenField, invalidValue, required, tooMany, type FieldError } from '../../machinery/field-error.ts';
 import { compilePath } from '../../machinery/jsonpath.ts';
 import { dns1035LabelErrors, dnsSubdomainErrors } from '../../machinery/names.ts';
 import { nameAndCreation } from '../columns.ts';
@@ -8,6 +9,7 @@ import { defineKind, statusSubresource } from '../define-kind.ts';
 import { immutable, messages, requiredOneOf } from '../field-checks.ts';
 import type { Kind } from '../kind.ts';
 import { schemaOf } from '../schemas.ts';
+import { validateClientConfig } from './webhook-configurations.ts';
 import { structuralErrors } from '../structural-schema.ts';
 import type {
   V1CustomResourceColumnDefinition,
@@ -119,21 +121,48 @@ function validateSpec(field: string, spec: V1CustomResourceDefinitionSpec): Fiel
   errors.push(...requiredOneOf(`${field}.scope`, spec.scope, ['Cluster', 'Namespaced']));
   const versions = spec.versions ?? [];
   const names = new Set<string>();
-  for (const [index, { name, schema, additionalPrinterColumns, selectableFields }] of versions.entries()) {
+  for (const [index, { name, schema }] of versions.entries()) {
     const path = at(`${field}.versions`, index);
     errors.push(...messages(`${path}.name`, name, dns1035LabelErrors(name)));
     if (names.has(name)) errors.push(duplicate(`${path}.name`, name));
     names.add(name);
-    const root = schema?.openAPIV3Schema;
-    if (root === undefined) errors.push(required(`${path}.schema.openAPIV3Schema`, 'schemas are required'));
-    else errors.push(...structuralErrors(`${path}.schema.openAPIV3Schema`, root));
-    errors.push(...validateColumns(`${path}.additionalPrinterColumns`, additionalPrinterColumns ?? []));
-    errors.push(...validateSelectableFields(`${path}.selectableFields`, selectableFields ?? []));
+    if (schema?.openAPIV3Schema === undefined) errors.push(required(`${path}.schema.openAPIV3Schema`, 'schemas are required'));
   }
+  errors.push(...errorsOfSchemas(field, spec, structuralErrors));
+  const columns = versions.map(({ additionalPrinterColumns }) => additionalPrinterColumns);
+  errors.push(
+    ...eachOrShared(columns, `${field}.additionalPrinterColumns`, (i) => `${at(`${field}.versions`, i)}.additionalPrinterColumns`, validateColumns),
+  );
+  const selectable = versions.map(({ selectableFields }) => selectableFields);
+  errors.push(
+    ...eachOrShared(selectable, `${field}.selectableFields`, (i) => `${at(`${field}.versions`, i)}.selectableFields`, validateSelectableFields),
+  );
   if (versions.filter(({ storage }) => storage).length !== 1) {
     errors.push(invalidValue(`${field}.versions`, [...names], 'must have exactly one version marked as storage version'));
   }
   return [...errors, ...validateNames(`${field}.names`, spec.names), ...validateConversion(field, spec)];
+}
+
+/** What is wrong with the schemas, each named by its path. */
+export function errorsOfSchemas(
+  field: string,
+  { versions }: V1CustomResourceDefinitionSpec,
+  validate: (field: string, schema: V1JSONSchemaProps) => FieldError[],
+): FieldError[] {
+  const schemas = (versions ?? []).map(({ schema }) => schema?.openAPIV3Schema);
+  return eachOrShared(schemas, `${field}.validation.openAPIV3Schema`, (i) => `${at(`${field}.versions`, i)}.schema.openAPIV3Schema`, validate);
+}
+
+/** What all versions say the same is complained of once, at the place above the versions where it stood before each had its own, as upstream has it. */
+function eachOrShared<T>(
+  parts: readonly (T | undefined)[],
+  shared: string,
+  own: (index: number) => string,
+  validate: (field: string, part: T) => FieldError[],
+): FieldError[] {
+  const [first] = parts;
+  if (first !== undefined && parts.every((part) => equal(part, first))) return validate(shared, first);
+  return parts.flatMap((part, index) => (part === undefined ? [] : validate(own(index), part)));
 }
 
 function validateNames(field: string, names: V1CustomResourceDefinitionNames): FieldError[] {
@@ -194,10 +223,12 @@ function validateApproval({ metadata, spec }: V1CustomResourceDefinition, old: V
 
 /** What was once stored must stay readable. */
 function validateStoredVersions({ spec, status }: V1CustomResourceDefinition): FieldError[] {
-  return (status.storedVersions ?? []).flatMap((stored, index) =>
-    (spec.versions ?? []).some(({ name }) => name === stored)
+  const stored = status.storedVersions ?? [];
+  if (stored.length === 0) return [invalidValue('status.storedVersions', stored, 'must have at least one stored version')];
+  return stored.flatMap((name, index) =>
+    (spec.versions ?? []).some((version) => version.name === name)
       ? []
-      : [invalidValue(at('status.storedVersions', index), stored, 'must appear in spec.versions')],
+      : [invalidValue(at('status.storedVersions', index), name, 'must appear in spec.versions')],
   );
 }
 
@@ -205,11 +236,35 @@ function validateConversion(field: string, { conversion }: V1CustomResourceDefin
   if (conversion === undefined) return [];
   const path = `${field}.conversion`;
   const errors = requiredOneOf(`${path}.strategy`, conversion.strategy, ['None', 'Webhook']);
-  if (conversion.strategy === 'Webhook' && conversion.webhook?.clientConfig === undefined) {
-    errors.push(required(`${path}.webhookClientConfig`, 'required when strategy is set to Webhook'));
+  const { clientConfig, conversionReviewVersions = [] } = conversion.webhook ?? {};
+  // The paths are those of the form before v1, which upstream validates.
+  if (conversion.strategy !== 'Webhook') {
+    if (clientConfig !== undefined)
+      errors.push(forbiddenField(`${path}.webhookClientConfig`, 'should not be set when strategy is not set to Webhook'));
+    return errors;
   }
-  if (conversion.strategy === 'Webhook' && (conversion.webhook?.conversionReviewVersions ?? []).length === 0) {
-    errors.push(required(`${path}.conversionReviewVersions`));
+  if (clientConfig === undefined) errors.push(required(`${path}.webhookClientConfig`, 'required when strategy is set to Webhook'));
+  else errors.push(...validateClientConfig(`${path}.webhookClientConfig`, clientConfig), ...validateCaBundle(path, clientConfig.caBundle));
+  return [...errors, ...validateReviewVersions(`${path}.conversionReviewVersions`, conversionReviewVersions)];
+}
+
+function validateCaBundle(path: string, caBundle = ''): FieldError[] {
+  if (caBundle === '' || Buffer.from(caBundle, 'base64').includes('-----BEGIN CERTIFICATE-----')) return [];
+  const why = 'unable to load root certificates: unable to parse bytes as PEM block';
+  return [invalidValue(`${path}.webhookClientConfig.caBundle`, caBundle, why)];
+}
+
+const knownReviewVersions = ['v1', 'v1beta1'];
+
+function validateReviewVersions(path: string, versions: readonly string[]): FieldError[] {
+  if (versions.length === 0) return [required(path)];
+  const errors = versions.flatMap((version, index) =>
+    versions.indexOf(version) < index
+      ? [invalidValue(at(path, index), version, 'duplicate version')]
+      : messages(at(path, index), version, dns1035LabelErrors(version)),
+  );
+  if (!versions.some((version) => knownReviewVersions.includes(version))) {
+    errors.push(invalidValue(path, versions, `must include at least one of ${knownReviewVersions.join(', ')}`));
   }
   return errors;
 }

@@ -5,6 +5,7 @@ import { ageColumn, column, containerColumns, labelsText, nameColumn, selectorTe
 import { defineKind, statusSubresource } from '../define-kind.ts';
 import { atMostHundredPercent, immutable, isEmptySelector, labelSelector, nonNegative, nonNegativeIntOrPercent } from '../field-checks.ts';
 import type { Kind } from '../kind.ts';
+import { templateWarnings } from '../pods/warnings.ts';
 import { defaultPodTemplate } from '../pods/defaults.ts';
 import { validateServingTemplate } from '../pods/validate-template.ts';
 import type { V1DaemonSet, V1DaemonSetSpec, V1DaemonSetStatus, V1DaemonSetUpdateStrategy } from '../types.ts';
@@ -51,6 +52,21 @@ export const DaemonSet: Kind<V1DaemonSet> = defineKind<V1DaemonSet>({
     ...validateSpec('spec', spec),
     ...(old === undefined ? [] : immutable('spec.selector', spec.selector, old.spec.selector)),
   ],
+  warnings: ({ spec }) => templateWarnings('spec.template', spec.template),
+  validateStatus: ({ status }) =>
+    (
+      [
+        'currentNumberScheduled',
+        'numberMisscheduled',
+        'desiredNumberScheduled',
+        'numberReady',
+        'observedGeneration',
+        'updatedNumberScheduled',
+        'numberAvailable',
+        'numberUnavailable',
+        'collisionCount',
+      ] as const
+    ).flatMap((count) => nonNegative(`status.${count}`, status[count])),
   columns: [
     nameColumn,
     column('Desired', 'Nodes that should run a pod.', ({ status }) => status.desiredNumberScheduled, { type: 'integer' }),

@@ -4,6 +4,8 @@ import { ageColumn, column, containerColumns, nameColumn, selectorText } from '.
 import { defineKind, scaleSubresource, statusSubresource, workloadScale } from '../define-kind.ts';
 import { atMostHundredPercent, immutable, isEmptySelector, labelSelector, nonNegative, nonNegativeIntOrPercent } from '../field-checks.ts';
 import type { Kind } from '../kind.ts';
+import * as warn from '../warnings.ts';
+import { templateWarnings } from '../pods/warnings.ts';
 import { defaultPodTemplate } from '../pods/defaults.ts';
 import { validateServingTemplate } from '../pods/validate-template.ts';
 import type { V1Deployment, V1DeploymentSpec, V1DeploymentStatus, V1DeploymentStrategy } from '../types.ts';
@@ -37,6 +39,10 @@ export const Deployment: Kind<V1Deployment> = defineKind<V1Deployment>({
   validate: ({ spec }, old) => [
     ...validateSpec('spec', spec),
     ...(old === undefined ? [] : immutable('spec.selector', spec.selector, old.spec.selector)),
+  ],
+  warnings: ({ metadata, spec }, old) => [
+    ...(old === undefined ? warn.hostName(metadata.name, warn.inPodNames) : []),
+    ...templateWarnings('spec.template', spec.template),
   ],
   validateStatus: ({ status }) => validateStatus('status', status),
   columns: [

@@ -3,6 +3,8 @@ import { ageColumn, column, nameColumn } from '../columns.ts';
 import { defineKind, statusSubresource } from '../define-kind.ts';
 import { immutable } from '../field-checks.ts';
 import type { Kind } from '../kind.ts';
+import { validateClaimStatus, validateDeviceClaim, validateDeviceClass } from './device-rules.ts';
+import { validateSlice } from './resource-slice-rules.ts';
 import type { V1DeviceRequest, ResourceV1ResourceClaim, V1DeviceClass, V1ResourceClaimTemplate, V1ResourceSlice } from '../types.ts';
 
 export type DeviceClass = V1DeviceClass;
@@ -14,6 +16,7 @@ export const DeviceClass: Kind<V1DeviceClass> = defineKind<V1DeviceClass>({
   model: 'V1DeviceClass',
   namespaced: false,
   generation: true,
+  validate: ({ spec }) => validateDeviceClass('spec', spec),
 });
 
 export type ResourceClaim = ResourceV1ResourceClaim;
@@ -27,7 +30,8 @@ export const ResourceClaim: Kind<ResourceV1ResourceClaim> = defineKind<ResourceV
   defaults({ spec }) {
     for (const request of spec.devices?.requests ?? []) defaultRequest(request);
   },
-  validate: ({ spec }, old) => (old === undefined ? [] : immutable('spec', spec, old.spec)),
+  validate: ({ spec }, old) => (old === undefined ? validateDeviceClaim('spec.devices', spec.devices ?? {}) : immutable('spec', spec, old.spec)),
+  validateStatus: validateClaimStatus,
   columns: [nameColumn, column('State', 'Whether devices were found, and are used.', stateText), ageColumn],
 });
 
@@ -41,7 +45,10 @@ export const ResourceClaimTemplate: Kind<V1ResourceClaimTemplate> = defineKind<V
   defaults({ spec }) {
     for (const request of spec.spec?.devices?.requests ?? []) defaultRequest(request);
   },
-  validate: ({ spec }, old) => (old === undefined ? [] : immutable('spec', spec, old.spec)),
+  validate: ({ spec }, old) => [
+    ...validateDeviceClaim('spec.spec.devices', spec.spec?.devices ?? {}),
+    ...(old === undefined ? [] : immutable('spec', spec, old.spec)),
+  ],
 });
 
 export type ResourceSlice = V1ResourceSlice;
@@ -53,6 +60,7 @@ export const ResourceSlice: Kind<V1ResourceSlice> = defineKind<V1ResourceSlice>(
   model: 'V1ResourceSlice',
   namespaced: false,
   generation: true,
+  validate: ({ spec }, old) => validateSlice('spec', spec, old?.spec),
   selectableFields: { 'spec.nodeName': ({ spec }) => spec.nodeName ?? '', 'spec.driver': ({ spec }) => spec.driver },
   columns: [
     nameColumn,
@@ -67,6 +75,7 @@ function defaultRequest({ exactly, firstAvailable }: V1DeviceRequest): void {
   for (const part of [...(exactly === undefined ? [] : [exactly]), ...(firstAvailable ?? [])]) {
     part.allocationMode ??= 'ExactCount';
     if (part.allocationMode === 'ExactCount') part.count ||= 1;
+    for (const toleration of part.tolerations ?? []) toleration.operator ??= 'Equal';
   }
 }
 

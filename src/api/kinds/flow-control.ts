@@ -2,6 +2,7 @@
 import { ageColumn, column, nameColumn } from '../columns.ts';
 import { defineKind, statusSubresource } from '../define-kind.ts';
 import type { Kind } from '../kind.ts';
+import { validateConditions, validateFlowSchema, validatePriorityLevel } from './flow-control-rules.ts';
 import type { V1FlowSchema, V1PriorityLevelConfiguration } from '../types.ts';
 
 export type FlowSchema = V1FlowSchema;
@@ -17,6 +18,8 @@ export const FlowSchema: Kind<V1FlowSchema> = defineKind<V1FlowSchema>({
   defaults({ spec }) {
     spec.matchingPrecedence ||= 1000;
   },
+  validate: validateFlowSchema,
+  validateStatus: ({ status }) => validateConditions('status.conditions', status.conditions ?? []),
   columns: [
     nameColumn,
     column('PriorityLevel', 'Where matching requests go.', ({ spec }) => spec.priorityLevelConfiguration?.name ?? ''),
@@ -58,6 +61,8 @@ export const PriorityLevelConfiguration: Kind<V1PriorityLevelConfiguration> = de
       spec.exempt.lendablePercent ??= 0;
     }
   },
+  validate: validatePriorityLevel,
+  validateStatus: ({ status }) => validateConditions('status.conditions', status.conditions ?? []),
   columns: [
     nameColumn,
     column('Type', 'Limited or Exempt.', ({ spec }) => spec.type),

@@ -2,7 +2,8 @@
 import { defineKind, statusSubresource } from '../define-kind.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
 import type { Kind } from '../kind.ts';
-import type { V1HorizontalPodAutoscaler, V2HorizontalPodAutoscaler, V2HorizontalPodAutoscalerBehavior, V2MetricSpec } from '../types.ts';
+import type { V1HorizontalPodAutoscaler, V2HorizontalPodAutoscaler, V2MetricSpec, V2MetricStatus } from '../types.ts';
+import { annotationNames, behaviorOf, conditionsOf, currentMetricsOf, currentMetricsText, metricsOf, metricsText } from './autoscaler-annotations.ts';
 import { HorizontalPodAutoscaler } from './horizontal-pod-autoscaler.ts';
 
 export type HorizontalPodAutoscalerV1 = V1HorizontalPodAutoscaler;
@@ -21,7 +22,6 @@ export const HorizontalPodAutoscalerV1: Kind<V1HorizontalPodAutoscaler> = define
     status.currentReplicas ??= 0;
     status.desiredReplicas ??= 0;
   },
-  validate: (autoscaler, old) => HorizontalPodAutoscaler.validate?.(toV2(autoscaler), old && toV2(old)) ?? [],
   columns: [
     nameColumn,
     column('Reference', 'What is scaled.', ({ spec }) => `${spec.scaleTargetRef.kind}/${spec.scaleTargetRef.name}`),
@@ -41,22 +41,29 @@ export const HorizontalPodAutoscalerV1: Kind<V1HorizontalPodAutoscaler> = define
   },
 });
 
-const metricsAnnotation = 'autoscaling.alpha.kubernetes.io/metrics';
-const behaviorAnnotation = 'autoscaling.alpha.kubernetes.io/behavior';
-
 function toV2({ spec, status, ...rest }: V1HorizontalPodAutoscaler): V2HorizontalPodAutoscaler {
-  const { [metricsAnnotation]: others, [behaviorAnnotation]: behavior, ...annotations } = rest.metadata.annotations ?? {};
+  const {
+    [annotationNames.metrics]: otherText,
+    [annotationNames.behavior]: behaviorText,
+    [annotationNames.conditions]: conditionsText,
+    [annotationNames.currentMetrics]: currentText,
+    ...annotations
+  } = rest.metadata.annotations ?? {};
   const { targetCPUUtilizationPercentage: cpu, ...same } = spec;
-  const metrics: V2MetricSpec[] = cpu === undefined ? [] : [cpuMetric(cpu)];
-  if (others !== undefined) metrics.push(...(JSON.parse(others) as V2MetricSpec[]));
   const { currentCPUUtilizationPercentage: current, ...sameStatus } = status;
-  const currentMetrics = [{ type: 'Resource', resource: { name: 'cpu', current: { averageUtilization: current } } }];
+  const metrics = [...(cpu === undefined ? [] : [cpuMetric(cpu)]), ...(otherText === undefined ? [] : metricsOf(otherText))];
+  const behavior = behaviorText === undefined ? undefined : behaviorOf(behaviorText);
+  const conditions = conditionsText === undefined ? [] : conditionsOf(conditionsText);
+  const others = currentText === undefined ? [] : currentMetricsOf(currentText);
+  // The annotation may tell more of the same metric.
+  const cpuNow = current === undefined || others.some(isCpuStatus) ? [] : [cpuStatus(current)];
+  const { annotations: _before, ...metadata } = rest.metadata;
   return {
     ...rest,
     apiVersion: 'autoscaling/v2',
-    metadata: { ...rest.metadata, ...(rest.metadata.annotations !== undefined && { annotations }) },
-    spec: { ...same, metrics, ...(behavior !== undefined && { behavior: JSON.parse(behavior) as V2HorizontalPodAutoscalerBehavior }) },
-    status: { ...sameStatus, currentMetrics: current === undefined ? [] : currentMetrics },
+    metadata: { ...metadata, ...(Object.keys(annotations).length > 0 && { annotations }) },
+    spec: { ...same, metrics, ...(behavior !== undefined && { behavior }) },
+    status: { ...sameStatus, currentMetrics: [...cpuNow, ...others], ...(conditions.length > 0 && { conditions }) },
   };
 }
 
@@ -64,23 +71,39 @@ function cpuMetric(averageUtilization: number): V2MetricSpec {
   return { type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization } } };
 }
 
+function isCpu({ resource }: V2MetricSpec): boolean {
+  return resource?.name === 'cpu' && resource.target?.averageUtilization !== undefined && resource.target.averageValue === undefined;
+}
+
+function cpuStatus(averageUtilization: number): V2MetricStatus {
+  return { type: 'Resource', resource: { name: 'cpu', current: { averageUtilization } } };
+}
+
+function isCpuStatus({ resource }: V2MetricStatus): boolean {
+  return resource?.name === 'cpu' && resource.current?.averageUtilization !== undefined;
+}
+
 function fromV2({ spec, status, ...rest }: V2HorizontalPodAutoscaler): V1HorizontalPodAutoscaler {
   const { metrics = [], behavior, ...same } = spec;
-  const isCpu = ({ resource }: V2MetricSpec): boolean => resource?.name === 'cpu' && resource.target.averageUtilization !== undefined;
-  const cpu = metrics.find(isCpu)?.resource?.target.averageUtilization;
-  const others = metrics.filter((metric) => !isCpu(metric));
-  const { currentMetrics = [], conditions: _conditions, ...sameStatus } = status;
-  const current = currentMetrics.find(({ resource }) => resource?.name === 'cpu')?.resource?.current.averageUtilization;
+  const { currentMetrics = [], conditions = [], ...sameStatus } = status;
+  const cpu = metrics.findIndex(isCpu);
+  const target = metrics[cpu]?.resource?.target.averageUtilization;
+  const others = metrics.filter((_metric, index) => index !== cpu);
+  const cpuNow = currentMetrics.find(isCpuStatus);
+  const current = cpuNow?.resource?.current.averageUtilization;
+  const othersNow = currentMetrics.filter((metric) => metric !== cpuNow || metric.resource?.current.averageValue !== undefined);
   const annotations = {
     ...rest.metadata.annotations,
-    ...(others.length > 0 && { [metricsAnnotation]: JSON.stringify(others) }),
-    ...(behavior !== undefined && { [behaviorAnnotation]: JSON.stringify(behavior) }),
+    ...(others.length > 0 && { [annotationNames.metrics]: metricsText(others) }),
+    ...(behavior !== undefined && { [annotationNames.behavior]: JSON.stringify(behavior) }),
+    ...(conditions.length > 0 && { [annotationNames.conditions]: JSON.stringify(conditions) }),
+    ...(othersNow.length > 0 && { [annotationNames.currentMetrics]: currentMetricsText(othersNow) }),
   };
   return {
     ...rest,
     apiVersion: 'autoscaling/v1',
     metadata: { ...rest.metadata, ...(Object.keys(annotations).length > 0 && { annotations }) },
-    spec: { ...same, ...(cpu !== undefined && { targetCPUUtilizationPercentage: cpu }) },
+    spec: { ...same, ...(target !== undefined && { targetCPUUtilizationPercentage: target }) },
     status: { currentReplicas: 0, ...sameStatus, ...(current !== undefined && { currentCPUUtilizationPercentage: current }) },
   };
 }

@@ -1,19 +1,10 @@
 /** HorizontalPodAutoscaler (autoscaling/v2): changes a workload's replicas with its load. */
-import { at, invalidValue, required, type FieldError } from '../../machinery/field-error.ts';
-import { pathSegmentErrors } from '../../machinery/names.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
 import { defineKind, statusSubresource } from '../define-kind.ts';
-import { inRange, messages, oneOf, positive, requiredOneOf } from '../field-checks.ts';
+import { nonNegative } from '../field-checks.ts';
+import { validateAutoscaler } from './autoscaler-rules.ts';
 import type { Kind } from '../kind.ts';
-import type {
-  V2HorizontalPodAutoscaler,
-  V2HorizontalPodAutoscalerSpec,
-  V2HPAScalingRules,
-  V2MetricSpec,
-  V2MetricStatus,
-  V2MetricTarget,
-  V2MetricValueStatus,
-} from '../types.ts';
+import type { V2HorizontalPodAutoscaler, V2MetricSpec, V2MetricStatus, V2MetricTarget, V2MetricValueStatus } from '../types.ts';
 
 export type HorizontalPodAutoscaler = V2HorizontalPodAutoscaler;
 
@@ -50,7 +41,11 @@ export const HorizontalPodAutoscaler: Kind<V2HorizontalPodAutoscaler> = defineKi
   prepareForCreate(autoscaler) {
     autoscaler.status = { desiredReplicas: 0, currentMetrics: [] };
   },
-  validate: ({ spec }) => validateSpec('spec', spec),
+  validate: ({ spec }) => validateAutoscaler('spec', spec),
+  validateStatus: ({ status }) => [
+    ...nonNegative('status.currentReplicas', status.currentReplicas),
+    ...nonNegative('status.desiredReplicas', status.desiredReplicas),
+  ],
   columns: [
     nameColumn,
     column('Reference', 'What is scaled.', ({ spec }) => `${spec.scaleTargetRef.kind}/${spec.scaleTargetRef.name}`),
@@ -86,70 +81,4 @@ function valueText(target: V2MetricTarget, current: V2MetricValueStatus | undefi
   }
   if (target.averageValue !== undefined) return `${current?.averageValue ?? unknown}/${target.averageValue} (avg)`;
   return `${current?.value ?? unknown}/${target.value ?? '<auto>'}`;
-}
-
-const metricFields = { Resource: 'resource', ContainerResource: 'containerResource', Pods: 'pods', Object: 'object', External: 'external' } as const;
-
-function validateSpec(field: string, spec: V2HorizontalPodAutoscalerSpec): FieldError[] {
-  const errors: FieldError[] = [];
-  if ((spec.minReplicas ?? 1) < 1) errors.push(invalidValue(`${field}.minReplicas`, spec.minReplicas, 'must be greater than or equal to 1'));
-  if (spec.maxReplicas < 1) errors.push(invalidValue(`${field}.maxReplicas`, spec.maxReplicas, 'must be greater than 0'));
-  else if (spec.maxReplicas < (spec.minReplicas ?? 1))
-    errors.push(invalidValue(`${field}.maxReplicas`, spec.maxReplicas, 'must be greater than or equal to `minReplicas`'));
-  const target = spec.scaleTargetRef;
-  for (const part of ['kind', 'name'] as const) {
-    const path = `${field}.scaleTargetRef.${part}`;
-    errors.push(...(target[part] === '' ? [required(path)] : messages(path, target[part], pathSegmentErrors(target[part]))));
-  }
-  for (const [index, metric] of (spec.metrics ?? []).entries()) errors.push(...validateMetric(at(`${field}.metrics`, index), metric));
-  errors.push(
-    ...validateRules(`${field}.behavior.scaleUp`, spec.behavior?.scaleUp),
-    ...validateRules(`${field}.behavior.scaleDown`, spec.behavior?.scaleDown),
-  );
-  return errors;
-}
-
-function validateMetric(field: string, metric: V2MetricSpec): FieldError[] {
-  const wrong = requiredOneOf(
-    `${field}.type`,
-    metric.type,
-    ['ContainerResource', 'External', 'Object', 'Pods', 'Resource'],
-    'must specify a metric source type',
-  );
-  if (wrong.length > 0) return wrong;
-  const name = metricFields[metric.type as keyof typeof metricFields];
-  const source = metric[name];
-  if (source === undefined) return [required(`${field}.${name}`, 'must populate information for the given metric source')];
-  const errors: FieldError[] = [];
-  const path = `${field}.${name}`;
-  if ('name' in source && source.name === '') errors.push(required(`${path}.name`, 'must specify a resource name'));
-  if ('metric' in source && source.metric.name === '') errors.push(required(`${path}.metric.name`, 'must specify a metric name'));
-  const { target } = source;
-  errors.push(
-    ...requiredOneOf(`${path}.target.type`, target.type, ['AverageValue', 'Utilization', 'Value'], 'must specify a metric target type'),
-    ...positive(`${path}.target.averageUtilization`, target.averageUtilization),
-  );
-  if (name === 'resource' && target.averageUtilization === undefined && target.averageValue === undefined) {
-    errors.push(required(`${path}.target.averageUtilization`, 'must set either a target raw value or a target utilization'));
-  }
-  return errors;
-}
-
-function validateRules(field: string, rules: V2HPAScalingRules | undefined): FieldError[] {
-  if (rules === undefined) return [];
-  const errors = [
-    ...inRange(`${field}.stabilizationWindowSeconds`, rules.stabilizationWindowSeconds, 0, 3600),
-    ...oneOf(`${field}.selectPolicy`, rules.selectPolicy, ['Disabled', 'Max', 'Min']),
-  ];
-  if ((rules.policies ?? []).length === 0) errors.push(required(`${field}.policies`, 'must specify at least one Policy'));
-  for (const [index, policy] of (rules.policies ?? []).entries()) {
-    const path = at(`${field}.policies`, index);
-    errors.push(
-      ...requiredOneOf(`${path}.type`, policy.type, ['Percent', 'Pods']),
-      ...positive(`${path}.value`, policy.value),
-      ...positive(`${path}.periodSeconds`, policy.periodSeconds),
-      ...(policy.periodSeconds > 1800 ? [invalidValue(`${path}.periodSeconds`, policy.periodSeconds, 'must be less than or equal to 1800')] : []),
-    );
-  }
-  return errors;
 }

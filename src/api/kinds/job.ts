@@ -1,17 +1,20 @@
 /** Job (batch/v1): runs pods of a template until enough of them succeed. */
 import { humanDuration } from '../../machinery/duration.ts';
-import { equal } from '../../machinery/equal.ts';
-import { invalidValue, notSupported, required, type FieldError } from '../../machinery/field-error.ts';
 import { parseTime } from '../../machinery/time.ts';
 import { ageColumn, column, containerColumns, nameColumn, selectorText } from '../columns.ts';
 import { defineKind, statusSubresource } from '../define-kind.ts';
-import { immutable, labelSelector, nonNegative, oneOf } from '../field-checks.ts';
+import { nonNegative } from '../field-checks.ts';
 import type { Kind } from '../kind.ts';
+import * as warn from '../warnings.ts';
+import { templateWarnings } from '../pods/warnings.ts';
 import { defaultPodTemplate } from '../pods/defaults.ts';
-import { validatePodTemplate } from '../pods/validate-template.ts';
-import type { V1Job, V1JobSpec, V1JobStatus } from '../types.ts';
+import { validateJobUpdate, validateNewJob } from './job-rules.ts';
+import type { V1Job, V1JobStatus } from '../types.ts';
 
 export type Job = V1Job;
+
+const tooManyIndexes =
+  'In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail';
 
 const prefix = 'batch.kubernetes.io/';
 
@@ -44,12 +47,14 @@ export const Job: Kind<V1Job> = defineKind<V1Job>({
     generateSelector(job);
     if (Object.keys(job.metadata.labels ?? {}).length === 0) job.metadata.labels = { ...job.spec.template.metadata?.labels };
   },
-  validate: (job, old) => [
-    ...validateJobSpec('spec', job.spec),
-    ...validateSelector(job),
-    ...(old === undefined ? [] : validateChange('spec', job, old)),
+  validate: (job, old) => (old === undefined ? validateNewJob(job) : validateJobUpdate(job, old)),
+  warnings: ({ metadata, spec }, old) => [
+    ...(old === undefined ? warn.hostName(metadata.name, 'the Pod names and hostname') : []),
+    ...templateWarnings('spec.template', spec.template),
+    ...(spec.completionMode === 'Indexed' && (spec.completions ?? 0) > 100_000 && (spec.parallelism ?? 0) > 10_000 ? [tooManyIndexes] : []),
   ],
-  validateStatus: ({ status }) => (['active', 'succeeded', 'failed'] as const).flatMap((count) => nonNegative(`status.${count}`, status[count])),
+  validateStatus: ({ status }) =>
+    (['active', 'succeeded', 'failed', 'ready', 'terminating'] as const).flatMap((count) => nonNegative(`status.${count}`, status[count])),
   selectableFields: { 'status.successful': ({ status }) => String(status.succeeded ?? 0) },
   columns: [
     nameColumn,
@@ -95,55 +100,4 @@ function durationText({ status }: V1Job, nowMs: number): string {
   if (status.startTime === undefined) return '';
   const end = status.completionTime === undefined ? nowMs : parseTime(status.completionTime);
   return humanDuration(end - parseTime(status.startTime));
-}
-
-export function validateJobSpec(field: string, spec: V1JobSpec): FieldError[] {
-  const errors = (
-    [
-      'parallelism',
-      'completions',
-      'activeDeadlineSeconds',
-      'backoffLimit',
-      'ttlSecondsAfterFinished',
-      'backoffLimitPerIndex',
-      'maxFailedIndexes',
-    ] as const
-  ).flatMap((name) => nonNegative(`${field}.${name}`, spec[name]));
-  errors.push(...oneOf(`${field}.completionMode`, spec.completionMode, ['NonIndexed', 'Indexed']));
-  if (spec.completionMode === 'Indexed' && spec.completions === undefined) {
-    errors.push(required(`${field}.completions`, 'when completion mode is Indexed'));
-  }
-  if (spec.completionMode !== 'Indexed' && spec.backoffLimitPerIndex !== undefined) {
-    errors.push(invalidValue(`${field}.backoffLimitPerIndex`, spec.backoffLimitPerIndex, 'requires indexed completion mode'));
-  }
-  errors.push(...oneOf(`${field}.podReplacementPolicy`, spec.podReplacementPolicy, ['Failed', 'TerminatingOrFailed']));
-  errors.push(...labelSelector(`${field}.selector`, spec.selector), ...validatePodTemplate(`${field}.template`, spec.template));
-  const restart = spec.template.spec?.restartPolicy;
-  const path = `${field}.template.spec.restartPolicy`;
-  if (restart === 'Always') errors.push(required(path, 'valid values: "OnFailure", "Never"'));
-  else if (restart !== 'OnFailure' && restart !== 'Never') errors.push(notSupported(path, restart, ['OnFailure', 'Never']));
-  else if (restart !== 'Never' && spec.podFailurePolicy !== undefined) {
-    errors.push(invalidValue(path, restart, 'only "Never" is supported when podFailurePolicy is specified'));
-  }
-  return errors;
-}
-
-function validateSelector({ spec }: V1Job): FieldError[] {
-  if (spec.selector === undefined) return [required('spec.selector')];
-  const labels = spec.template.metadata?.labels ?? {};
-  const fits = Object.entries(spec.selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value);
-  return fits ? [] : [invalidValue('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')];
-}
-
-function validateChange(field: string, { spec }: V1Job, { spec: old, status }: V1Job): FieldError[] {
-  const errors: FieldError[] = [];
-  // An indexed job may be stretched together with its parallelism.
-  const elastic = spec.completionMode === 'Indexed' && spec.completions === spec.parallelism;
-  if (!elastic) errors.push(...immutable(`${field}.completions`, spec.completions, old.completions));
-  for (const name of ['selector', 'completionMode', 'podFailurePolicy', 'backoffLimitPerIndex', 'managedBy', 'successPolicy'] as const) {
-    errors.push(...immutable(`${field}.${name}`, spec[name], old[name]));
-  }
-  const notStarted = old.suspend === true && status.startTime === undefined;
-  if (!notStarted && !equal(spec.template, old.template)) errors.push(invalidValue(`${field}.template`, spec.template, 'field is immutable'));
-  return errors;
 }

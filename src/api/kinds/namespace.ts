@@ -1,9 +1,8 @@
 /** Namespace (core/v1): a scope for names. It is deleted in two steps: the namespace controller empties it, then gives up its finalizer. */
-import { qualifiedNameErrors } from '../../machinery/names.ts';
-import { at, type FieldError } from '../../machinery/field-error.ts';
+import { at, invalidValue } from '../../machinery/field-error.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
 import { defineKind, statusSubresource } from '../define-kind.ts';
-import { messages } from '../field-checks.ts';
+import { finalizerName } from '../object-meta.ts';
 import type { Kind } from '../kind.ts';
 import type { V1Namespace } from '../types.ts';
 
@@ -33,8 +32,11 @@ export const Namespace: Kind<V1Namespace> = defineKind<V1Namespace>({
     namespace.spec.finalizers = old.spec.finalizers;
     namespace.status = old.status;
   },
-  validate: ({ spec }) =>
-    (spec.finalizers ?? []).flatMap((name, index): FieldError[] => messages(at('spec.finalizers', index), name, qualifiedNameErrors(name))),
+  validate: ({ spec }) => (spec.finalizers ?? []).flatMap((name, index) => finalizerName(at('spec.finalizers', index), name)),
+  validateStatus({ metadata, status: { phase = '' } }) {
+    const [only, when] = metadata.deletionTimestamp === undefined ? ['Active', 'empty'] : ['Terminating', 'not empty'];
+    return phase === only ? [] : [invalidValue('status.Phase', phase, `may only be '${only}' if \`deletionTimestamp\` is ${when}`)];
+  },
   selectableFields: { 'status.phase': ({ status }) => status.phase ?? '' },
   columns: [nameColumn, column('Status', 'Active, or Terminating while it is being emptied.', ({ status }) => status.phase ?? ''), ageColumn],
 });

@@ -1,10 +1,11 @@
 /** NetworkPolicy (networking.k8s.io/v1): which traffic pods may send and take. */
 import { at, forbiddenField, invalidValue, notSupported, required, type FieldError } from '../../machinery/field-error.ts';
-import { tryParseCidr } from '../../machinery/ip.ts';
+import { contains, tryParseCidr } from '../../machinery/ip.ts';
 import { ageColumn, column, nameColumn, selectorText } from '../columns.ts';
 import { defineKind } from '../define-kind.ts';
 import { labelSelector, portNumber, portNumberOrName } from '../field-checks.ts';
 import type { Kind } from '../kind.ts';
+import * as warn from '../warnings.ts';
 import type { V1IPBlock, V1NetworkPolicy, V1NetworkPolicyPeer, V1NetworkPolicyPort, V1NetworkPolicySpec } from '../types.ts';
 
 export type NetworkPolicy = V1NetworkPolicy;
@@ -21,6 +22,18 @@ export const NetworkPolicy: Kind<V1NetworkPolicy> = defineKind<V1NetworkPolicy>(
     if ((spec.policyTypes ?? []).length === 0) spec.policyTypes = (spec.egress ?? []).length > 0 ? ['Ingress', 'Egress'] : ['Ingress'];
   },
   validate: ({ spec }) => validateSpec('spec', spec),
+  warnings: ({ spec }) => [
+    ...blocks(
+      'spec.ingress',
+      'from',
+      (spec.ingress ?? []).map(({ from }) => from),
+    ),
+    ...blocks(
+      'spec.egress',
+      'to',
+      (spec.egress ?? []).map(({ to }) => to),
+    ),
+  ],
   columns: [nameColumn, column('Pod-Selector', 'Pods it is about.', ({ spec }) => selectorText(spec.podSelector)), ageColumn],
 });
 
@@ -71,6 +84,24 @@ function validateBlock(field: string, { cidr, except = [] }: V1IPBlock): FieldEr
   if (cidr === '') return [required(`${field}.cidr`)];
   return [
     ...(tryParseCidr(cidr) === undefined ? [invalidValue(`${field}.cidr`, cidr, wrong)] : []),
-    ...except.flatMap((hole, index) => (tryParseCidr(hole) === undefined ? [invalidValue(at(`${field}.except`, index), hole, wrong)] : [])),
+    ...except.flatMap((hole, index) => {
+      const path = at(`${field}.except`, index);
+      const [inner, outer] = [tryParseCidr(hole), tryParseCidr(cidr)];
+      if (inner === undefined) return [invalidValue(path, hole, wrong)];
+      const strictlyInside = outer === undefined || (outer.prefixLength < inner.prefixLength && contains(outer, inner.address));
+      return strictlyInside ? [] : [invalidValue(path, hole, 'must be a strict subset of `cidr`')];
+    }),
   ];
+}
+
+/** Ranges that may not mean what they look like. */
+function blocks(field: string, side: string, rules: readonly (readonly V1NetworkPolicyPeer[] | undefined)[]): string[] {
+  return rules.flatMap((peers, index) =>
+    (peers ?? []).flatMap(({ ipBlock }, which) => {
+      const path = `${at(`${at(field, index)}.${side}`, which)}.ipBlock`;
+      if (ipBlock === undefined) return [];
+      const holes = (ipBlock.except ?? []).flatMap((hole, nth) => warn.addressRange(at(`${path}.except`, nth), hole));
+      return [...warn.addressRange(`${path}.cidr`, ipBlock.cidr), ...holes];
+    }),
+  );
 }

@@ -5,9 +5,10 @@ import { tryParseCidr } from '../../machinery/ip.ts';
 import { labelValueErrors, qualifiedNameErrors } from '../../machinery/names.ts';
 import { ageColumn, column, listed, nameColumn } from '../columns.ts';
 import { defineKind, proxySubresource, statusSubresource } from '../define-kind.ts';
-import { messages, requiredOneOf } from '../field-checks.ts';
+import { cidr, messages, requiredOneOf, noDuplicates, nonNegativeAmount } from '../field-checks.ts';
+import { validateResourceName } from '../pods/validate-resources.ts';
 import type { Kind } from '../kind.ts';
-import type { V1Node, V1NodeSpec } from '../types.ts';
+import type { V1Node, V1NodeSpec, V1NodeStatus } from '../types.ts';
 
 export type Node = V1Node;
 
@@ -39,7 +40,16 @@ export const Node: Kind<V1Node> = defineKind<V1Node>({
   },
   // A kubelet registers itself with its status.
   prepareForCreate() {},
-  validate: ({ spec }, old) => [...validateSpec('spec', spec), ...(old === undefined ? [] : validateChange('spec', spec, old.spec))],
+  validate: ({ spec, status }, old) => [
+    ...validateSpec('spec', spec),
+    ...validateStatus('status', status),
+    ...(old === undefined ? [] : validateChange('spec', spec, old.spec)),
+  ],
+  warnings: ({ spec }) => [
+    ...(spec.configSource === undefined ? [] : ['spec.configSource: the feature is removed']),
+    ...((spec.externalID ?? '') === '' ? [] : ['spec.externalID: this field is deprecated, and is unused by Kubernetes']),
+  ],
+  validateStatus: ({ status }) => validateStatus('status', status),
   selectableFields: { 'spec.unschedulable': ({ spec }) => String(spec.unschedulable ?? false) },
   columns: [
     nameColumn,
@@ -96,9 +106,21 @@ function validateSpec(field: string, spec: V1NodeSpec): FieldError[] {
     if (seen.has(id)) errors.push(duplicate(path, taint));
     seen.add(id);
   }
-  for (const [index, cidr] of (spec.podCIDRs ?? []).entries()) {
-    if (tryParseCidr(cidr) === undefined)
-      errors.push(invalidValue(at(`${field}.podCIDRs`, index), cidr, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'));
+  const ranges = spec.podCIDRs ?? [];
+  errors.push(...ranges.flatMap((range, index) => cidr(at(`${field}.podCIDRs`, index), range)));
+  const families = new Set(ranges.map((range) => tryParseCidr(range)?.address.family));
+  if (ranges.length > 2 || families.size < ranges.length)
+    errors.push(invalidValue(`${field}.podCIDRs`, ranges, 'may specify no more than one CIDR for each IP family'));
+  return errors;
+}
+
+function validateStatus(field: string, status: V1NodeStatus): FieldError[] {
+  const errors = noDuplicates(`${field}.addresses`, status.addresses, ({ type, address }) => `${type}:${address}`);
+  for (const part of ['capacity', 'allocatable'] as const) {
+    for (const [name, amount] of Object.entries(status[part] ?? {})) {
+      const path = at(`${field}.${part}`, name);
+      errors.push(...validateResourceName(path, name), ...nonNegativeAmount(path, amount));
+    }
   }
   return errors;
 }

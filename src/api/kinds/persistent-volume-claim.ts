@@ -6,6 +6,7 @@ import { parseQuantity } from '../../machinery/quantity.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
 import { defineKind, statusSubresource } from '../define-kind.ts';
 import type { Kind } from '../kind.ts';
+import * as warn from '../warnings.ts';
 import { defaultClaim, validateClaimSpec } from './claim-spec.ts';
 import type { V1ObjectMeta, V1PersistentVolumeClaim, V1PersistentVolumeClaimSpec, V1PersistentVolumeClaimStatus } from '../types.ts';
 
@@ -24,6 +25,10 @@ export const PersistentVolumeClaim: Kind<V1PersistentVolumeClaim> = defineKind<V
   validate: ({ spec, status }, old) => [
     ...validateClaimSpec('spec', spec),
     ...(old === undefined ? [] : validateChange('spec', spec, old.spec, status.phase === 'Bound', old.status)),
+  ],
+  warnings: ({ metadata, spec }) => [
+    ...warn.formerAnnotations('metadata.annotations', metadata, warn.storageClassAnnotation),
+    ...warn.claimSpec('spec', spec),
   ],
   columns: [
     nameColumn,
@@ -70,7 +75,12 @@ function validateChange(
   if ((old.volumeName ?? '') === '' && same.volumeName !== undefined) same.volumeName = old.volumeName;
   // A claim without a class may be given the default one later.
   if (old.storageClassName === undefined) delete same.storageClassName;
-  same.volumeAttributesClassName = old.volumeAttributesClassName;
+  if (old.volumeAttributesClassName === undefined) delete same.volumeAttributesClassName;
+  if (old.volumeAttributesClassName !== undefined) same.volumeAttributesClassName = old.volumeAttributesClassName;
+  if ((old.volumeAttributesClassName ?? '') !== '' && (spec.volumeAttributesClassName ?? '') === '') {
+    const to = spec.volumeAttributesClassName === undefined ? 'nil' : 'an empty string';
+    return [forbiddenField(`${field}.volumeAttributesClassName`, `update from non-nil value to ${to} is forbidden`)];
+  }
   const size = spec.resources?.requests?.['storage'];
   const oldSize = old.resources?.requests?.['storage'];
   if (bound && size !== undefined && oldSize !== undefined) {

@@ -4,9 +4,13 @@ import { at, forbiddenField, invalidValue, notSupported, required, type FieldErr
 import { parseQuantity, Quantity } from '../../machinery/quantity.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
 import { defineKind, statusSubresource } from '../define-kind.ts';
-import { oneOf } from '../field-checks.ts';
+import { immutable, messages, oneOf, optionalName } from '../field-checks.ts';
+import { dnsSubdomainErrors } from '../../machinery/names.ts';
+import { validateNodeSelector } from '../pods/validate-scheduling.ts';
+import { secretReference, surplusSources, validateVolumeSource } from '../pods/volume-sources.ts';
 import type { Kind } from '../kind.ts';
-import type { V1PersistentVolume, V1PersistentVolumeSpec } from '../types.ts';
+import * as warn from '../warnings.ts';
+import type { V1CSIPersistentVolumeSource, V1VolumeNodeAffinity, V1PersistentVolume, V1PersistentVolumeSpec } from '../types.ts';
 import { accessModes } from './claim-spec.ts';
 import { accessModesText, storageClassOf } from './persistent-volume-claim.ts';
 
@@ -29,6 +33,22 @@ export const PersistentVolume: Kind<V1PersistentVolume> = defineKind<V1Persisten
     volume.status = { phase: 'Pending' };
   },
   validate: ({ spec }, old) => [...validateSpec('spec', spec), ...(old === undefined ? [] : validateChange('spec', spec, old.spec))],
+  warnings: ({ metadata, spec }) => [
+    ...(spec.nodeAffinity?.required?.nodeSelectorTerms ?? []).flatMap((term, index) =>
+      warn.nodeSelectorTerm(at('spec.nodeAffinity.required.nodeSelectorTerms', index), term),
+    ),
+    ...warn.formerAnnotations('metadata.annotations', metadata, {
+      ...warn.storageClassAnnotation,
+      'volume.beta.kubernetes.io/mount-options': 'deprecated since v1.31; use "mountOptions" attribute instead',
+    }),
+    ...(spec.persistentVolumeReclaimPolicy === 'Recycle'
+      ? [
+          'spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.',
+        ]
+      : []),
+    ...warn.volumeSource('spec', spec),
+    ...warn.wholeBytes('spec.capacity[storage]', spec.capacity?.['storage']),
+  ],
   columns: [
     nameColumn,
     column('Capacity', 'The size of the volume.', ({ spec }) => spec.capacity?.['storage'] ?? ''),
@@ -87,19 +107,59 @@ function validateSpec(field: string, spec: V1PersistentVolumeSpec): FieldError[]
   errors.push(...oneOf(`${field}.persistentVolumeReclaimPolicy`, spec.persistentVolumeReclaimPolicy, ['Delete', 'Recycle', 'Retain']));
   const found = sources.filter((source) => spec[source] !== undefined);
   if (found.length === 0) errors.push(required(field, 'must specify a volume type'));
-  for (const extra of found.slice(1)) errors.push(forbiddenField(`${field}.${extra}`, 'may not specify more than 1 volume type'));
-  if (spec.hostPath !== undefined && (spec.hostPath.path ?? '') === '') errors.push(required(`${field}.hostPath.path`));
-  if (spec.hostPath !== undefined && (spec.hostPath.path ?? '').split('/').includes('..')) {
-    errors.push(invalidValue(`${field}.hostPath.path`, spec.hostPath.path, "must not contain '..'"));
+  errors.push(...surplusSources(field, found));
+  for (const name of found) {
+    const source = spec[name];
+    if (source !== undefined) errors.push(...validateVolumeSource(`${field}.${name}`, name, source));
+  }
+  if (spec.csi !== undefined) errors.push(...validateDriver(`${field}.csi`, spec.csi));
+  if (spec.hostPath?.path === '/' && spec.persistentVolumeReclaimPolicy === 'Recycle')
+    errors.push(forbiddenField(`${field}.persistentVolumeReclaimPolicy`, "may not be 'recycle' for a hostPath mount of '/'"));
+  if (spec.accessModes?.includes('ReadWriteOncePod') === true && spec.accessModes.length > 1)
+    errors.push(forbiddenField(`${field}.accessModes`, 'may not use ReadWriteOncePod with other access modes'));
+  errors.push(
+    ...optionalName(`${field}.storageClassName`, spec.storageClassName, dnsSubdomainErrors),
+    ...validateReach(`${field}.nodeAffinity`, spec.nodeAffinity),
+  );
+  if (spec.volumeAttributesClassName !== undefined) {
+    const path = `${field}.volumeAttributesClassName`;
+    if (spec.volumeAttributesClassName === '') errors.push(required(path, 'an empty string is disallowed'));
+    else errors.push(...messages(path, spec.volumeAttributesClassName, dnsSubdomainErrors(spec.volumeAttributesClassName)));
+    if (spec.csi === undefined) errors.push(required(`${field}.csi`, 'has to be specified when using volumeAttributesClassName'));
   }
   if (spec.local !== undefined && spec.nodeAffinity === undefined)
     errors.push(required(`${field}.nodeAffinity`, 'Local volume requires node affinity'));
   return [...errors, ...oneOf(`${field}.volumeMode`, spec.volumeMode, ['Block', 'Filesystem'])];
 }
 
+const secretRefs = [
+  'controllerPublishSecretRef',
+  'nodeStageSecretRef',
+  'nodePublishSecretRef',
+  'controllerExpandSecretRef',
+  'nodeExpandSecretRef',
+] as const;
+
+function validateDriver(field: string, csi: V1CSIPersistentVolumeSource): FieldError[] {
+  return [
+    ...(csi.volumeHandle === '' ? [required(`${field}.volumeHandle`)] : []),
+    ...secretRefs.flatMap((name) => secretReference(`${field}.${name}`, csi[name])),
+  ];
+}
+
+/** The nodes a volume can be reached from. */
+function validateReach(field: string, affinity: V1VolumeNodeAffinity | undefined): FieldError[] {
+  if (affinity === undefined) return [];
+  if (affinity.required === undefined) return [required(`${field}.required`, 'must specify required node constraints')];
+  return validateNodeSelector(`${field}.required`, affinity.required);
+}
+
 function validateChange(field: string, spec: V1PersistentVolumeSpec, old: V1PersistentVolumeSpec): FieldError[] {
   const changed = sources.some((source) => !equal(spec[source], old[source]));
   const errors = changed ? [forbiddenField(`${field}.persistentvolumesource`, 'spec.persistentvolumesource is immutable after creation')] : [];
+  if (old.nodeAffinity !== undefined) errors.push(...immutable(`${field}.nodeAffinity`, spec.nodeAffinity, old.nodeAffinity));
+  if ((old.volumeAttributesClassName ?? '') !== '' && (spec.volumeAttributesClassName ?? '') === '')
+    errors.push(forbiddenField(`${field}.volumeAttributesClassName`, 'update from non-nil value to nil is forbidden'));
   if (spec.volumeMode !== old.volumeMode) errors.push(invalidValue(`${field}.volumeMode`, spec.volumeMode, 'field is immutable'));
   return errors;
 }

@@ -2,6 +2,7 @@
 import { column, containerColumns, labelsText, nameColumn } from '../columns.ts';
 import { defineKind } from '../define-kind.ts';
 import type { Kind } from '../kind.ts';
+import { templateWarnings } from '../pods/warnings.ts';
 import { defaultPodTemplate } from '../pods/defaults.ts';
 import { validatePodTemplate } from '../pods/validate-template.ts';
 import type { V1PodTemplate } from '../types.ts';
@@ -17,6 +18,7 @@ export const PodTemplate: Kind<V1PodTemplate> = defineKind<V1PodTemplate>({
     defaultPodTemplate(object.template);
   },
   validate: ({ template }) => validatePodTemplate('template', template ?? {}),
+  warnings: ({ template }) => templateWarnings('template', template),
   columns: [
     nameColumn,
     ...containerColumns<V1PodTemplate>(({ template }) => template, {}),

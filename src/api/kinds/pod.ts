@@ -1,6 +1,7 @@
 /** Pod (core/v1): containers that run together on a node. Its parts are in `pods/`. */
 import { defineKind, proxySubresource, statusSubresource } from '../define-kind.ts';
 import type { Kind } from '../kind.ts';
+import { podWarnings } from '../pods/warnings.ts';
 import { podColumns } from '../pods/columns.ts';
 import { defaultPod } from '../pods/defaults.ts';
 import { qosClassOf } from '../pods/qos.ts';
@@ -37,6 +38,7 @@ export const Pod: Kind<V1Pod> = defineKind<V1Pod>({
     }
   },
   validate: (pod, old) => (old === undefined ? validateNewPod(pod) : validatePodUpdate(pod, old)),
+  warnings: podWarnings,
   validateStatus: validatePodStatus,
   selectableFields: {
     'spec.nodeName': ({ spec }) => spec.nodeName ?? '',

@@ -1,4 +1,5 @@
 /** PriorityClass (scheduling.k8s.io/v1): a name for how important pods are. */
+import { own } from '../../machinery/own.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
 import { forbiddenField, type FieldError } from '../../machinery/field-error.ts';
 import { immutable, oneOf } from '../field-checks.ts';
@@ -43,7 +44,7 @@ const systemClasses: Readonly<Record<string, number | undefined>> = {
 
 function validateValue({ metadata, value = 0 }: V1PriorityClass): FieldError[] {
   if (metadata.name.startsWith('system-')) {
-    if (systemClasses[metadata.name] === value) return [];
+    if (own(systemClasses, metadata.name) === value) return [];
     const why = `priority class names with 'system-' prefix are reserved for system use only. error: ${metadata.name} is not a known system priority class`;
     return [forbiddenField('metadata.name', why)];
   }

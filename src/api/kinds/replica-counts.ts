@@ -1,6 +1,13 @@
-/** Rules for the counts in the status of ReplicaSets and ReplicationControllers: none is negative, and parts are not larger than the whole. */
+/**
+ * What ReplicaSets and ReplicationControllers share: both keep so many pods of a template, and count them. No count is negative, and no part larger than the
+ * whole.
+ */
 import { invalidValue, type FieldError } from '../../machinery/field-error.ts';
+import type { KubeObject } from '../../machinery/object.ts';
+import { ageColumn, column, containerColumns, nameColumn } from '../columns.ts';
+import { scaleSubresource, statusSubresource, workloadScale } from '../define-kind.ts';
 import { nonNegative } from '../field-checks.ts';
+import type { V1PodTemplateSpec } from '../types.ts';
 
 interface ReplicaCounts {
   readonly replicas: number;
@@ -20,4 +27,33 @@ export function validateReplicaCounts(field: string, status: ReplicaCounts): Fie
     errors.push(invalidValue(`${field}.availableReplicas`, status.availableReplicas, 'cannot be greater than readyReplicas'));
   }
   return errors;
+}
+
+interface Replicating extends KubeObject {
+  readonly spec: { readonly replicas?: number; readonly template?: V1PodTemplateSpec };
+  status: ReplicaCounts;
+}
+
+/** Everything but names, defaults and the rules for the spec. */
+export function replicating<T extends Replicating>(selector: (object: T) => string) {
+  return {
+    categories: ['all'],
+    generation: true,
+    subresources: { scale: scaleSubresource, status: statusSubresource },
+    scale: workloadScale,
+    prepareForCreate(object: T): void {
+      object.status = { replicas: 0 };
+    },
+    validateStatus: ({ status }: T): FieldError[] => validateReplicaCounts('status', status),
+    selectableFields: { 'status.replicas': ({ status }: T) => String(status.replicas) },
+    columns: [
+      nameColumn,
+      column<T>('Desired', 'Pods wanted.', ({ spec }) => spec.replicas ?? 1, { type: 'integer' }),
+      column<T>('Current', 'Pods there are.', ({ status }) => status.replicas, { type: 'integer' }),
+      column<T>('Ready', 'Pods that are ready.', ({ status }) => status.readyReplicas ?? 0, { type: 'integer' }),
+      ageColumn,
+      ...containerColumns<T>(({ spec }) => spec.template),
+      column<T>('Selector', 'How its pods are found.', selector, { wide: true }),
+    ],
+  };
 }

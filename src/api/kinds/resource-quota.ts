@@ -1,13 +1,13 @@
 /** ResourceQuota (core/v1): what all objects of a namespace together may use. */
 import { equal } from '../../machinery/equal.ts';
-import { at, invalidValue, type FieldError } from '../../machinery/field-error.ts';
+import { at, invalidValue, required, type FieldError } from '../../machinery/field-error.ts';
 import { qualifiedNameErrors } from '../../machinery/names.ts';
 import { parseQuantity, Quantity } from '../../machinery/quantity.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
 import { defineKind, statusSubresource } from '../define-kind.ts';
 import { messages } from '../field-checks.ts';
 import type { Kind } from '../kind.ts';
-import type { V1ResourceQuota } from '../types.ts';
+import type { V1ResourceQuota, V1ResourceQuotaSpec } from '../types.ts';
 
 export type ResourceQuota = V1ResourceQuota;
 
@@ -19,7 +19,8 @@ export const ResourceQuota: Kind<V1ResourceQuota> = defineKind<V1ResourceQuota>(
   subresources: { status: statusSubresource },
   validate: ({ spec }, old) => [
     ...validateAmounts('spec.hard', spec.hard ?? {}),
-    ...validateScopes('spec.scopes', spec.scopes ?? []),
+    ...validateScopes('spec.scopes', spec.scopes ?? [], spec.hard ?? {}),
+    ...validateScopeSelector('spec.scopeSelector', spec),
     ...(old === undefined || equal(spec.scopes, old.spec.scopes) ? [] : [invalidValue('spec.scopes', spec.scopes ?? null, 'field is immutable')]),
   ],
   validateStatus: ({ status }) => [...validateAmounts('status.hard', status.hard ?? {}), ...validateAmounts('status.used', status.used ?? {})],
@@ -91,9 +92,63 @@ const scopes = [
   'VolumeAttributesClass',
 ];
 
-function validateScopes(field: string, found: readonly string[]): FieldError[] {
+/** What each scope can limit: those about pods only what pods use. */
+function limits(scope: string, resource: string): boolean {
+  switch (scope) {
+    case 'BestEffort':
+      return resource === 'pods';
+    case 'Terminating':
+    case 'NotTerminating':
+    case 'NotBestEffort':
+    case 'PriorityClass':
+    case 'CrossNamespacePodAffinity':
+      return podResources.test(resource);
+    case 'VolumeAttributesClass':
+      return /^(persistentvolumeclaims|requests\.storage)$|\.storageclass\.storage\.k8s\.io\/|^count\/persistentvolumeclaims$/.test(resource);
+    default:
+      return true;
+  }
+}
+
+const podResources = /^(pods|cpu|memory|ephemeral-storage|(requests|limits)\.(cpu|memory|ephemeral-storage)|(requests\.)?hugepages-.*|count\/pods)$/;
+
+const onlyExists = ['BestEffort', 'NotBestEffort', 'Terminating', 'NotTerminating', 'CrossNamespacePodAffinity'];
+
+function validateScopeSelector(field: string, { scopeSelector, hard = {} }: V1ResourceQuotaSpec): FieldError[] {
+  const expressions = scopeSelector?.matchExpressions ?? [];
+  const path = `${field}.matchExpressions`;
+  const errors = expressions.flatMap(({ scopeName, operator, values = [] }) => {
+    const found: FieldError[] = [];
+    if (!scopes.includes(scopeName)) found.push(invalidValue(`${path}.scopeName`, scopeName, 'unsupported scope'));
+    else if (Object.keys(hard).some((resource) => !limits(scopeName, resource)))
+      found.push(invalidValue(field, scopeSelector, 'unsupported scope applied to resource'));
+    if (onlyExists.includes(scopeName) && operator !== 'Exists') {
+      const why =
+        "must be 'Exist' operator when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity";
+      found.push(invalidValue(`${path}.operator`, operator, why));
+    }
+    if ((operator === 'In' || operator === 'NotIn') && values.length === 0)
+      found.push(required(`${path}.values`, "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector"));
+    if ((operator === 'Exists' || operator === 'DoesNotExist') && values.length > 0)
+      found.push(invalidValue(`${path}.values`, values, "must be no value when `operator` is 'Exists' or 'DoesNotExist' for scope selector"));
+    if (!['In', 'NotIn', 'Exists', 'DoesNotExist'].includes(operator))
+      found.push(invalidValue(`${path}.operator`, operator, 'not a valid selector operator'));
+    return found;
+  });
+  const names = expressions.map(({ scopeName }) => scopeName);
+  if (clashing(names)) errors.push(invalidValue(field, names, 'conflicting scopes'));
+  return errors;
+}
+
+function clashing(names: readonly string[]): boolean {
+  const both = (a: string, b: string): boolean => names.includes(a) && names.includes(b);
+  return both('Terminating', 'NotTerminating') || both('BestEffort', 'NotBestEffort');
+}
+
+function validateScopes(field: string, found: readonly string[], hard: Readonly<Record<string, string>>): FieldError[] {
   const errors = found.filter((scope) => !scopes.includes(scope)).map(() => invalidValue(field, found, 'unsupported scope'));
-  const clash = (a: string, b: string): boolean => found.includes(a) && found.includes(b);
-  if (clash('Terminating', 'NotTerminating') || clash('BestEffort', 'NotBestEffort')) errors.push(invalidValue(field, found, 'conflicting scopes'));
+  if (found.some((scope) => Object.keys(hard).some((resource) => !limits(scope, resource))))
+    errors.push(invalidValue(field, found, 'unsupported scope applied to resource'));
+  if (clashing(found)) errors.push(invalidValue(field, found, 'conflicting scopes'));
   return errors;
 }

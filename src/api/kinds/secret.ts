@@ -1,5 +1,6 @@
 /** Secret (core/v1): small confidential values, base64 on the wire. `stringData` is a convenience of writing: it is folded into `data`. */
-import { at, required, tooLong, type FieldError } from '../../machinery/field-error.ts';
+import { own } from '../../machinery/own.ts';
+import { at, invalidValue, required, tooLong, type FieldError } from '../../machinery/field-error.ts';
 import { configMapKeyErrors } from '../../machinery/names.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
 import { defineKind } from '../define-kind.ts';
@@ -54,8 +55,21 @@ function validateData({ metadata, type = '', data = {} }: V1Secret): FieldError[
   if (type === 'kubernetes.io/service-account-token' && (metadata.annotations?.['kubernetes.io/service-account.name'] ?? '') === '') {
     errors.push(required('metadata.annotations[kubernetes.io/service-account.name]'));
   }
-  if (type === 'kubernetes.io/basic-auth' && !('username' in data) && !('password' in data)) {
+  if (type === 'kubernetes.io/basic-auth' && !Object.hasOwn(data, 'username') && !Object.hasOwn(data, 'password')) {
     errors.push(required('data[username]'), required('data[password]'));
   }
-  return [...errors, ...(requiredKeys[type] ?? []).filter((key) => !(key in data)).map((key) => required(at('data', key)))];
+  const jsonKey = type === 'kubernetes.io/dockercfg' ? '.dockercfg' : type === 'kubernetes.io/dockerconfigjson' ? '.dockerconfigjson' : '';
+  const text = data[jsonKey];
+  if (text !== undefined) errors.push(...validateJson(at('data', jsonKey), Buffer.from(text, 'base64').toString()));
+  return [...errors, ...(own(requiredKeys, type) ?? []).filter((key) => !Object.hasOwn(data, key)).map((key) => required(at('data', key)))];
+}
+
+function validateJson(field: string, text: string): FieldError[] {
+  try {
+    JSON.parse(text);
+    return [];
+  } catch {
+    // Not what the parser says: it would quote the secret.
+    return [invalidValue(field, '<secret contents redacted>', 'must be valid JSON')];
+  }
 }

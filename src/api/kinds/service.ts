@@ -1,11 +1,10 @@
 /** Service (core/v1): one address for a changing set of pods. Its addresses and node ports are given by the server's allocators. */
-import { at, duplicate, forbiddenField, invalidValue, required, type FieldError } from '../../machinery/field-error.ts';
-import { isIp } from '../../machinery/ip.ts';
-import { dnsLabelErrors, dnsSubdomainErrors, portNumberErrors } from '../../machinery/names.ts';
 import { ageColumn, column, labelsText, nameColumn } from '../columns.ts';
+import { at } from '../../machinery/field-error.ts';
 import { defineKind, proxySubresource, statusSubresource } from '../define-kind.ts';
-import { labels, messages, portNumberOrName, requiredOneOf } from '../field-checks.ts';
 import type { Kind } from '../kind.ts';
+import * as warn from '../warnings.ts';
+import { isExternallyReached, validateService, validateServiceChange, validateServiceStatus } from './service-rules.ts';
 import type { V1Service, V1ServicePort, V1ServiceSpec } from '../types.ts';
 
 export type Service = V1Service;
@@ -21,6 +20,7 @@ export const Service: Kind<V1Service> = defineKind<V1Service>({
   defaults({ spec, status }) {
     defaultSpec(spec);
     status.loadBalancer ??= {};
+    if (spec.type === 'LoadBalancer') for (const point of status.loadBalancer.ingress ?? []) if (point.ip !== undefined) point.ipMode ??= 'VIP';
   },
   prepareForCreate(service) {
     service.status = { loadBalancer: {} };
@@ -28,7 +28,18 @@ export const Service: Kind<V1Service> = defineKind<V1Service>({
   prepareForUpdate({ spec }, old) {
     patchAllocated(spec, old.spec);
   },
-  validate: ({ spec }, old) => [...validateSpec('spec', spec), ...(old === undefined ? [] : validateChange('spec', spec, old.spec))],
+  validate: ({ spec }, old) => [...validateService('spec', spec), ...(old === undefined ? [] : validateServiceChange('spec', spec, old.spec))],
+  validateStatus: validateServiceStatus,
+  warnings: ({ metadata, spec }) => [
+    ...(topologyHints in (metadata.annotations ?? {})
+      ? [`annotation ${topologyHints} is deprecated, please use service.kubernetes.io/topology-mode instead`]
+      : []),
+    ...(spec.clusterIPs ?? []).flatMap((ip, index) => warn.address(at('spec.clusterIPs', index), ip)),
+    ...(spec.externalIPs ?? []).flatMap((ip, index) => warn.address(at('spec.externalIPs', index), ip)),
+    ...warn.address('spec.loadBalancerIP', spec.loadBalancerIP),
+    ...(spec.loadBalancerSourceRanges ?? []).flatMap((range, index) => warn.addressRange(at('spec.loadBalancerSourceRanges', index), range)),
+    ...(spec.clusterIP === 'None' ? headlessWarnings(spec) : []),
+  ],
   selectableFields: { 'spec.clusterIP': ({ spec }) => spec.clusterIP ?? '', 'spec.type': ({ spec }) => spec.type ?? '' },
   columns: [
     nameColumn,
@@ -61,10 +72,6 @@ function portsText(ports: readonly V1ServicePort[]): string {
     .join(',');
 }
 
-function isExternal(spec: V1ServiceSpec): boolean {
-  return spec.type === 'NodePort' || spec.type === 'LoadBalancer' || (spec.type === 'ClusterIP' && (spec.externalIPs ?? []).length > 0);
-}
-
 function defaultSpec(spec: V1ServiceSpec): void {
   spec.type ||= 'ClusterIP';
   spec.sessionAffinity ||= 'None';
@@ -79,7 +86,7 @@ function defaultSpec(spec: V1ServiceSpec): void {
     port.protocol ||= 'TCP';
     if (port.targetPort === undefined || port.targetPort === 0 || port.targetPort === '') port.targetPort = port.port;
   }
-  if (isExternal(spec)) spec.externalTrafficPolicy ||= 'Cluster';
+  if (isExternallyReached(spec)) spec.externalTrafficPolicy ||= 'Cluster';
   if (spec.type !== 'ExternalName') spec.internalTrafficPolicy ||= 'Cluster';
   if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true;
 }
@@ -120,7 +127,7 @@ function patchAllocated(spec: V1ServiceSpec, old: V1ServiceSpec): void {
       if (port.nodePort === before?.nodePort) delete port.nodePort;
     }
   }
-  if (!isExternal(spec) && spec.externalTrafficPolicy === old.externalTrafficPolicy) delete spec.externalTrafficPolicy;
+  if (!isExternallyReached(spec) && spec.externalTrafficPolicy === old.externalTrafficPolicy) delete spec.externalTrafficPolicy;
   if (old.type === 'LoadBalancer') {
     if (spec.allocateLoadBalancerNodePorts === old.allocateLoadBalancerNodePorts) delete spec.allocateLoadBalancerNodePorts;
     if (spec.healthCheckNodePort === old.healthCheckNodePort) delete spec.healthCheckNodePort;
@@ -128,142 +135,14 @@ function patchAllocated(spec: V1ServiceSpec, old: V1ServiceSpec): void {
   }
 }
 
-const types = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
-const protocols = ['SCTP', 'TCP', 'UDP'];
-const ipWrong = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
+const topologyHints = 'service.kubernetes.io/topology-aware-hints';
 
-function validateSpec(field: string, spec: V1ServiceSpec): FieldError[] {
-  const errors: FieldError[] = [];
-  const ports = spec.ports ?? [];
-  const headless = spec.clusterIP === 'None';
-  if (ports.length === 0 && !headless && spec.type !== 'ExternalName') errors.push(required(`${field}.ports`));
-  if (spec.type === 'LoadBalancer') {
-    for (const [index, { port }] of ports.entries()) {
-      // The kubelet listens there on every node.
-      if (port === 10250)
-        errors.push(invalidValue(at(`${field}.ports`, index), port, `may not expose port 10250 externally since it is used by kubelet`));
-    }
-    if (headless) errors.push(invalidValue(`${field}.clusterIPs[0]`, 'None', "may not be set to 'None' for LoadBalancer services"));
-  }
-  if (spec.type === 'NodePort' && headless)
-    errors.push(invalidValue(`${field}.clusterIPs[0]`, 'None', "may not be set to 'None' for NodePort services"));
-  if (spec.type === 'ExternalName') errors.push(...validateExternalName(field, spec));
-  errors.push(...validatePorts(`${field}.ports`, ports));
-  errors.push(
-    ...labels(`${field}.selector`, spec.selector),
-    ...requiredOneOf(`${field}.sessionAffinity`, spec.sessionAffinity, ['ClientIP', 'None']),
-    ...validateAffinity(`${field}.sessionAffinityConfig`, spec),
-    ...validateClusterIps(field, spec),
-  );
-  for (const [index, ip] of (spec.externalIPs ?? []).entries())
-    if (!isIp(ip)) errors.push(invalidValue(at(`${field}.externalIPs`, index), ip, ipWrong));
-  errors.push(...requiredOneOf(`${field}.type`, spec.type, types), ...validateNodePorts(`${field}.ports`, ports, spec));
-  const seen = new Set<string>();
-  for (const [index, { port, protocol }] of ports.entries()) {
-    const id = `${port}/${protocol ?? ''}`;
-    if (seen.has(id)) errors.push(duplicate(at(`${field}.ports`, index), { protocol, port }));
-    seen.add(id);
-  }
-  return [...errors, ...validatePolicies(field, spec)];
-}
-
-function validateExternalName(field: string, spec: V1ServiceSpec): FieldError[] {
-  const errors: FieldError[] = [];
-  if ((spec.clusterIPs ?? []).length > 0) errors.push(forbiddenField(`${field}.clusterIPs`, 'may not be set for ExternalName services'));
-  const name = spec.externalName ?? '';
-  const host = name.endsWith('.') ? name.slice(0, -1) : name;
-  return [...errors, ...(name === '' ? [required(`${field}.externalName`)] : messages(`${field}.externalName`, name, dnsSubdomainErrors(host)))];
-}
-
-function validatePorts(field: string, ports: readonly V1ServicePort[]): FieldError[] {
-  const errors: FieldError[] = [];
-  const names = new Set<string>();
-  for (const [index, { name = '', port, protocol, targetPort }] of ports.entries()) {
-    const path = at(field, index);
-    if (name === '') {
-      if (ports.length > 1) errors.push(required(`${path}.name`));
-    } else {
-      errors.push(...messages(`${path}.name`, name, dnsLabelErrors(name)));
-      if (names.has(name)) errors.push(duplicate(`${path}.name`, name));
-      names.add(name);
-    }
-    errors.push(...messages(`${path}.port`, port, portNumberErrors(port)), ...requiredOneOf(`${path}.protocol`, protocol, protocols));
-    if (targetPort !== undefined) errors.push(...portNumberOrName(`${path}.targetPort`, targetPort));
-  }
-  return errors;
-}
-
-function validateNodePorts(field: string, ports: readonly V1ServicePort[], spec: V1ServiceSpec): FieldError[] {
-  const errors: FieldError[] = [];
-  const seen = new Set<string>();
-  for (const [index, { nodePort, protocol }] of ports.entries()) {
-    if (nodePort === undefined || nodePort === 0) continue;
-    const path = `${at(field, index)}.nodePort`;
-    if (spec.type === 'ClusterIP' || spec.type === 'ExternalName')
-      errors.push(forbiddenField(path, `may not be used when \`type\` is '${spec.type}'`));
-    const id = `${nodePort}/${protocol ?? ''}`;
-    if (seen.has(id)) errors.push(duplicate(path, nodePort));
-    seen.add(id);
-  }
-  return errors;
-}
-
-function validateAffinity(field: string, spec: V1ServiceSpec): FieldError[] {
-  if (spec.sessionAffinity !== 'ClientIP') {
-    const why = `must not be set when session affinity is ${spec.sessionAffinity ?? ''}`;
-    return spec.sessionAffinityConfig === undefined ? [] : [forbiddenField(field, why)];
-  }
-  const seconds = spec.sessionAffinityConfig?.clientIP?.timeoutSeconds;
-  if (seconds === undefined) return [required(`${field}.clientIP.timeoutSeconds`, 'when session affinity is ClientIP')];
-  return seconds > 0 && seconds <= 86400
-    ? []
-    : [invalidValue(`${field}.clientIP.timeoutSeconds`, seconds, 'must be greater than 0 and less than 86400')];
-}
-
-function validateClusterIps(field: string, spec: V1ServiceSpec): FieldError[] {
-  const ips = spec.clusterIPs ?? (spec.clusterIP === undefined || spec.clusterIP === '' ? [] : [spec.clusterIP]);
-  const errors: FieldError[] = [];
-  if (spec.clusterIPs?.[0] !== undefined && spec.clusterIPs[0] !== (spec.clusterIP ?? '')) {
-    errors.push(invalidValue(`${field}.clusterIPs`, spec.clusterIPs, 'first value must match `clusterIP`'));
-  }
-  for (const [index, ip] of ips.entries()) {
-    if (ip === '' || (ip === 'None' && ips.length === 1)) continue;
-    if (!isIp(ip)) errors.push(invalidValue(at(`${field}.clusterIPs`, index), ip, ipWrong));
-  }
-  return errors;
-}
-
-function validatePolicies(field: string, spec: V1ServiceSpec): FieldError[] {
-  const errors: FieldError[] = [];
-  if (isExternal(spec)) errors.push(...requiredOneOf(`${field}.externalTrafficPolicy`, spec.externalTrafficPolicy, ['Cluster', 'Local']));
-  else if ((spec.externalTrafficPolicy ?? '') !== '') {
-    errors.push(invalidValue(`${field}.externalTrafficPolicy`, spec.externalTrafficPolicy, 'may only be set for externally-accessible services'));
-  }
-  if (spec.type !== 'ExternalName') errors.push(...requiredOneOf(`${field}.internalTrafficPolicy`, spec.internalTrafficPolicy, ['Cluster', 'Local']));
-  if (spec.type !== 'LoadBalancer') {
-    if (spec.allocateLoadBalancerNodePorts !== undefined) {
-      errors.push(forbiddenField(`${field}.allocateLoadBalancerNodePorts`, "may only be used when `type` is 'LoadBalancer'"));
-    }
-    if (spec.loadBalancerClass !== undefined)
-      errors.push(forbiddenField(`${field}.loadBalancerClass`, "may only be used when `type` is 'LoadBalancer'"));
-  }
-  if (spec.ipFamilyPolicy !== undefined) {
-    errors.push(...requiredOneOf(`${field}.ipFamilyPolicy`, spec.ipFamilyPolicy, ['SingleStack', 'PreferDualStack', 'RequireDualStack']));
-  }
-  for (const [index, family] of (spec.ipFamilies ?? []).entries())
-    errors.push(...requiredOneOf(at(`${field}.ipFamilies`, index), family, ['IPv4', 'IPv6']));
-  return errors;
-}
-
-function validateChange(field: string, spec: V1ServiceSpec, old: V1ServiceSpec): FieldError[] {
-  const errors: FieldError[] = [];
-  const had = old.clusterIPs?.[0] ?? old.clusterIP ?? '';
-  const has = spec.clusterIPs?.[0] ?? spec.clusterIP ?? '';
-  if (spec.type !== 'ExternalName' && old.type !== 'ExternalName' && had !== '' && has !== had) {
-    errors.push(invalidValue(`${field}.clusterIPs[0]`, spec.clusterIPs ?? [spec.clusterIP ?? ''], 'may not change once set'));
-  }
-  if (spec.type === 'LoadBalancer' && old.type === 'LoadBalancer' && spec.loadBalancerClass !== old.loadBalancerClass) {
-    errors.push(invalidValue(`${field}.loadBalancerClass`, spec.loadBalancerClass ?? null, 'may not change once set'));
-  }
-  return errors;
+/** Without an address of its own, a Service cannot do some things it may ask for. */
+function headlessWarnings(spec: V1ServiceSpec): string[] {
+  const why = 'is ignored when spec.clusterIP is "None"';
+  return [
+    ...((spec.loadBalancerIP ?? '') === '' ? [] : [`spec.loadBalancerIP ${why}`]),
+    ...((spec.externalIPs ?? []).length === 0 ? [] : [`spec.externalIPs ${why}`]),
+    ...(spec.sessionAffinity === 'None' ? [] : ['spec.SessionAffinity is ignored for headless services']),
+  ];
 }

@@ -1,11 +1,13 @@
 /** StatefulSet (apps/v1): numbered pods of a template, each with a name and volume claims that stay. */
-import { forbiddenField, invalidValue, required, type FieldError } from '../../machinery/field-error.ts';
+import { at, forbiddenField, invalidValue, required, type FieldError } from '../../machinery/field-error.ts';
 import { clone } from '../../machinery/clone.ts';
 import { equal } from '../../machinery/equal.ts';
 import { ageColumn, column, containerColumns, nameColumn } from '../columns.ts';
 import { defineKind, scaleSubresource, statusSubresource, workloadScale } from '../define-kind.ts';
 import { atMostHundredPercent, isEmptySelector, labelSelector, nonNegative, nonNegativeIntOrPercent, requiredOneOf } from '../field-checks.ts';
 import type { Kind } from '../kind.ts';
+import * as warn from '../warnings.ts';
+import { templateWarnings } from '../pods/warnings.ts';
 import { defaultPodTemplate } from '../pods/defaults.ts';
 import { validateServingTemplate } from '../pods/validate-template.ts';
 import type { V1StatefulSet, V1StatefulSetSpec, V1StatefulSetUpdateStrategy } from '../types.ts';
@@ -51,6 +53,20 @@ export const StatefulSet: Kind<V1StatefulSet> = defineKind<V1StatefulSet>({
     statefulSet.status = { replicas: 0, availableReplicas: 0 };
   },
   validate: ({ spec }, old) => [...validateSpec('spec', spec), ...(old === undefined ? [] : validateChange('spec', spec, old.spec))],
+  warnings: ({ metadata, spec }, old) => [
+    ...(old === undefined ? warn.hostName(metadata.name, warn.inPodNames) : []),
+    ...templateWarnings('spec.template', spec.template),
+    ...(spec.volumeClaimTemplates ?? []).flatMap((claim, index) => {
+      const path = at('spec.volumeClaimTemplates', index);
+      return [
+        ...warn.formerAnnotations(`${path}.metadata.annotations`, claim.metadata, warn.storageClassAnnotation),
+        ...warn.claimSpec(`${path}.spec`, claim.spec),
+      ];
+    }),
+    ...((spec.revisionHistoryLimit ?? 0) < 0
+      ? ['spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended']
+      : []),
+  ],
   validateStatus: ({ status }) => validateReplicaCounts('status', status),
   columns: [
     nameColumn,

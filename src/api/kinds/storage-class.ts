@@ -1,11 +1,14 @@
 /** StorageClass (storage.k8s.io/v1): a kind of storage, and who makes volumes of it. */
 import { ageColumn, column, nameColumn } from '../columns.ts';
 import { equal } from '../../machinery/equal.ts';
-import { forbiddenField, required, type FieldError } from '../../machinery/field-error.ts';
-import { immutable, oneOf } from '../field-checks.ts';
+import { at, duplicate, forbiddenField, required, type FieldError } from '../../machinery/field-error.ts';
+import { qualifiedNameErrors } from '../../machinery/names.ts';
+import { immutable, messages, noDuplicates, oneOf, requiredName } from '../field-checks.ts';
+import { validateParameters } from './class-parameters.ts';
 import { defineKind } from '../define-kind.ts';
 import type { Kind } from '../kind.ts';
-import type { V1StorageClass } from '../types.ts';
+import * as warn from '../warnings.ts';
+import type { V1StorageClass, V1TopologySelectorTerm } from '../types.ts';
 
 export type StorageClass = V1StorageClass;
 
@@ -21,11 +24,19 @@ export const StorageClass: Kind<V1StorageClass> = defineKind<V1StorageClass>({
     storageClass.volumeBindingMode ??= 'Immediate';
   },
   validate: (storageClass, old) => [
-    ...(storageClass.provisioner === '' ? [required('provisioner')] : []),
+    ...requiredName('provisioner', storageClass.provisioner, (name) => qualifiedNameErrors(name.toLowerCase())),
+    ...validateParameters('parameters', storageClass.parameters, false),
+    ...validateTopologies('allowedTopologies', storageClass.allowedTopologies ?? []),
     ...oneOf('reclaimPolicy', storageClass.reclaimPolicy, ['Delete', 'Retain']),
     ...oneOf('volumeBindingMode', storageClass.volumeBindingMode, ['Immediate', 'WaitForFirstConsumer']),
     ...(old === undefined ? [] : validateChange(storageClass, old)),
   ],
+  warnings: ({ allowedTopologies = [] }) =>
+    allowedTopologies.flatMap(({ matchLabelExpressions = [] }, index) =>
+      matchLabelExpressions.flatMap(({ key }, which) =>
+        warn.nodeLabel(`${at(`${at('allowedTopologies', index)}.matchLabelExpressions`, which)}.key`, key),
+      ),
+    ),
   columns: [
     nameColumn,
     column('Provisioner', 'Who makes volumes.', ({ provisioner }) => provisioner),
@@ -35,6 +46,20 @@ export const StorageClass: Kind<V1StorageClass> = defineKind<V1StorageClass>({
     ageColumn,
   ],
 });
+
+function validateTopologies(field: string, terms: readonly V1TopologySelectorTerm[]): FieldError[] {
+  const errors: FieldError[] = [];
+  for (const [index, { matchLabelExpressions = [] }] of terms.entries()) {
+    const path = `${at(field, index)}.matchLabelExpressions`;
+    errors.push(...noDuplicates(path, matchLabelExpressions, ({ key }) => key, '.key'));
+    for (const [which, { key, values }] of matchLabelExpressions.entries()) {
+      if (values.length === 0) errors.push(required(`${at(path, which)}.values`));
+      errors.push(...noDuplicates(`${at(path, which)}.values`, values), ...messages(`${at(path, which)}.key`, key, qualifiedNameErrors(key)));
+    }
+    if (terms.slice(0, index).some((term) => equal(term, terms[index]))) errors.push(duplicate(path, ''));
+  }
+  return errors;
+}
 
 function validateChange(storageClass: V1StorageClass, old: V1StorageClass): FieldError[] {
   const errors = (['parameters', 'provisioner', 'reclaimPolicy'] as const)

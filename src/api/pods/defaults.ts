@@ -161,7 +161,7 @@ function defaultVolume(volume: V1Volume): void {
       for (const item of source.downwardAPI?.items ?? []) defaultDownwardItem(item);
     }
   }
-  if (volume.ephemeral?.volumeClaimTemplate !== undefined) volume.ephemeral.volumeClaimTemplate.spec.volumeMode ??= 'Filesystem';
+  if (volume.ephemeral?.volumeClaimTemplate?.spec !== undefined) volume.ephemeral.volumeClaimTemplate.spec.volumeMode ??= 'Filesystem';
   if (volume.image !== undefined) volume.image.pullPolicy ??= pullPolicyOf(volume.image.reference);
   if (volume.iscsi !== undefined) volume.iscsi.iscsiInterface ||= 'default';
 }

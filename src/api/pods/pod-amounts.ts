@@ -22,6 +22,11 @@ export function podLimits(spec: V1PodSpec): Amounts {
   return total;
 }
 
+/** The containers' amounts together, without what is said for the pod as a whole. */
+export function podTotals(spec: V1PodSpec, part: 'limits' | 'requests'): Amounts {
+  return podTotal(spec, (container) => container.resources?.[part]);
+}
+
 function podTotal(spec: V1PodSpec, amounts: (container: V1Container) => Readonly<Record<string, string>> | undefined): Map<string, Quantity> {
   const running = new Map<string, Quantity>();
   const starting = new Map<string, Quantity>();

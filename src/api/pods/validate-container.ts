@@ -1,20 +1,24 @@
 /** Rules for the containers of a pod: names, images, ports, variables, mounts. Follows `validateContainers` and `validateInitContainers`. */
-import { at, duplicate, forbiddenField, invalidValue, notSupported, fieldNotFound, required, type FieldError } from '../../machinery/field-error.ts';
-import {
-  configMapKeyErrors,
-  dnsLabelErrors,
-  envVarNameErrors,
-  ipErrors,
-  portNameErrors,
-  portNumberErrors,
-  qualifiedNameErrors,
-} from '../../machinery/names.ts';
-import { messages, oneOf, requiredOneOf } from '../field-checks.ts';
-import type { V1Container, V1ContainerPort, V1EnvFromSource, V1EnvVar, V1EnvVarSource, V1PodSpec, V1VolumeDevice, V1VolumeMount } from '../types.ts';
+import { at, duplicate, fieldNotFound, forbiddenField, invalidValue, required, type FieldError } from '../../machinery/field-error.ts';
+import { configMapKeyErrors, dnsLabelErrors, envVarNameErrors, ipErrors, portNameErrors, portNumberErrors } from '../../machinery/names.ts';
+import { atMost, messages, noDuplicates, oneOf, requiredName, requiredOneOf } from '../field-checks.ts';
+import type {
+  V1Container,
+  V1ContainerResizePolicy,
+  V1EphemeralContainer,
+  V1ContainerPort,
+  V1EnvFromSource,
+  V1EnvVar,
+  V1EnvVarSource,
+  V1PodSpec,
+  V1VolumeDevice,
+  V1VolumeMount,
+} from '../types.ts';
 import { validateLifecycle, validateProbe } from './validate-probe.ts';
 import { validateResources } from './validate-resources.ts';
 import { validateContainerSecurity } from './validate-security.ts';
-import { relativePath } from './validate-volumes.ts';
+import { validateDownwardField, validateResourceField } from './downward-fields.ts';
+import { noBacksteps, relativePath } from './volume-sources.ts';
 
 const restartPolicies = ['Always', 'Never', 'OnFailure'];
 const protocols = ['SCTP', 'TCP', 'UDP'];
@@ -40,6 +44,7 @@ function validateList(field: string, spec: V1PodSpec, containers: readonly V1Con
     errors.push(
       ...oneOf(`${path}.restartPolicy`, container.restartPolicy, restartPolicies),
       ...validateHooks(path, spec, container, isInit && !isSidecar),
+      ...validateRestartRules(path, container),
     );
     if (isInit) continue;
     for (const [which, { hostPort, hostIP = '', protocol }] of (container.ports ?? []).entries()) {
@@ -52,7 +57,7 @@ function validateList(field: string, spec: V1PodSpec, containers: readonly V1Con
   return errors;
 }
 
-function validateContainer(field: string, spec: V1PodSpec, container: V1Container): FieldError[] {
+export function validateContainer(field: string, spec: V1PodSpec, container: V1Container | V1EphemeralContainer): FieldError[] {
   const errors =
     (container.name ?? '') === '' ? [required(`${field}.name`)] : messages(`${field}.name`, container.name, dnsLabelErrors(container.name));
   const image = container.image ?? '';
@@ -64,12 +69,55 @@ function validateContainer(field: string, spec: V1PodSpec, container: V1Containe
     ...validatePorts(`${field}.ports`, spec, container.ports ?? []),
     ...validateEnv(`${field}.env`, container.env ?? []),
     ...validateEnvFrom(`${field}.envFrom`, container.envFrom ?? []),
-    ...validateMounts(`${field}.volumeMounts`, spec, container.volumeMounts ?? []),
+    ...validateMounts(`${field}.volumeMounts`, spec, container),
     ...validateDevices(`${field}.volumeDevices`, spec, container.volumeDevices ?? [], container.volumeMounts ?? []),
     ...requiredOneOf(`${field}.imagePullPolicy`, container.imagePullPolicy, ['Always', 'IfNotPresent', 'Never']),
-    ...(container.resources === undefined ? [] : validateResources(`${field}.resources`, container.resources)),
-    ...validateContainerSecurity(`${field}.securityContext`, container.securityContext),
+    ...(container.resources === undefined ? [] : validateResources(`${field}.resources`, container.resources, claimNames(spec))),
+    ...validateResizePolicy(`${field}.resizePolicy`, container.resizePolicy ?? [], spec.restartPolicy),
+    ...validateContainerSecurity(`${field}.securityContext`, container.securityContext, spec),
   ];
+}
+
+function claimNames(spec: V1PodSpec): ReadonlySet<string> {
+  return new Set((spec.resourceClaims ?? []).map(({ name }) => name));
+}
+
+function validateResizePolicy(field: string, policies: readonly V1ContainerResizePolicy[], podRestartPolicy: string | undefined): FieldError[] {
+  const errors = noDuplicates(field, policies, ({ resourceName }) => resourceName);
+  for (const [index, { resourceName, restartPolicy }] of policies.entries()) {
+    const path = at(field, index);
+    errors.push(...requiredOneOf(`${path}.resourceName`, resourceName, ['cpu', 'memory']));
+    errors.push(...requiredOneOf(`${path}.restartPolicy`, restartPolicy, ['NotRequired', 'RestartContainer']));
+    if (podRestartPolicy === 'Never' && restartPolicy === 'RestartContainer')
+      errors.push(invalidValue(`${path}.restartPolicy`, restartPolicy, "must be 'NotRequired' when `restartPolicy` is 'Never'"));
+  }
+  return errors;
+}
+
+const maxRestartRules = 20;
+const maxExitCodes = 255;
+
+/** Exceptions to the container's own restart policy, by how it ended. */
+function validateRestartRules(field: string, { restartPolicy, restartPolicyRules: rules = [] }: V1Container): FieldError[] {
+  const path = `${field}.restartPolicyRules`;
+  const errors = atMost(path, rules, maxRestartRules);
+  if (rules.length > 0 && restartPolicy === undefined)
+    errors.push(required(`${field}.restartPolicy`, 'must specify restartPolicy when restart rules are used'));
+  for (const [index, { action, exitCodes }] of rules.entries()) {
+    errors.push(...requiredOneOf(`${at(path, index)}.action`, action, ['Restart', 'RestartAllContainers']));
+    const codes = `${at(path, index)}.exitCodes`;
+    if (exitCodes === undefined) {
+      errors.push(required(codes, 'must be specified'));
+      continue;
+    }
+    errors.push(
+      ...requiredOneOf(`${codes}.operator`, exitCodes.operator, ['In', 'NotIn']),
+      ...atMost(`${codes}.values`, exitCodes.values, maxExitCodes),
+      ...noDuplicates(`${codes}.values`, exitCodes.values),
+      ...((exitCodes.values ?? []).length === 0 ? [required(`${codes}.values`, 'must specify at least one exit code')] : []),
+    );
+  }
+  return errors;
 }
 
 /** An init container that runs once has no hooks and no probes: nobody would call them. */
@@ -81,7 +129,7 @@ function validateHooks(field: string, spec: V1PodSpec, container: V1Container, r
       .map(([name]) => forbiddenField(`${field}.${name}`, 'may not be set for init containers without restartPolicy=Always'));
   }
   const grace = spec.terminationGracePeriodSeconds;
-  const errors = validateLifecycle(`${field}.lifecycle`, lifecycle, grace);
+  const errors = validateLifecycle(`${field}.lifecycle`, lifecycle, grace, spec.os?.name);
   for (const [name, probe] of Object.entries({ livenessProbe, readinessProbe, startupProbe })) {
     if (probe === undefined) continue;
     errors.push(...validateProbe(`${field}.${name}`, probe));
@@ -128,41 +176,20 @@ function validateEnv(field: string, variables: readonly V1EnvVar[]): FieldError[
   });
 }
 
-const downwardFields = [
-  'metadata.name',
-  'metadata.namespace',
-  'metadata.uid',
-  'spec.nodeName',
-  'spec.serviceAccountName',
-  'status.hostIP',
-  'status.hostIPs',
-  'status.podIP',
-  'status.podIPs',
-];
-const downwardResources = [
-  'limits.cpu',
-  'limits.ephemeral-storage',
-  'limits.memory',
-  'requests.cpu',
-  'requests.ephemeral-storage',
-  'requests.memory',
-];
-const keyedField = /^metadata\.(labels|annotations)\['([^']+)'\]$/;
-
 function validateEnvSource(field: string, source: V1EnvVarSource, value: string): FieldError[] {
   const { fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef, fileKeyRef } = source;
   const errors: FieldError[] = [];
-  if (fieldRef !== undefined) {
-    const path = `${field}.fieldRef`;
-    if ((fieldRef.fieldPath ?? '') === '') errors.push(required(`${path}.fieldPath`));
-    else errors.push(...validateFieldPath(`${path}.fieldPath`, fieldRef.fieldPath));
-  }
-  if (resourceFieldRef !== undefined) {
-    const { resource } = resourceFieldRef;
-    if (resource === '') errors.push(required(`${field}.resourceFieldRef.resource`));
-    else if (!downwardResources.includes(resource) && !/^(limits|requests)\.hugepages-/.test(resource)) {
-      errors.push(notSupported(`${field}.resourceFieldRef.resource`, resource, downwardResources));
-    }
+  if (fieldRef !== undefined) errors.push(...validateDownwardField(`${field}.fieldRef`, fieldRef, 'variable'));
+  if (resourceFieldRef !== undefined) errors.push(...validateResourceField(`${field}.resourceFieldRef`, resourceFieldRef, 'variable'));
+  if (fileKeyRef !== undefined) {
+    const path = `${field}.fileKeyRef`;
+    errors.push(
+      ...requiredName(`${path}.key`, fileKeyRef.key, envVarNameErrors),
+      ...(fileKeyRef.volumeName === ''
+        ? [required(`${path}.volumeName`)]
+        : messages(`${path}.volumeName`, fileKeyRef.volumeName, dnsLabelErrors(fileKeyRef.volumeName))),
+      ...(fileKeyRef.path === '' ? [required(`${path}.path`)] : relativePath(`${path}.path`, fileKeyRef.path)),
+    );
   }
   for (const [kind, ref] of Object.entries({ configMapKeyRef, secretKeyRef })) {
     if (ref === undefined) continue;
@@ -175,13 +202,6 @@ function validateEnvSource(field: string, source: V1EnvVarSource, value: string)
   else if (value !== '') errors.push(invalidValue(field, '', 'may not be specified when `value` is not empty'));
   else if (count > 1) errors.push(invalidValue(field, '', 'may not have more than one field specified at a time'));
   return errors;
-}
-
-function validateFieldPath(field: string, path: string): FieldError[] {
-  const key = keyedField.exec(path)?.[2];
-  if (key !== undefined) return messages(field, key, qualifiedNameErrors(path.startsWith('metadata.annotations') ? key.toLowerCase() : key));
-  if (path === 'metadata.labels' || path === 'metadata.annotations') return [notSupported(field, path, downwardFields)];
-  return downwardFields.includes(path) ? [] : [invalidValue(field, path, `error converting fieldPath: field label not supported: ${path}`)];
 }
 
 function validateEnvFrom(field: string, sources: readonly V1EnvFromSource[]): FieldError[] {
@@ -198,8 +218,18 @@ function validateEnvFrom(field: string, sources: readonly V1EnvFromSource[]): Fi
   });
 }
 
-function validateMounts(field: string, spec: V1PodSpec, mounts: readonly V1VolumeMount[]): FieldError[] {
+function validateMounts(
+  field: string,
+  spec: V1PodSpec,
+  {
+    volumeMounts: mounts = [],
+    volumeDevices: devices = [],
+    securityContext,
+  }: Pick<V1Container, 'volumeMounts' | 'volumeDevices' | 'securityContext'>,
+): FieldError[] {
   const volumes = new Set((spec.volumes ?? []).map(({ name }) => name));
+  const asDevices = new Map(devices.map((device) => [device.name, device.devicePath]));
+  const devicePaths = new Set(asDevices.values());
   const paths = new Set<string>();
   return mounts.flatMap(({ name, mountPath, subPath = '', subPathExpr = '', mountPropagation, recursiveReadOnly, readOnly }, index) => {
     const path = at(field, index);
@@ -209,6 +239,10 @@ function validateMounts(field: string, spec: V1PodSpec, mounts: readonly V1Volum
     if (mountPath === '') errors.push(required(`${path}.mountPath`));
     else if (paths.has(mountPath)) errors.push(invalidValue(`${path}.mountPath`, mountPath, 'must be unique'));
     paths.add(mountPath);
+    if (asDevices.has(name)) errors.push(invalidValue(`${path}.name`, name, 'must not already exist in volumeDevices'));
+    if (devicePaths.has(mountPath)) errors.push(invalidValue(`${path}.mountPath`, mountPath, 'must not already exist as a path in volumeDevices'));
+    if (mountPropagation === 'Bidirectional' && securityContext?.privileged !== true)
+      errors.push(forbiddenField(`${path}.mountPropagation`, 'Bidirectional mount propagation is available only to privileged containers'));
     if (subPath !== '') errors.push(...relativePath(`${path}.subPath`, subPath));
     if (subPathExpr !== '') {
       if (subPath !== '') errors.push(invalidValue(`${path}.subPathExpr`, subPathExpr, 'subPathExpr and subPath are mutually exclusive'));
@@ -216,6 +250,8 @@ function validateMounts(field: string, spec: V1PodSpec, mounts: readonly V1Volum
     }
     if (recursiveReadOnly === 'Enabled' && readOnly !== true)
       errors.push(forbiddenField(`${path}.recursiveReadOnly`, 'may only be specified when readOnly is true'));
+    if ((recursiveReadOnly === 'Enabled' || recursiveReadOnly === 'IfPossible') && mountPropagation !== undefined && mountPropagation !== 'None')
+      errors.push(forbiddenField(`${path}.recursiveReadOnly`, 'may only be specified when mountPropagation is None or not specified'));
     return [
       ...errors,
       ...oneOf(`${path}.mountPropagation`, mountPropagation, ['Bidirectional', 'HostToContainer', 'None']),
@@ -225,16 +261,25 @@ function validateMounts(field: string, spec: V1PodSpec, mounts: readonly V1Volum
 }
 
 function validateDevices(field: string, spec: V1PodSpec, devices: readonly V1VolumeDevice[], mounts: readonly V1VolumeMount[]): FieldError[] {
-  const volumes = new Set((spec.volumes ?? []).map(({ name }) => name));
+  const volumes = new Map((spec.volumes ?? []).map((volume) => [volume.name, volume]));
   const mounted = new Set(mounts.map(({ mountPath }) => mountPath));
+  const mountedNames = new Set(mounts.map(({ name }) => name));
   const seen = new Set<string>();
   return devices.flatMap(({ name, devicePath }, index) => {
     const path = at(field, index);
     const errors: FieldError[] = [];
     if (name === '') errors.push(required(`${path}.name`));
     else if (!volumes.has(name)) errors.push(fieldNotFound(`${path}.name`, name));
+    const volume = volumes.get(name);
+    if (volume !== undefined && volume.persistentVolumeClaim === undefined && volume.ephemeral === undefined) {
+      const why = 'can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode';
+      errors.push(invalidValue(`${path}.name`, name, why));
+    }
+    if (mountedNames.has(name)) errors.push(invalidValue(`${path}.name`, name, 'must not already exist in volumeMounts'));
     if (devicePath === '') errors.push(required(`${path}.devicePath`));
-    else if (seen.has(devicePath)) errors.push(invalidValue(`${path}.devicePath`, devicePath, 'must be unique'));
+    else errors.push(...noBacksteps(`${path}.devicePath`, devicePath));
+    if (devicePath === '') return errors;
+    if (seen.has(devicePath)) errors.push(invalidValue(`${path}.devicePath`, devicePath, 'must be unique'));
     else if (mounted.has(devicePath)) errors.push(invalidValue(`${path}.devicePath`, devicePath, 'must not already exist as a path in volumeMounts'));
     seen.add(devicePath);
     return errors;

@@ -7,6 +7,7 @@ import { equal } from '../../machinery/equal.ts';
 import { at, forbiddenField, invalidValue, type FieldError } from '../../machinery/field-error.ts';
 import { labels } from '../field-checks.ts';
 import type { V1Container, V1ContainerStatus, V1Pod, V1PodSpec, V1Toleration } from '../types.ts';
+import { validateAffinity } from './validate-scheduling.ts';
 import { forbidEphemeral, validatePodSpec } from './validate-spec.ts';
 
 export function validateNewPod(pod: V1Pod): FieldError[] {
@@ -38,8 +39,8 @@ export function validatePodUpdate(pod: V1Pod, old: V1Pod): FieldError[] {
   errors.push(...validateDeadline(spec.activeDeadlineSeconds, old.spec.activeDeadlineSeconds));
   const gated = (old.spec.schedulingGates ?? []).length > 0;
   errors.push(...validateTolerationsGrow(spec.tolerations ?? [], old.spec.tolerations ?? []), ...validateGatesShrink(spec, old.spec));
+  if (gated) errors.push(...labels('spec.nodeSelector', spec.nodeSelector), ...validateNarrowing(spec, old.spec));
   if (errors.length > 0) return errors;
-  if (gated) errors.push(...labels('spec.nodeSelector', spec.nodeSelector));
   const same = withChangeable(spec, old.spec, gated);
   return equal(same, old.spec) ? errors : [...errors, forbiddenField('spec', `${onlyThese}\n${describeChange(same, old.spec)}`)];
 }
@@ -61,9 +62,43 @@ function withChangeable(spec: V1PodSpec, old: V1PodSpec, gated: boolean): V1PodS
   restore('tolerations');
   restore('schedulingGates');
   if ((old.terminationGracePeriodSeconds ?? 0) < 0 && spec.terminationGracePeriodSeconds === 1) restore('terminationGracePeriodSeconds');
-  // Before it may be scheduled, where it may run can still be narrowed.
-  if (gated && Object.entries(old.nodeSelector ?? {}).every(([key, value]) => spec.nodeSelector?.[key] === value)) restore('nodeSelector');
+  // Before it may be scheduled, where it may run can still be narrowed: that has been judged.
+  if (!gated) return same;
+  restore('nodeSelector');
+  if (old.affinity?.nodeAffinity === undefined) {
+    if (same.affinity !== undefined) delete same.affinity.nodeAffinity;
+  } else {
+    same.affinity = { ...same.affinity, nodeAffinity: old.affinity.nodeAffinity };
+  }
+  if (old.affinity === undefined && same.affinity !== undefined && Object.keys(same.affinity).length === 0) delete same.affinity;
   return same;
+}
+
+const onlyAdditions = 'only additions are allowed (no mutations or deletions)';
+
+/** A pod behind a scheduling gate may be given more conditions on its node, and none of those it has may be lifted. */
+function validateNarrowing(spec: V1PodSpec, old: V1PodSpec): FieldError[] {
+  const errors: FieldError[] = [];
+  if (!Object.entries(old.nodeSelector ?? {}).every(([key, value]) => spec.nodeSelector?.[key] === value))
+    errors.push(invalidValue('spec.nodeSelector', spec.nodeSelector ?? {}, onlyAdditions));
+  errors.push(...validateAffinity('spec.affinity', spec.affinity));
+  const [now, before] = [spec, old].map(({ affinity }) => affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms);
+  if (before === undefined || before.length === 0) return errors;
+  const field = 'spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms';
+  if ((now ?? []).length !== before.length) {
+    const why = 'no additions/deletions to non-empty NodeSelectorTerms list are allowed';
+    return [...errors, invalidValue(field, now ?? null, why)];
+  }
+  for (const [index, term] of before.entries()) {
+    const narrowed = now?.[index];
+    if (!beginsWith(narrowed?.matchExpressions, term.matchExpressions) || !beginsWith(narrowed?.matchFields, term.matchFields))
+      errors.push(invalidValue(at(field, index), narrowed ?? null, onlyAdditions));
+  }
+  return errors;
+}
+
+function beginsWith(list: readonly unknown[] = [], start: readonly unknown[] = []): boolean {
+  return start.every((item, index) => equal(item, list[index]));
 }
 
 function describeChange(spec: V1PodSpec, old: V1PodSpec): string {

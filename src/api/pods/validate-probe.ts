@@ -1,7 +1,7 @@
 /** Rules for probes and lifecycle hooks. Follows `validateProbe` and `validateLifecycle`. */
 import { at, forbiddenField, invalidValue, required, type FieldError } from '../../machinery/field-error.ts';
 import { httpHeaderNameErrors } from '../../machinery/names.ts';
-import { messages, nonNegative, portNumber, portNumberOrName, requiredOneOf } from '../field-checks.ts';
+import { messages, nonNegative, oneOf, portNumber, portNumberOrName, requiredOneOf } from '../field-checks.ts';
 import type {
   V1ExecAction,
   V1GRPCAction,
@@ -27,9 +27,40 @@ export function validateProbe(field: string, probe: V1Probe): FieldError[] {
   ];
 }
 
-export function validateLifecycle(field: string, lifecycle: V1Lifecycle | undefined, graceSeconds: number | undefined): FieldError[] {
+export function validateLifecycle(
+  field: string,
+  lifecycle: V1Lifecycle | undefined,
+  graceSeconds: number | undefined,
+  system: string | undefined,
+): FieldError[] {
   const hooks: Record<string, V1LifecycleHandler | undefined> = { postStart: lifecycle?.postStart, preStop: lifecycle?.preStop };
-  return Object.entries(hooks).flatMap(([name, hook]) => (hook === undefined ? [] : validateHandler(`${field}.${name}`, hook, graceSeconds)));
+  return [
+    ...Object.entries(hooks).flatMap(([name, hook]) => (hook === undefined ? [] : validateHandler(`${field}.${name}`, hook, graceSeconds))),
+    ...validateStopSignal(`${field}.stopSignal`, lifecycle?.stopSignal, system),
+  ];
+}
+
+const windowsSignals = ['SIGKILL', 'SIGTERM'];
+const linuxSignals: readonly string[] = [
+  ...'SIGABRT SIGALRM SIGBUS SIGCHLD SIGCLD SIGCONT SIGFPE SIGHUP SIGILL SIGINT SIGIO SIGIOT SIGKILL SIGPIPE SIGPOLL SIGPROF SIGPWR SIGQUIT'.split(
+    ' ',
+  ),
+  'SIGRTMAX',
+  ...numbered('SIGRTMAX-', 14),
+  'SIGRTMIN',
+  ...numbered('SIGRTMIN+', 15),
+  ...'SIGSEGV SIGSTKFLT SIGSTOP SIGSYS SIGTERM SIGTRAP SIGTSTP SIGTTIN SIGTTOU SIGURG SIGUSR1 SIGUSR2 SIGVTALRM SIGWINCH SIGXCPU SIGXFSZ'.split(' '),
+];
+
+function numbered(prefix: string, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `${prefix}${index + 1}`);
+}
+
+/** Signals differ between systems: who names one says for which. */
+function validateStopSignal(field: string, signal: string | undefined, system: string | undefined): FieldError[] {
+  if (signal === undefined) return [];
+  if (system === undefined || system === '') return [forbiddenField(field, 'may not be set for containers with empty `spec.os.name`')];
+  return oneOf(field, signal, system === 'windows' ? windowsSignals : linuxSignals);
 }
 
 interface Handler {

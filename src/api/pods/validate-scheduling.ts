@@ -4,6 +4,7 @@ import { dnsLabelErrors, labelValueErrors, qualifiedNameErrors } from '../../mac
 import { labelSelector, messages, matchLabelKeys, oneOf, requiredOneOf } from '../field-checks.ts';
 import type {
   V1Affinity,
+  V1NodeSelector,
   V1NodeSelectorRequirement,
   V1NodeSelectorTerm,
   V1PodAffinityTerm,
@@ -19,12 +20,7 @@ export function validateAffinity(field: string, affinity: V1Affinity | undefined
   const nodes = affinity?.nodeAffinity;
   const nodeField = `${field}.nodeAffinity`;
   const demanded = nodes?.[whenRequired];
-  if (demanded !== undefined) {
-    const terms = demanded.nodeSelectorTerms ?? [];
-    const path = `${nodeField}.${whenRequired}.nodeSelectorTerms`;
-    if (terms.length === 0) errors.push(required(path, 'must have at least one node selector term'));
-    errors.push(...terms.flatMap((term, index) => validateNodeTerm(at(path, index), term)));
-  }
+  if (demanded !== undefined) errors.push(...validateNodeSelector(`${nodeField}.${whenRequired}`, demanded));
   for (const [index, { weight, preference }] of (nodes?.[whenPreferred] ?? []).entries()) {
     const path = at(`${nodeField}.${whenPreferred}`, index);
     errors.push(...validateWeight(`${path}.weight`, weight), ...validateNodeTerm(`${path}.preference`, preference ?? {}));
@@ -35,10 +31,17 @@ export function validateAffinity(field: string, affinity: V1Affinity | undefined
       errors.push(...validatePodTerm(at(`${field}.${name}.${whenRequired}`, index), term));
     for (const [index, { weight, podAffinityTerm }] of (pods?.[whenPreferred] ?? []).entries()) {
       const path = at(`${field}.${name}.${whenPreferred}`, index);
-      errors.push(...validateWeight(`${path}.weight`, weight), ...validatePodTerm(`${path}.podAffinityTerm`, podAffinityTerm));
+      errors.push(...validateWeight(`${path}.weight`, weight), ...validatePodTerm(`${path}.podAffinityTerm`, podAffinityTerm ?? { topologyKey: '' }));
     }
   }
   return errors;
+}
+
+/** Also of volumes, which say where they can be reached from, and of devices. */
+export function validateNodeSelector(field: string, { nodeSelectorTerms: terms }: V1NodeSelector): FieldError[] {
+  const path = `${field}.nodeSelectorTerms`;
+  if (terms.length === 0) return [required(path, 'must have at least one node selector term')];
+  return terms.flatMap((term, index) => validateNodeTerm(at(path, index), term));
 }
 
 function validateWeight(field: string, weight: number): FieldError[] {

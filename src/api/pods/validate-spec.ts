@@ -1,11 +1,11 @@
 /** Rules for a pod's spec. Follows `ValidatePodSpec`. */
-import { at, duplicate, forbiddenField, invalidValue, required, tooMany, type FieldError } from '../../machinery/field-error.ts';
+import { at, duplicate, forbiddenField, invalidValue, required, tooLong, tooMany, type FieldError } from '../../machinery/field-error.ts';
 import { isIp } from '../../machinery/ip.ts';
 import { dnsLabelErrors, dnsSubdomainErrors, qualifiedNameErrors } from '../../machinery/names.ts';
-import { inRange, labels, messages, oneOf, requiredOneOf } from '../field-checks.ts';
-import type { V1PodSpec } from '../types.ts';
+import { inRange, labels, messages, noneSet, oneOf, optionalName, requiredOneOf } from '../field-checks.ts';
+import type { V1PodResourceClaim, V1PodSpec } from '../types.ts';
 import { validateContainers } from './validate-container.ts';
-import { validateResources } from './validate-resources.ts';
+import { validateOverhead, validatePodResources } from './validate-resources.ts';
 import { validateAffinity, validateSpread, validateTolerations } from './validate-scheduling.ts';
 import { validatePodSecurity } from './validate-security.ts';
 import { validateVolumes } from './validate-volumes.ts';
@@ -27,24 +27,119 @@ export function validatePodSpec(field: string, spec: V1PodSpec): FieldError[] {
     ...validateDns(field, spec),
     ...validateGates(field, spec),
     ...validateSpread(`${field}.topologySpreadConstraints`, spec.topologySpreadConstraints ?? []),
-    ...nameOr(`${field}.serviceAccountName`, spec.serviceAccountName, dnsSubdomainErrors),
-    ...nameOr(`${field}.nodeName`, spec.nodeName, dnsSubdomainErrors),
+    ...optionalName(`${field}.serviceAccountName`, spec.serviceAccountName, dnsSubdomainErrors),
+    ...optionalName(`${field}.nodeName`, spec.nodeName, dnsSubdomainErrors),
     ...inRange(`${field}.activeDeadlineSeconds`, spec.activeDeadlineSeconds, 1, maxInt32),
-    ...nameOr(`${field}.hostname`, spec.hostname, dnsLabelErrors),
-    ...nameOr(`${field}.subdomain`, spec.subdomain, dnsLabelErrors),
+    ...optionalName(`${field}.hostname`, spec.hostname, dnsLabelErrors),
+    ...optionalName(`${field}.subdomain`, spec.subdomain, dnsLabelErrors),
     ...validateTolerations(`${field}.tolerations`, spec.tolerations ?? []),
     ...validateHostAliases(`${field}.hostAliases`, spec.hostAliases ?? []),
-    ...nameOr(`${field}.priorityClassName`, spec.priorityClassName, dnsSubdomainErrors),
-    ...nameOr(`${field}.runtimeClassName`, spec.runtimeClassName, dnsSubdomainErrors),
+    ...optionalName(`${field}.priorityClassName`, spec.priorityClassName, dnsSubdomainErrors),
+    ...optionalName(`${field}.runtimeClassName`, spec.runtimeClassName, dnsSubdomainErrors),
     ...oneOf(`${field}.preemptionPolicy`, spec.preemptionPolicy, ['PreemptLowerPriority', 'Never']),
-    ...oneOf(`${field}.os.name`, spec.os?.name, ['linux', 'windows']),
+    ...validateOs(field, spec),
+    ...validateOverhead(`${field}.overhead`, spec.overhead),
+    ...validatePodResources(`${field}.resources`, spec),
+    ...validateClaims(`${field}.resourceClaims`, spec.resourceClaims ?? []),
+    ...validateHostUsers(field, spec),
+    ...validateHostName(field, spec),
   );
-  if (spec.resources !== undefined) errors.push(...validateResources(`${field}.resources`, spec.resources));
   return errors;
 }
 
-function nameOr(field: string, name: string | undefined, check: (name: string) => string[]): FieldError[] {
-  return name === undefined || name === '' ? [] : messages(field, name, check(name));
+/** A user of its own inside the container cannot share what is the host's. */
+function validateHostUsers(field: string, spec: V1PodSpec): FieldError[] {
+  if (spec.hostUsers !== false) return [];
+  const why = 'when `hostUsers` is false';
+  const errors = (['hostNetwork', 'hostPID', 'hostIPC'] as const)
+    .filter((name) => spec[name] === true)
+    .map((name) => forbiddenField(`${field}.${name}`, why));
+  for (const list of ['containers', 'initContainers'] as const)
+    for (const [index, { volumeDevices = [] }] of (spec[list] ?? []).entries())
+      if (volumeDevices.length > 0) errors.push(forbiddenField(`${at(`${field}.${list}`, index)}.volumeDevices`, why));
+  return errors;
+}
+
+/** What the kernel takes as a host's name. */
+const maxHostName = 64;
+
+function validateHostName(field: string, { hostnameOverride: name, setHostnameAsFQDN, hostNetwork }: V1PodSpec): FieldError[] {
+  if (name === undefined) return [];
+  const path = `${field}.hostnameOverride`;
+  const errors = messages(path, name, dnsSubdomainErrors(name));
+  if (name.length > maxHostName) errors.push(tooLong(path, maxHostName));
+  if (setHostnameAsFQDN === true) errors.push(forbiddenField(`${field}.setHostnameAsFQDN`, 'may not be set when `hostnameOverride` is set'));
+  if (hostNetwork === true) errors.push(forbiddenField(`${field}.hostNetwork`, 'may not be set when `hostnameOverride` is set'));
+  return errors;
+}
+
+function validateClaims(field: string, claims: readonly V1PodResourceClaim[]): FieldError[] {
+  return claims.flatMap(({ name, resourceClaimName, resourceClaimTemplateName }, index) => {
+    const path = at(field, index);
+    const errors = name === '' ? [required(`${path}.name`)] : messages(`${path}.name`, name, dnsLabelErrors(name));
+    if (claims.findIndex((claim) => claim.name === name) < index) errors.push(duplicate(path, name));
+    if (resourceClaimName !== undefined && resourceClaimTemplateName !== undefined) {
+      errors.push(invalidValue(path, claims[index], 'at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified'));
+    } else if (resourceClaimName === undefined && resourceClaimTemplateName === undefined) {
+      errors.push(invalidValue(path, claims[index], 'must specify one of: `resourceClaimName`, `resourceClaimTemplateName`'));
+    }
+    for (const [part, value] of Object.entries({ resourceClaimName, resourceClaimTemplateName }))
+      if (value !== undefined) errors.push(...messages(`${path}.${part}`, value, dnsSubdomainErrors(value)));
+    return errors;
+  });
+}
+
+const notOnWindows = {
+  pod: ['hostPID', 'hostIPC', 'hostUsers', 'shareProcessNamespace'],
+  podContext: [
+    'appArmorProfile',
+    'seLinuxOptions',
+    'seccompProfile',
+    'fsGroup',
+    'fsGroupChangePolicy',
+    'sysctls',
+    'runAsUser',
+    'runAsGroup',
+    'supplementalGroups',
+    'supplementalGroupsPolicy',
+  ],
+  containerContext: [
+    'appArmorProfile',
+    'seLinuxOptions',
+    'seccompProfile',
+    'capabilities',
+    'readOnlyRootFilesystem',
+    'privileged',
+    'allowPrivilegeEscalation',
+    'procMount',
+    'runAsUser',
+    'runAsGroup',
+  ],
+} as const;
+
+/** Each system knows settings that mean nothing to the other. */
+function validateOs(field: string, spec: V1PodSpec): FieldError[] {
+  const { os, securityContext } = spec;
+  if (os === undefined) return [];
+  if (os.name === '') return [required(`${field}.os.name`, 'cannot be empty')];
+  if (os.name !== 'linux' && os.name !== 'windows') return oneOf(`${field}.os.name`, os.name, ['linux', 'windows']);
+  const errors: FieldError[] = [];
+  const lists = { containers: spec.containers, initContainers: spec.initContainers ?? [], ephemeralContainers: spec.ephemeralContainers ?? [] };
+  const contexts = Object.entries(lists).flatMap(([list, containers]) =>
+    containers.map((container, index) => ({ path: `${at(`${field}.${list}`, index)}.securityContext`, context: container.securityContext ?? {} })),
+  );
+  if (os.name === 'linux') {
+    const why = 'windows options cannot be set for a linux pod';
+    errors.push(...noneSet(`${field}.securityContext`, securityContext ?? {}, ['windowsOptions'], why));
+    for (const { path, context } of contexts) errors.push(...noneSet(path, context, ['windowsOptions'], why));
+    return errors;
+  }
+  const why = 'cannot be set for a windows pod';
+  const set = notOnWindows.pod.filter((name) => spec[name] !== undefined && (spec[name] || name === 'hostUsers'));
+  errors.push(...set.map((name) => forbiddenField(`${field}.${name}`, why)));
+  errors.push(...noneSet(`${field}.securityContext`, securityContext ?? {}, notOnWindows.podContext, why));
+  for (const { path, context } of contexts) errors.push(...noneSet(path, context, notOnWindows.containerContext, why));
+  return errors;
 }
 
 const maxNameservers = 3;

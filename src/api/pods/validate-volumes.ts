@@ -1,11 +1,21 @@
 /** Rules for volumes: each has one source, and names what the source needs. Follows `ValidateVolumes`. */
 import { at, duplicate, forbiddenField, invalidValue, required, type FieldError } from '../../machinery/field-error.ts';
-import { dnsLabelErrors } from '../../machinery/names.ts';
+import { dnsLabelErrors, domainPrefixedPathErrors } from '../../machinery/names.ts';
 import { parseQuantity, Quantity } from '../../machinery/quantity.ts';
+import { labels, labelSelector, messages, oneOf, requiredName, requiredOneOf, tokenLifetime } from '../field-checks.ts';
 import { validateClaimSpec } from '../kinds/claim-spec.ts';
-import { messages, oneOf } from '../field-checks.ts';
-import type { V1DownwardAPIVolumeFile, V1KeyToPath, V1Volume, V1VolumeProjection } from '../types.ts';
+import { annotations } from '../object-meta.ts';
+import type {
+  V1ClusterTrustBundleProjection,
+  V1DownwardAPIVolumeFile,
+  V1KeyToPath,
+  V1PodCertificateProjection,
+  V1Volume,
+  V1VolumeProjection,
+} from '../types.ts';
 import { volumeSources } from './defaults.ts';
+import { validateDownwardField, validateResourceField } from './downward-fields.ts';
+import { relativePath, surplusSources, validateVolumeSource } from './volume-sources.ts';
 
 export function validateVolumes(field: string, volumes: readonly V1Volume[]): FieldError[] {
   const seen = new Set<string>();
@@ -20,21 +30,19 @@ export function validateVolumes(field: string, volumes: readonly V1Volume[]): Fi
   });
 }
 
-const hostPathTypes = ['', 'BlockDevice', 'CharDevice', 'Directory', 'DirectoryOrCreate', 'File', 'FileOrCreate', 'Socket'];
 const modeWrong = 'must be a number between 0 and 0777 (octal), both inclusive';
 
 function validateSource(field: string, volume: V1Volume): FieldError[] {
   const sources = volumeSources(volume);
   if (sources.length === 0) return [required(field, 'must specify a volume type')];
-  const errors = sources.slice(1).map((source) => forbiddenField(`${field}.${source}`, 'may not specify more than 1 volume type'));
-  const { hostPath, emptyDir, secret, configMap, persistentVolumeClaim: claim, downwardAPI, projected, nfs, csi, image, ephemeral } = volume;
+  const errors = surplusSources(field, sources);
+  for (const name of sources) {
+    const source = volume[name];
+    if (typeof source === 'object') errors.push(...validateVolumeSource(`${field}.${name}`, name, source));
+  }
+  const { emptyDir, secret, configMap, persistentVolumeClaim: claim, downwardAPI, projected, image, ephemeral } = volume;
   if (emptyDir?.sizeLimit !== undefined && parseQuantity(emptyDir.sizeLimit).compare(Quantity.zero) < 0) {
     errors.push(forbiddenField(`${field}.emptyDir.sizeLimit`, 'SizeLimit field must be a valid resource quantity'));
-  }
-  if (hostPath !== undefined) {
-    if ((hostPath.path ?? '') === '') errors.push(required(`${field}.hostPath.path`));
-    else errors.push(...noBacksteps(`${field}.hostPath.path`, hostPath.path));
-    errors.push(...oneOf(`${field}.hostPath.type`, hostPath.type, hostPathTypes));
   }
   if (secret !== undefined) {
     if ((secret.secretName ?? '') === '') errors.push(required(`${field}.secret.secretName`));
@@ -55,20 +63,26 @@ function validateSource(field: string, volume: V1Volume): FieldError[] {
     );
   }
   if (projected !== undefined) {
-    errors.push(...validateMode(`${field}.projected.defaultMode`, projected.defaultMode));
-    for (const [index, source] of (projected.sources ?? []).entries())
-      errors.push(...validateProjection(at(`${field}.projected.sources`, index), source));
+    errors.push(
+      ...validateMode(`${field}.projected.defaultMode`, projected.defaultMode),
+      ...validateProjections(`${field}.projected`, projected.sources ?? []),
+    );
   }
-  if (nfs !== undefined) {
-    if ((nfs.server ?? '') === '') errors.push(required(`${field}.nfs.server`));
-    if ((nfs.path ?? '') === '') errors.push(required(`${field}.nfs.path`));
-    else if (!nfs.path.startsWith('/')) errors.push(invalidValue(`${field}.nfs.path`, nfs.path, 'must be an absolute path'));
+  if (image !== undefined) {
+    if ((image.reference ?? '') === '') errors.push(required(`${field}.image.reference`));
+    errors.push(...oneOf(`${field}.image.pullPolicy`, image.pullPolicy, ['Always', 'IfNotPresent', 'Never']));
   }
-  if (csi !== undefined && (csi.driver ?? '') === '') errors.push(required(`${field}.csi.driver`));
-  if (image !== undefined && (image.reference ?? '') === '') errors.push(required(`${field}.image.reference`));
   if (ephemeral !== undefined) {
-    if (ephemeral.volumeClaimTemplate === undefined) errors.push(required(`${field}.ephemeral.volumeClaimTemplate`));
-    else errors.push(...validateClaimSpec(`${field}.ephemeral.volumeClaimTemplate.spec`, ephemeral.volumeClaimTemplate.spec));
+    const template = ephemeral.volumeClaimTemplate;
+    const path = `${field}.ephemeral.volumeClaimTemplate`;
+    if (template === undefined) errors.push(required(path));
+    else {
+      errors.push(
+        ...labels(`${path}.metadata.labels`, template.metadata?.labels),
+        ...annotations(`${path}.metadata.annotations`, template.metadata?.annotations),
+        ...validateClaimSpec(`${path}.spec`, template.spec ?? {}),
+      );
+    }
   }
   return errors;
 }
@@ -94,46 +108,98 @@ function validateDownward(field: string, items: readonly V1DownwardAPIVolumeFile
     } else if (fieldRef === undefined && resourceFieldRef === undefined) {
       errors.push(required(where, 'one of fieldRef and resourceFieldRef is required'));
     }
+    if (fieldRef !== undefined) errors.push(...validateDownwardField(`${where}.fieldRef`, fieldRef, 'volume'));
+    if (resourceFieldRef !== undefined) errors.push(...validateResourceField(`${where}.resourceFieldRef`, resourceFieldRef, 'volume'));
     return [...errors, ...validateMode(`${where}.mode`, mode)];
   });
 }
 
 const projections = ['secret', 'configMap', 'downwardAPI', 'serviceAccountToken', 'clusterTrustBundle', 'podCertificate'] as const;
 
-function validateProjection(field: string, source: V1VolumeProjection): FieldError[] {
-  const found = projections.filter((name) => source[name] !== undefined);
-  const errors = found.slice(1).map((name) => forbiddenField(`${field}.${name}`, 'may not specify more than 1 volume type'));
-  if (found.length === 0) errors.push(required(field, 'must specify a volume type'));
-  const { secret, configMap, downwardAPI, serviceAccountToken: token } = source;
-  if (secret !== undefined)
-    errors.push(...((secret.name ?? '') === '' ? [required(`${field}.secret.name`)] : []), ...validateItems(`${field}.secret.items`, secret.items));
-  if (configMap !== undefined) {
-    errors.push(
-      ...((configMap.name ?? '') === '' ? [required(`${field}.configMap.name`)] : []),
-      ...validateItems(`${field}.configMap.items`, configMap.items),
-    );
-  }
-  if (downwardAPI !== undefined) errors.push(...validateDownward(`${field}.downwardAPI`, downwardAPI.items));
-  if (token !== undefined) {
-    const seconds = token.expirationSeconds ?? 3600;
-    if (seconds < 600)
-      errors.push(invalidValue(`${field}.serviceAccountToken.expirationSeconds`, seconds, 'may not specify a duration less than 10 minutes'));
-    if (seconds > 2 ** 32)
-      errors.push(invalidValue(`${field}.serviceAccountToken.expirationSeconds`, seconds, 'may not specify a duration larger than 2^32 seconds'));
-    if ((token.path ?? '') === '') errors.push(required(`${field}.serviceAccountToken.path`));
-    else errors.push(...relativePath(`${field}.serviceAccountToken.path`, token.path));
+function validateProjections(field: string, sources: readonly V1VolumeProjection[]): FieldError[] {
+  const errors = sources.flatMap((source, index) => validateProjection(at(`${field}.sources`, index), source));
+  const seen = new Set<string>();
+  for (const { from, path } of sources.flatMap(projectedPaths)) {
+    if (path === '') continue;
+    if (seen.has(path)) errors.push(invalidValue(field, from, 'conflicting duplicate paths'));
+    seen.add(path);
   }
   return errors;
 }
 
-function noBacksteps(field: string, path: string): FieldError[] {
-  return path.split('/').includes('..') ? [invalidValue(field, path, "must not contain '..'")] : [];
+/** Where each part of a projection will be found. */
+function projectedPaths({
+  secret,
+  configMap,
+  downwardAPI,
+  serviceAccountToken,
+  clusterTrustBundle,
+}: V1VolumeProjection): { from: string; path: string }[] {
+  const items = (from: string, list: readonly { path: string }[] | undefined): { from: string; path: string }[] =>
+    (list ?? []).map(({ path }) => ({ from, path }));
+  return [
+    ...items(secret?.name ?? '', secret?.items),
+    ...items(configMap?.name ?? '', configMap?.items),
+    ...items('downwardAPI', downwardAPI?.items),
+    ...items('serviceAccountToken', serviceAccountToken && [serviceAccountToken]),
+    ...items('clusterTrustBundle', clusterTrustBundle && [clusterTrustBundle]),
+  ];
 }
 
-/** A path inside a volume. */
-export function relativePath(field: string, path: string): FieldError[] {
-  if (path.startsWith('/')) return [invalidValue(field, path, 'must be a relative path')];
-  return path.startsWith('..') && !path.split('/').includes('..')
-    ? [invalidValue(field, path, "must not start with '..'")]
-    : noBacksteps(field, path);
+function validateProjection(field: string, source: V1VolumeProjection): FieldError[] {
+  const found = projections.filter((name) => source[name] !== undefined);
+  const errors = surplusSources(field, found);
+  if (found.length === 0) errors.push(required(field, 'must specify a volume type'));
+  const { secret, configMap, downwardAPI, serviceAccountToken: token, clusterTrustBundle: bundle, podCertificate: certificate } = source;
+  for (const [name, reference] of Object.entries({ secret, configMap })) {
+    if (reference === undefined) continue;
+    if ((reference.name ?? '') === '') errors.push(required(`${field}.${name}.name`));
+    errors.push(...validateItems(`${field}.${name}.items`, reference.items));
+  }
+  if (downwardAPI !== undefined) errors.push(...validateDownward(`${field}.downwardAPI`, downwardAPI.items));
+  if (token !== undefined) {
+    const path = `${field}.serviceAccountToken`;
+    errors.push(...tokenLifetime(`${path}.expirationSeconds`, token.expirationSeconds), ...neededPath(`${path}.path`, token.path));
+  }
+  if (bundle !== undefined) errors.push(...validateTrustBundle(`${field}.clusterTrustBundle`, bundle));
+  if (certificate !== undefined) errors.push(...validateCertificate(`${field}.podCertificate`, certificate));
+  return errors;
+}
+
+function neededPath(field: string, path: string | undefined): FieldError[] {
+  return path === undefined || path === '' ? [required(field)] : relativePath(field, path);
+}
+
+function validateTrustBundle(field: string, bundle: V1ClusterTrustBundleProjection): FieldError[] {
+  const { name, signerName, labelSelector: selector } = bundle;
+  const errors: FieldError[] = [];
+  if (name !== undefined && signerName !== undefined) {
+    errors.push(invalidValue(field, bundle, 'only one of name and signerName may be used'));
+  } else if (name === undefined && signerName === undefined) {
+    errors.push(required(field, 'either name or signerName must be specified'));
+  }
+  if (name === '') errors.push(required(`${field}.name`, 'must be a valid object name'));
+  if (signerName === '') errors.push(required(`${field}.signerName`, 'must be a valid signer name'));
+  if (name !== undefined && selector !== undefined)
+    errors.push(invalidValue(`${field}.labelSelector`, selector, 'labelSelector must be unset if name is specified'));
+  return [...errors, ...labelSelector(`${field}.labelSelector`, selector), ...neededPath(`${field}.path`, bundle.path)];
+}
+
+const keyTypes = ['ECDSAP256', 'ECDSAP384', 'ECDSAP521', 'ED25519', 'RSA3072', 'RSA4096'];
+const shortestCertificate = 3600;
+const longestCertificate = 91 * 86_400;
+
+function validateCertificate(field: string, certificate: V1PodCertificateProjection): FieldError[] {
+  const { signerName, keyType, maxExpirationSeconds: seconds, ...paths } = certificate;
+  const errors = [
+    ...requiredName(`${field}.signerName`, signerName, domainPrefixedPathErrors),
+    ...requiredOneOf(`${field}.keyType`, keyType, keyTypes),
+  ];
+  if (seconds !== undefined && (seconds < shortestCertificate || seconds > longestCertificate)) {
+    const why = `must be between ${shortestCertificate} and ${longestCertificate}, inclusive`;
+    errors.push(invalidValue(`${field}.maxExpirationSeconds`, seconds, why));
+  }
+  const found = (['credentialBundlePath', 'keyPath', 'certificateChainPath'] as const).filter((name) => (paths[name] ?? '') !== '');
+  if (found.length === 0) errors.push(required(field, 'specify at least one of credentialBundlePath, keyPath, and certificateChainPath'));
+  return [...errors, ...found.flatMap((name) => relativePath(`${field}.${name}`, paths[name] ?? ''))];
 }
