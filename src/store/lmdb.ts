@@ -103,7 +103,12 @@ class LmdbMedium implements Medium {
   }
 
   *#loadKeys(): Generator<LoadedKey> {
-    for (const { key, value } of this.#databases.keys.getRange()) yield readEntryHeader(key.toString(), value);
+    const { keys } = this.#databases;
+    for (const key of keys.getKeys()) {
+      // A look at the header in lmdb-js's own buffer: a copy of every value would be thrown away at once.
+      const bytes = keys.getBinaryFast(key);
+      if (bytes) yield readEntryHeader(key.toString(), bytes);
+    }
   }
 
   get(key: string): Entry | undefined {
@@ -180,6 +185,12 @@ class LmdbMedium implements Medium {
     this.#state = state;
     // Reads of this turn may have opened a snapshot from before the commit.
     root.resetReadTxn();
+  }
+
+  /** The pages that were read are mapped into this process until the environment is closed. That happens at once while nothing is being written. */
+  letGo(): void {
+    void this.#databases.root.close();
+    this.#databases = openDatabases(this.#path);
   }
 
   async close(): Promise<void> {

@@ -71,5 +71,7 @@ export interface Medium {
   log(after: number, through: number): Iterable<UndoRecord>;
   /** Resolves when the batch is durable; rejects when nothing of it was written. One at a time. */
   write(batch: Batch): Promise<void>;
+  /** Gives back what memory reading has taken, where that is much; only while nothing is being written. */
+  letGo?(): void;
   close(): Promise<void>;
 }

@@ -4,9 +4,26 @@ import type { Batch, Entry, Loaded, Medium, UndoRecord } from './medium.ts';
 import { RevisionedStore, type StoreOptions } from './revisioned-store.ts';
 import type { Store } from './store.ts';
 
-export function memoryStore(options: StoreOptions = {}): Store {
-  return new RevisionedStore(new MemoryMedium(), options);
+/** All that a memory store holds, history included. Values are shared with the store, which never changes them. */
+export interface StoreImage {
+  readonly revision: number;
+  readonly oldestRevision: number;
+  readonly entries: readonly Entry[];
+  readonly log: readonly UndoRecord[];
 }
+
+export interface MemoryStore extends Store {
+  /** What is durable now, for another store to begin with; costs a copy of references. Also answers after the store was closed. */
+  image(): StoreImage;
+}
+
+/** Empty, or as the image was. */
+export function memoryStore(options: StoreOptions = {}, image?: StoreImage): MemoryStore {
+  const medium = new MemoryMedium(image);
+  return Object.assign(new RevisionedStore(medium, options), { image: () => medium.image() });
+}
+
+const nothing: StoreImage = { revision: 1, oldestRevision: 1, entries: [], log: [] };
 
 export class MemoryMedium implements Medium {
   readonly maxKeyBytes = Infinity;
@@ -15,10 +32,25 @@ export class MemoryMedium implements Medium {
   #keys: string[] = [];
   #keysStale = false;
   /** Revisions have no gaps, so a record's place follows from its revision. */
-  #log: UndoRecord[] = [];
+  #log: UndoRecord[];
+  #revision: number;
+  #oldestRevision: number;
+
+  constructor(image: StoreImage = nothing) {
+    for (const entry of image.entries) this.#entries.set(entry.key, entry);
+    this.#keys = image.entries.map(({ key }) => key);
+    this.#keysStale = true;
+    this.#log = [...image.log];
+    this.#revision = image.revision;
+    this.#oldestRevision = image.oldestRevision;
+  }
+
+  image(): StoreImage {
+    return { revision: this.#revision, oldestRevision: this.#oldestRevision, entries: [...this.#entries.values()], log: [...this.#log] };
+  }
 
   load(): Loaded {
-    return { revision: 1, oldestRevision: 1, keys: [] };
+    return { revision: this.#revision, oldestRevision: this.#oldestRevision, keys: this.#entries.values() };
   }
 
   get(key: string): Entry | undefined {
@@ -63,17 +95,17 @@ export class MemoryMedium implements Medium {
           this.#keysStale = true;
         }
       }
+      this.#revision = revision;
       this.#log.push({ revision, changes: changes.map(({ key, current, previous }) => ({ key, deleted: current === undefined, previous })) });
     }
+    this.#oldestRevision = forgetThrough;
     const first = this.#log[0]?.revision ?? 0;
     // Cutting costs the log's length, so it waits until half of it is forgotten.
     if ((forgetThrough - first) * 2 > this.#log.length) this.#log = this.#log.filter(({ revision }) => revision > forgetThrough);
   }
 
-  async close(): Promise<void> {
-    this.#entries.clear();
-    this.#log = [];
-  }
+  /** Keeps what it holds: the image of a closed store is the last one, with all that was ever acknowledged. */
+  async close(): Promise<void> {}
 
   #sortedKeys(): readonly string[] {
     if (this.#keysStale) {

@@ -9,7 +9,9 @@ import type { Clock, Log, Timer } from '../world/world.ts';
 import { ExpiryQueue } from './expiry.ts';
 import { compareKeys } from './key-order.ts';
 import type { AppliedChange, AppliedCommit, Entry, Medium, UndoRecord } from './medium.ts';
+import { replayed, withCovered } from './past-states.ts';
 import { RecentEvents } from './recent-events.ts';
+import { type History, maxForgottenPerBatch, Retention } from './retention.ts';
 import {
   type Change,
   Compacted,
@@ -25,13 +27,6 @@ import {
   StoreFailure,
 } from './store.ts';
 import { Watchers } from './watchers.ts';
-
-export interface History {
-  /** Older revisions are compacted as new ones come. */
-  readonly revisions: number;
-  /** So are those older than this, when a later commit comes; unlimited when absent. */
-  readonly ageMs?: number;
-}
 
 export interface StoreOptions {
   /** Expires keys and ages history; without one keys do not expire. */
@@ -67,16 +62,15 @@ const maxBatchCommits = 2_000;
 const maxBatchBytes = 32 * 1024 * 1024;
 /** More than this waiting means the medium stands still; better to refuse than to fill the memory. */
 const maxPendingBytes = 256 * 1024 * 1024;
-/** How much of the log one batch may forget beyond what it adds, to keep batches short. */
-const maxForgottenPerBatch = 2_000;
 const maxExpiredAtOnce = 500;
 const expiryRetryMs = 5_000;
-const ageSampleMs = 1_000;
+/** Reading so many leaves much of the medium in memory that may not be needed again. */
+const manyKeys = 10_000;
 
 export class RevisionedStore implements Store {
   readonly #medium: Medium;
   readonly #clock: Clock | undefined;
-  readonly #history: History;
+  readonly #retention: Retention;
   readonly #log: Log | undefined;
   /** Key to the revision that last put it, as of the newest accepted commit; absent keys are absent. */
   readonly #index = new Map<string, number>();
@@ -90,10 +84,6 @@ export class RevisionedStore implements Store {
   #durableRevision: number;
   #acceptedRevision: number;
   #oldestRevision: number;
-  /** Where retention wants the log to begin; batches work towards it in bounded steps. */
-  #compactTarget: number;
-  /** Which revision was the newest at which time, oldest first: how age is turned into a revision. */
-  #ages: { readonly atMs: number; readonly revision: number }[] = [];
   #pending: Pending[] = [];
   #pendingBytes = 0;
   #writing: Promise<void> | undefined;
@@ -103,7 +93,6 @@ export class RevisionedStore implements Store {
     this.#medium = medium;
     this.#clock = options.clock;
     this.#log = options.log;
-    this.#history = options.history ?? { revisions: 20_000 };
     this.#watchers = new Watchers(options.log);
     this.#expiry = new ExpiryQueue((entry) => this.#index.get(entry.key) === entry.modRevision);
     const loaded = medium.load();
@@ -114,9 +103,9 @@ export class RevisionedStore implements Store {
     this.#durableRevision = loaded.revision;
     this.#acceptedRevision = loaded.revision;
     this.#oldestRevision = loaded.oldestRevision;
-    this.#compactTarget = loaded.oldestRevision;
+    this.#retention = new Retention(options.history ?? { revisions: 20_000 }, options.clock, loaded.oldestRevision);
     this.#recent = new RecentEvents({ events: options.recentEvents ?? 2_000, bytes: options.recentBytes ?? 16 * 1024 * 1024 }, loaded.revision);
-    this.#sampleAge();
+    this.#retention.sample(this.#durableRevision);
     this.#armExpiry();
   }
 
@@ -137,17 +126,29 @@ export class RevisionedStore implements Store {
   }
 
   async range(prefix: string, options: RangeOptions = {}): Promise<RangeResult> {
-    const { revision = this.#durableRevision, limit = Infinity, after } = options;
+    const { revision = this.#durableRevision, limit = Infinity, after, countUpTo = Infinity } = options;
     this.#assertReadable(revision);
     const covered = this.#covered(prefix, after, revision);
     const items: KeyValue[] = [];
     let last = after;
-    for (const item of merge(this.#medium.scan(prefix, after), covered)) {
-      if (items.length >= limit) return { revision, items, remaining: this.#count(prefix, last, covered) };
+    for (const item of withCovered(this.#medium.scan(prefix, after), covered)) {
+      if (items.length >= limit) return { revision, items, remaining: this.#count(prefix, last, covered, countUpTo) };
       items.push(item);
       last = item.key;
     }
     return { revision, items, remaining: 0 };
+  }
+
+  async each(prefix: string, visit: (item: KeyValue) => void): Promise<number> {
+    const revision = this.#durableRevision;
+    this.#assertReadable(revision);
+    let count = 0;
+    for (const item of withCovered(this.#medium.scan(prefix, undefined), this.#covered(prefix, undefined, revision))) {
+      visit(item);
+      count++;
+    }
+    if (count > manyKeys && this.#writing === undefined) this.#medium.letGo?.();
+    return revision;
   }
 
   commit(operations: readonly Operation[], guards: readonly Guard[] = []): Promise<number> {
@@ -178,7 +179,10 @@ export class RevisionedStore implements Store {
     if (signal.aborted) return;
     if (afterRevision < this.#oldestRevision) throw new Compacted(this.#oldestRevision);
     // Reading what is past and joining the live ones happen in one turn, so no event is missed or seen twice.
-    const past = afterRevision < this.#durableRevision ? (this.#recent.after(afterRevision) ?? this.#replay(prefix, afterRevision)) : [];
+    const past =
+      afterRevision < this.#durableRevision
+        ? (this.#recent.after(afterRevision) ?? replayed(this.#medium.log(afterRevision, this.#durableRevision), prefix, (key) => this.#durable(key)))
+        : [];
     this.#watchers.add(prefix, afterRevision, past, onEvent, signal);
   }
 
@@ -314,7 +318,7 @@ export class RevisionedStore implements Store {
       if (pending.refusal) pending.reject(pending.refusal);
       else pending.resolve(applied.revision);
     }
-    this.#sampleAge();
+    this.#retention.sample(this.#durableRevision);
     this.#armExpiry();
   }
 
@@ -356,26 +360,9 @@ export class RevisionedStore implements Store {
 
   /** How far this batch may forget: what was asked for, and what retention no longer covers, within the bound. */
   #forgetThrough(commits: number, batch: readonly Pending[]): number {
-    this.#compactTarget = Math.max(this.#compactTarget, this.#durableRevision - this.#history.revisions);
-    if (this.#history.ageMs !== undefined && this.#clock) {
-      const limitMs = this.#clock.now() - this.#history.ageMs;
-      let old = 0;
-      for (let sample = this.#ages[0]; sample && sample.atMs <= limitMs; sample = this.#ages[++old]) {
-        this.#compactTarget = Math.max(this.#compactTarget, sample.revision);
-      }
-      this.#ages = this.#ages.slice(old);
-    }
-    let target = Math.min(this.#compactTarget, this.#oldestRevision + commits + maxForgottenPerBatch);
+    let target = this.#retention.forgetThrough(commits, this.#durableRevision, this.#oldestRevision);
     for (const { compactTo = 0 } of batch) target = Math.max(target, compactTo);
     return Math.max(this.#oldestRevision, Math.min(target, this.#durableRevision));
-  }
-
-  #sampleAge(): void {
-    if (this.#history.ageMs === undefined || !this.#clock) return;
-    const nowMs = this.#clock.now();
-    const last = this.#ages.at(-1);
-    if (last && nowMs - last.atMs < Math.max(ageSampleMs, this.#history.ageMs / 1_000)) return;
-    this.#ages.push({ atMs: nowMs, revision: this.#durableRevision });
   }
 
   /** Undoing these, in order, first one per key, takes the newest durable state back to the revision. */
@@ -396,9 +383,13 @@ export class RevisionedStore implements Store {
     return covered;
   }
 
-  #count(prefix: string, after: string | undefined, covered: ReadonlyMap<string, KeyValue | undefined>): number {
+  #count(prefix: string, after: string | undefined, covered: ReadonlyMap<string, KeyValue | undefined>, upTo: number): number {
     let count = 0;
-    for (const key of this.#medium.scanKeys(prefix, after)) if (!covered.has(key)) count++;
+    for (const key of this.#medium.scanKeys(prefix, after)) {
+      if (covered.has(key)) continue;
+      count++;
+      if (count >= upTo) return count;
+    }
     for (const [key, value] of covered) if (value && (after === undefined || compareKeys(key, after) > 0)) count++;
     return count;
   }
@@ -406,29 +397,6 @@ export class RevisionedStore implements Store {
   #durable(key: string): KeyValue | undefined {
     const inFlight = this.#inFlight.get(key);
     return inFlight ? inFlight.durable : this.#medium.get(key);
-  }
-
-  /** Past events from the log, read backwards: what a key became is what the record after it found. */
-  #replay(prefix: string, afterRevision: number): StoreEvent[] {
-    const next = new Map<string, KeyValue | undefined>();
-    const events: StoreEvent[] = [];
-    for (const { revision, changes } of [...this.#medium.log(afterRevision, this.#durableRevision)].reverse()) {
-      const replayed: Change[] = [];
-      for (const { key, deleted, previous } of changes) {
-        if (!key.startsWith(prefix)) continue;
-        if (deleted) {
-          if (previous === undefined) throw new StoreFailure(`the history of ${key} is damaged at revision ${revision}`);
-          replayed.push({ type: 'delete', key, previous });
-        } else {
-          const current = next.has(key) ? next.get(key) : this.#durable(key);
-          if (current?.modRevision !== revision) throw new StoreFailure(`the history of ${key} is damaged at revision ${revision}`);
-          replayed.push({ type: 'put', key, value: current.value, createRevision: current.createRevision, previous });
-        }
-        next.set(key, previous);
-      }
-      if (replayed.length > 0) events.push({ revision, changes: replayed });
-    }
-    return events.reverse();
   }
 
   // ---- expiry
@@ -480,21 +448,6 @@ function eventOf({ revision, changes }: AppliedCommit): StoreEvent {
       throw new Error(`revision ${revision} deletes ${key}, which was absent`);
     }),
   };
-}
-
-/** The medium's entries, with the covered keys' states in place of what the medium shows, in order. */
-function* merge(entries: Iterable<KeyValue>, covered: ReadonlyMap<string, KeyValue | undefined>): Generator<KeyValue> {
-  const extra = [...covered.values()].filter((value) => value !== undefined).sort((a, b) => compareKeys(a.key, b.key));
-  let position = 0;
-  for (const entry of entries) {
-    if (covered.has(entry.key)) continue;
-    for (let next = extra[position]; next && compareKeys(next.key, entry.key) < 0; next = extra[++position]) yield next;
-    yield entry;
-  }
-  for (; position < extra.length; position++) {
-    const next = extra[position];
-    if (next) yield next;
-  }
 }
 
 function asFailure(error: unknown): StoreFailure | TypeError {

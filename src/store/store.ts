@@ -38,6 +38,8 @@ export interface RangeOptions {
   readonly limit?: number;
   /** Only keys greater than this one. */
   readonly after?: string;
+  /** Count what remains no further than this; to the end when absent. */
+  readonly countUpTo?: number;
   /** State as of this revision; the newest when absent. Rejects with {@link Compacted} when gone, {@link FutureRevision} when not yet there. */
   readonly revision?: number;
 }
@@ -71,6 +73,8 @@ export interface Store {
   revision(): number;
   get(key: string, revision?: number): Promise<KeyValue | undefined>;
   range(prefix: string, options?: RangeOptions): Promise<RangeResult>;
+  /** Hands over all keys with the prefix as they are now, in order, so that nobody need hold them all; answers the revision they show. */
+  each(prefix: string, visit: (item: KeyValue) => void): Promise<number>;
   /**
    * All operations or none, as one revision; resolves when durable, after every watcher was handed the event. Rejects with {@link Conflict}
    * (nothing written) when a guard fails, and with {@link StoreFailure} when the medium does (full disk); nothing is written then either.

@@ -1,6 +1,6 @@
 /** One change of one object as the watch cache sees it, and the event it is for a watcher that selects some of the objects. */
 import type { EncodedWatchEvent } from '../request.ts';
-import { type Entry, respliceRevision } from './encoding.ts';
+import { type Entry, EntryEvent, respliceRevision } from './encoding.ts';
 
 export class CacheEvent {
   readonly revision: number;
@@ -9,6 +9,7 @@ export class CacheEvent {
   /** The object before; undefined when it was created. */
   readonly previous: Entry | undefined;
   readonly #headLength: number;
+  #added: EncodedWatchEvent | undefined;
   #changed: EncodedWatchEvent | undefined;
   #deleted: EncodedWatchEvent | undefined;
 
@@ -24,21 +25,30 @@ export class CacheEvent {
     const { current, previous } = this;
     const isIn = current !== undefined && (selects === undefined || selects(current));
     const wasIn = previous !== undefined && (selects === undefined || selects(previous));
-    if (isIn) return wasIn ? this.#asChanged(current) : current.added;
+    if (isIn) return wasIn ? this.#asChanged(current) : this.#asAdded(current);
     return wasIn ? this.#asDeleted(previous) : undefined;
   }
 
+  #asAdded(entry: Entry): EncodedWatchEvent {
+    this.#added ??= new EntryEvent('ADDED', entry);
+    return this.#added;
+  }
+
   #asChanged(entry: Entry): EncodedWatchEvent {
-    this.#changed ??= { type: 'MODIFIED', object: entry.object, bytes: entry.bytes };
+    this.#changed ??= new EntryEvent('MODIFIED', entry);
     return this.#changed;
   }
 
   /** The last state the watcher could see, at the revision at which it went. */
   #asDeleted(entry: Entry): EncodedWatchEvent {
+    const { revision } = this;
     this.#deleted ??= {
       type: 'DELETED',
-      object: { ...entry.object, metadata: { ...entry.object.metadata, resourceVersion: String(this.revision) } },
-      bytes: respliceRevision(entry.bytes, this.#headLength, entry.revision, this.revision),
+      get object() {
+        const { object } = entry;
+        return { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } };
+      },
+      bytes: respliceRevision(entry.bytes, this.#headLength, entry.revision, revision),
     };
     return this.#deleted;
   }

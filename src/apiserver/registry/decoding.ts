@@ -6,8 +6,9 @@ import { parse as parseYaml } from 'yaml';
 import { parseBoundedJson } from '../../machinery/bounded-json.ts';
 import { type Decoded, decodeObject } from '../../machinery/decode.ts';
 import { type ApiError, badRequest, invalid, unsupportedMediaType } from '../../machinery/errors.ts';
-import { notSupported } from '../../machinery/field-error.ts';
+import { invalidValue, notSupported } from '../../machinery/field-error.ts';
 import type { KubeObject } from '../../machinery/object.ts';
+import { repeatedJsonKeys, repeatedYamlKeys } from '../../machinery/repeated-keys.ts';
 import type { ObjectSchema } from '../../machinery/schema.ts';
 import type { Call } from '../request.ts';
 import type { ServedKind } from './served-kind.ts';
@@ -53,11 +54,11 @@ export function parseBody(call: Call, expectedKind: string): unknown {
   switch (contentType) {
     case 'application/json':
     case '':
-      return parseJson(text, expectedKind);
+      return remember(parseJson(text, expectedKind), text, 'json');
     case 'application/yaml':
       return parseYamlBody(text, expectedKind);
     default:
-      throw unsupportedMediaType(['application/json', 'application/yaml']);
+      throw unsupportedMediaType(['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf']);
   }
 }
 
@@ -78,16 +79,67 @@ export function parseYamlBody(text: string, expectedKind: string): unknown {
   const start = text.trimStart();
   if (start.startsWith('{')) {
     try {
-      return parseBoundedJson(text);
+      return remember(parseBoundedJson(text), text, 'json-as-yaml');
     } catch {
       // Braces are YAML too.
     }
   }
   try {
-    return parseYaml(text, { version: '1.1', maxAliasCount: 100, customTags: (tags) => tags.filter((tag) => tag !== 'timestamp') });
+    const value: unknown = parseYaml(text, {
+      version: '1.1',
+      maxAliasCount: 100,
+      uniqueKeys: false,
+      customTags: (tags) => tags.filter((tag) => tag !== 'timestamp'),
+    });
+    return remember(value, text, 'yaml');
   } catch (error) {
     throw badRequest(`error decoding YAML: error converting YAML to JSON: yaml: ${yamlFault(error)} (must be of type ${expectedKind})`);
   }
+}
+
+/** How a body was written. JSON may come as YAML, as kubectl's applies do. */
+type Format = 'json' | 'yaml' | 'json-as-yaml';
+
+/** The texts that values were parsed from, for whoever wants to know what parsing does not tell. */
+const sources = new WeakMap<object, { readonly text: string; readonly format: Format }>();
+
+function remember(value: unknown, text: string, format: Format): unknown {
+  if (typeof value === 'object' && value !== null) sources.set(value, { text, format });
+  return value;
+}
+
+interface RepeatedKeys {
+  readonly faults: readonly string[];
+  /** The same, a warning each. */
+  readonly warnings: readonly string[];
+}
+
+const nothingRepeated: RepeatedKeys = { faults: [], warnings: [] };
+
+/** Keys that stand twice in the text the value was parsed from, as upstream's decoders of JSON and YAML word it. */
+function repeatedKeysOf(value: object): RepeatedKeys {
+  const source = sources.get(value);
+  if (source === undefined) return nothingRepeated;
+  const { text, format } = source;
+  const paths = format === 'yaml' ? [] : repeatedJsonKeys(text, value);
+  if (format === 'json') {
+    const faults = paths.map((path) => `duplicate field ${JSON.stringify(path)}`);
+    return { faults, warnings: faults };
+  }
+  if (format === 'json-as-yaml' && paths.length === 0) return nothingRepeated;
+  const lines = repeatedYamlKeys(text).map(({ line, key }) => `line ${line}: key ${JSON.stringify(key)} already set in map`);
+  return lines.length === 0 ? nothingRepeated : { faults: [`yaml: unmarshal errors:\n  ${lines.join('\n  ')}`], warnings: lines };
+}
+
+/** Repeated keys in a patch, as `fieldValidation` asks. A patch is no object of a type: upstream calls it invalid. */
+export function checkPatchKeys(patch: unknown, text: string, validation: FieldValidation, warnings: string[]): void {
+  if (validation === 'Ignore') return;
+  const faults = repeatedJsonKeys(text, patch).map((path) => `duplicate field ${JSON.stringify(path)}`);
+  if (faults.length === 0) return;
+  if (validation === 'Strict') {
+    throw invalid({ group: '', kind: '' }, '', [invalidValue('patch', text, `strict decoding error: ${faults.join(', ')}`)]);
+  }
+  warnings.push(...faults);
 }
 
 function yamlFault(error: unknown): string {
@@ -126,12 +178,24 @@ export function decodeAs(value: unknown, type: BodyType, validation: FieldValida
   const { object, unknownFields, typeErrors } = type.decode ? type.decode(value) : decodeObject(value, type.schema);
   const [typeError] = typeErrors;
   if (typeError !== undefined) throw cannotHandle(type, typeError);
-  if (unknownFields.length > 0) reportUnknown(unknownFields, type, validation, warnings);
+  if (validation !== 'Ignore') reportStrictFaults(repeatedKeysOf(value), unknownFields, type, validation, warnings);
   object['kind'] = type.kind;
   object['apiVersion'] = type.apiVersion;
   object['metadata'] ??= {};
+  leaveOutEmpty(object['metadata']);
   // Decoding has checked every field against the schema; what is required is the validation's business.
   return object as AnyObject;
+}
+
+const leftOutWhenEmpty = ['labels', 'annotations', 'finalizers', 'ownerReferences'] as const;
+
+/** Of an object's metadata nothing empty is kept; an empty list of managers means something. */
+function leaveOutEmpty(metadata: unknown): void {
+  const fields = metadata as Record<string, object | undefined>;
+  for (const field of leftOutWhenEmpty) {
+    const value = fields[field];
+    if (value !== undefined && Object.keys(value).length === 0) delete fields[field];
+  }
 }
 
 function checkType(value: object, type: BodyType): void {
@@ -161,9 +225,15 @@ function cannotHandle(type: BodyType, why: string): ApiError {
   return badRequest(`${type.kind} in version "${version}" cannot be handled as a ${type.kind}: ${why}`);
 }
 
-function reportUnknown(fields: readonly string[], type: BodyType, validation: FieldValidation, warnings: string[]): void {
-  if (validation === 'Ignore') return;
-  const words = fields.map((field) => `unknown field ${JSON.stringify(field)}`);
-  if (validation === 'Strict') throw cannotHandle(type, `strict decoding error: ${words.join(', ')}`);
-  warnings.push(...words);
+function reportStrictFaults(
+  repeated: RepeatedKeys,
+  unknownFields: readonly string[],
+  type: BodyType,
+  validation: FieldValidation,
+  warnings: string[],
+): void {
+  if (repeated.faults.length === 0 && unknownFields.length === 0) return;
+  const unknown = unknownFields.map((field) => `unknown field ${JSON.stringify(field)}`);
+  if (validation === 'Strict') throw cannotHandle(type, `strict decoding error: ${[...repeated.faults, ...unknown].join(', ')}`);
+  warnings.push(...repeated.warnings, ...unknown);
 }

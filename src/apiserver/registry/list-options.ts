@@ -26,6 +26,9 @@ export function listOptionsOf(query: URLSearchParams, forWatch: boolean): ListOp
   };
   const errors = forWatch ? watchErrors(options) : listErrors(options);
   if (errors.length > 0) throw listOptionsError(errors);
+  // The token says the version.
+  if (!forWatch && options.continueToken !== '' && (options.revision ?? 0) !== 0)
+    throw badRequest('specifying resource version is not allowed when using continue');
   return options;
 }
 

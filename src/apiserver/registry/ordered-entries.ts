@@ -5,10 +5,16 @@
 import type { Entry } from './encoding.ts';
 
 export class OrderedEntries {
-  #entries: readonly Entry[] = [];
+  #entries: readonly Entry[];
   /** By path: the newest entry, or undefined for one that is gone. */
-  #changes = new Map<string, Entry | undefined>();
-  #size = 0;
+  #changes: Map<string, Entry | undefined> | undefined;
+  #size: number;
+
+  /** `entries` are in order, and never change. */
+  constructor(entries: readonly Entry[] = []) {
+    this.#entries = entries;
+    this.#size = entries.length;
+  }
 
   get size(): number {
     return this.#size;
@@ -16,29 +22,50 @@ export class OrderedEntries {
 
   /** All entries now, the same array until something changes. */
   snapshot(): readonly Entry[] {
-    if (this.#changes.size > 0) {
-      this.#entries = merged(this.#entries, this.#changes);
-      this.#changes = new Map();
+    if (this.#changes) {
+      this.#entries = withChanges(this.#entries, this.#changes);
+      this.#changes = undefined;
     }
     return this.#entries;
   }
 
   /** Adds an entry that was not there. */
   add(entry: Entry): void {
-    this.#changes.set(entry.path, entry);
+    this.#change(entry.path, entry);
     this.#size++;
   }
 
   /** Replaces the entry with the same path, which is there. */
   replace(entry: Entry): void {
-    this.#changes.set(entry.path, entry);
+    this.#change(entry.path, entry);
   }
 
   /** Removes the entry at the path, which is there. */
   remove(path: string): void {
-    this.#changes.set(path, undefined);
+    this.#change(path, undefined);
     this.#size--;
   }
+
+  #change(path: string, entry: Entry | undefined): void {
+    this.#changes ??= new Map();
+    this.#changes.set(path, entry);
+  }
+}
+
+/** A copy with the changed entries in place of what was at their paths; undefined for entries that are gone, and maybe never were there. */
+export function withChanges(entries: readonly Entry[], changes: ReadonlyMap<string, Entry | undefined>): readonly Entry[] {
+  return replaced(entries, changes) ?? merged(entries, changes);
+}
+
+/** The common case, a copy with some entries in place of others; undefined when entries came or went. */
+function replaced(entries: readonly Entry[], changes: ReadonlyMap<string, Entry | undefined>): readonly Entry[] | undefined {
+  const result = entries.slice();
+  for (const [path, entry] of changes) {
+    const index = firstNotBefore(entries, path);
+    if (entry === undefined || entries[index]?.path !== path) return undefined;
+    result[index] = entry;
+  }
+  return result;
 }
 
 function merged(entries: readonly Entry[], changes: ReadonlyMap<string, Entry | undefined>): readonly Entry[] {

@@ -10,8 +10,9 @@ import type { Timer, World } from '../../world/world.ts';
 import type { ObjectReader } from '../verbs.ts';
 import type { Encoded } from '../request.ts';
 import { bookmarkEvent } from './bookmark.ts';
-import type { Entry } from './encoding.ts';
-import { customServedKind, type CustomServing, type ServedKind, servedKind } from './served-kind.ts';
+import { type Entry, Slabs } from './encoding.ts';
+import { ConvertedCache } from './converted-cache.ts';
+import { convertedServedKind, customServedKind, type CustomServing, type ServedKind, servedKind } from './served-kind.ts';
 import { kindPrefix, objectPath, prefixOfKey, registryPrefix } from './storage-key.ts';
 import { WatchCache } from './watch-cache.ts';
 
@@ -43,6 +44,7 @@ export class Registry implements ObjectReader {
   #kinds: readonly Kind[];
   #kindsGeneration = 1;
   readonly #custom = new Map<string, readonly Kind[]>();
+  readonly #converted = new Set<ConvertedCache>();
   readonly #freeze: boolean;
   readonly #virtual = new Map<string, Kind>();
   readonly #stop = new AbortController();
@@ -83,17 +85,17 @@ export class Registry implements ObjectReader {
   }
 
   async #load(): Promise<void> {
-    const { revision, items } = await this.store.range(registryPrefix);
-    const byPrefix = new Map<string, KeyValue[]>();
-    for (const item of items) {
+    const slabs = new Slabs();
+    const unclaimed = new Map<string, KeyValue[]>();
+    const revision = await this.store.each(registryPrefix, (item) => {
       const prefix = prefixOfKey(item.key);
-      if (prefix === undefined) continue;
-      const list = byPrefix.get(prefix);
-      if (list) list.push(item);
-      else byPrefix.set(prefix, [item]);
-    }
-    for (const [prefix, cache] of this.#caches) cache.load(byPrefix.get(prefix) ?? [], revision);
-    this.#unclaimed = new Map([...byPrefix].filter(([prefix]) => !this.#caches.has(prefix)));
+      if (prefix === undefined) return;
+      const cache = this.#caches.get(prefix);
+      if (cache) cache.loadOne(item, slabs);
+      else if (unclaimed.get(prefix)?.push(item) === undefined) unclaimed.set(prefix, [item]);
+    });
+    for (const cache of this.#caches.values()) cache.load([], revision);
+    this.#unclaimed = unclaimed;
     this.#revision = revision;
     await this.store.watch(registryPrefix, revision, (event) => this.#apply(event), this.#stop.signal);
   }
@@ -133,21 +135,37 @@ export class Registry implements ObjectReader {
    */
   serveCustom(definition: string, servings: readonly CustomServing[]): void {
     for (const kind of this.#custom.get(definition) ?? []) {
-      const cache = this.#served.get(placeOf(kind))?.cache;
+      const served = this.#served.get(placeOf(kind));
       this.#served.delete(placeOf(kind));
-      for (const watcher of cache?.watchers() ?? []) watcher.end(undefined);
+      if (served?.converted) this.#converted.delete(served.converted);
+      served?.converted?.close();
+      for (const watcher of served?.cache.watchers() ?? []) watcher.end(undefined);
     }
     const kinds: Kind[] = [];
     for (const serving of servings) {
       const place = placeOf(serving.kind);
       if (this.#served.has(place) || this.#virtual.has(place)) continue;
-      this.#served.set(place, customServedKind(serving, this.customCache(serving.stored)));
+      this.#served.set(place, this.#customServed(serving));
       kinds.push(serving.kind);
     }
     if (kinds.length === 0) this.#custom.delete(definition);
     else this.#custom.set(definition, kinds);
     this.#kinds = [...this.#builtIn, ...[...this.#custom.values()].flat()];
     this.#kindsGeneration++;
+  }
+
+  #customServed(serving: CustomServing): ServedKind {
+    const base = this.customCache(serving.stored);
+    const { kind, conversion } = serving;
+    if (conversion === undefined) return customServedKind(serving, base);
+    const converted = new ConvertedCache({ kind, base, conversion, revision: () => this.#revision, freeze: this.#freeze });
+    this.#converted.add(converted);
+    return convertedServedKind(kind, converted);
+  }
+
+  /** What a list or watch of the kind shows now: a moment ago, while a webhook converts. */
+  shownRevision({ converted }: ServedKind): number {
+    return converted?.revision ?? this.#revision;
   }
 
   /** The objects of a custom resource, also while it is not served. */
@@ -255,13 +273,15 @@ export class Registry implements ObjectReader {
 
   #sendBookmarks(): boolean {
     let wanted = false;
-    for (const cache of this.#caches.values()) {
+    const tell = (cache: WatchCache, revision: number): void => {
       for (const watcher of cache.watchers()) {
         if (!watcher.bookmarks) continue;
         wanted = true;
-        if (watcher.sentRevision < this.#revision) watcher.live(bookmarkEvent(watcher.kind, this.#revision, false), this.#revision);
+        if (watcher.sentRevision < revision) watcher.live(bookmarkEvent(watcher.kind, revision, false), revision);
       }
-    }
+    };
+    for (const cache of this.#caches.values()) tell(cache, this.#revision);
+    for (const { cache, revision } of this.#converted) tell(cache, revision);
     return wanted;
   }
 
@@ -270,6 +290,7 @@ export class Registry implements ObjectReader {
     this.#stop.abort();
     this.#bookmarkTimer?.cancel();
     for (const cache of this.#caches.values()) for (const watcher of cache.watchers()) watcher.end(undefined);
+    for (const converted of this.#converted) converted.close();
     for (const waiter of this.#waiters) waiter.wake();
   }
 }

@@ -2,7 +2,7 @@
 import { badRequest } from '../../machinery/errors.ts';
 import { type FieldSelector, parseFieldSelector, parseLabelSelector, type Selector, SelectorError } from '../../machinery/selector.ts';
 import type { KubeObject } from '../../machinery/object.ts';
-import type { Entry } from './encoding.ts';
+import { Entry } from './encoding.ts';
 import type { ServedKind } from './served-kind.ts';
 import { objectPath } from './storage-key.ts';
 import { everything, inNamespace, named, onNode } from './watch-cache.ts';
@@ -55,18 +55,19 @@ export function testOf(served: ServedKind, selection: Selection): ((entry: Entry
   if (!labels && !fields && name === undefined) return undefined;
   const readers = served.kind.selectableFields;
   return (entry) => {
-    const { object } = served.encoded(entry);
-    if (name !== undefined && object.metadata.name !== name) return false;
-    if (namespace !== undefined && object.metadata.namespace !== namespace) return false;
-    if (labels && !labels.matches(object.metadata.labels)) return false;
-    return !fields || fields.matches((field) => read(object, field, readers));
+    if (name !== undefined && entry.name !== name) return false;
+    if (namespace !== undefined && entry.namespace !== namespace) return false;
+    const shown = served.encoded(entry);
+    if (labels && !labels.matches(shown instanceof Entry ? shown.labels : shown.object.metadata.labels)) return false;
+    if (!fields) return true;
+    let object: KubeObject | undefined;
+    return fields.matches((field) => {
+      if (field === 'metadata.name') return entry.name;
+      if (field === 'metadata.namespace') return entry.namespace ?? '';
+      object ??= shown instanceof Entry ? shown.glance() : shown.object;
+      return readers[field]?.(object) ?? '';
+    });
   };
-}
-
-function read(object: KubeObject, field: string, readers: ServedKind['kind']['selectableFields']): string {
-  if (field === 'metadata.name') return object.metadata.name;
-  if (field === 'metadata.namespace') return object.metadata.namespace ?? '';
-  return readers[field]?.(object) ?? '';
 }
 
 /** Which of the cache's watcher indexes hears of every event the selection is about. */
@@ -80,7 +81,7 @@ export function scopeOf(served: ServedKind, selection: Selection): string {
 /** The fewest entries that hold all the selection is about, in order. */
 export function candidates(served: ServedKind, selection: Selection): readonly Entry[] {
   const { cache } = served;
-  const { namespace, name, node } = selection;
+  const { namespace, name, node, labels } = selection;
   if (name !== undefined && (namespace !== undefined || !served.kind.namespaced)) {
     const entry = cache.get(objectPath(namespace, name));
     return entry ? [entry] : [];
@@ -89,5 +90,6 @@ export function candidates(served: ServedKind, selection: Selection): readonly E
     const entries = cache.onNode(node);
     return namespace === undefined ? entries : entries.filter((entry) => entry.namespace === namespace);
   }
-  return cache.list(namespace);
+  // An object's labels are the same in every version. What is of other namespaces the test throws out.
+  return labels ? cache.withLabels(labels, namespace) : cache.list(namespace);
 }

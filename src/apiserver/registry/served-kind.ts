@@ -8,6 +8,7 @@ import type { KubeObject } from '../../machinery/object.ts';
 import type { ObjectSchema } from '../../machinery/schema.ts';
 import type { Encoded, EncodedWatchEvent } from '../request.ts';
 import { type Entry, encodeWhole } from './encoding.ts';
+import type { Conversion, ConvertedCache } from './converted-cache.ts';
 import type { WatchCache } from './watch-cache.ts';
 
 export interface ServedKind {
@@ -20,6 +21,8 @@ export interface ServedKind {
   readonly storedApiVersion: string;
   readonly storedSchema: ObjectSchema;
   readonly cache: WatchCache;
+  /** There when a webhook converts the objects: the cache is a moment behind what is stored, and writes are converted on their way to the store. */
+  readonly converted: ConvertedCache | undefined;
   readonly toStored: ((object: KubeObject) => KubeObject) | undefined;
   readonly fromStored: ((object: KubeObject) => KubeObject) | undefined;
   /** The entry as this kind shows it. */
@@ -38,6 +41,8 @@ export interface CustomServing {
   readonly show: (object: KubeObject) => KubeObject;
   /** What was written after this revision, in the version that is stored now, needs no showing. */
   readonly schemaRevision: number;
+  /** In place of {@link show}: a webhook converts between the versions. */
+  readonly conversion?: Conversion;
 }
 
 export function servedKind(kind: Kind, cache: WatchCache): ServedKind {
@@ -56,6 +61,11 @@ export function customServedKind({ kind, stored, show, schemaRevision }: CustomS
   return { ...common, ...converted(show, (revision) => revision > schemaRevision) };
 }
 
+/** What a webhook converts is to the verbs as if it were stored so. */
+export function convertedServedKind(kind: Kind, converted: ConvertedCache): ServedKind {
+  return Object.defineProperty({ ...asStored(kind, kind, converted.cache), converted }, 'cache', { get: () => converted.cache, enumerable: true });
+}
+
 function asStored(kind: Kind, stored: Kind, cache: WatchCache): ServedKind {
   return {
     kind,
@@ -66,6 +76,7 @@ function asStored(kind: Kind, stored: Kind, cache: WatchCache): ServedKind {
     storedApiVersion: apiVersionOf(stored),
     storedSchema: stored.schema,
     cache,
+    converted: undefined,
     toStored: undefined,
     fromStored: undefined,
     encoded: (entry) => entry,

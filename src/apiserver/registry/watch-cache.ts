@@ -4,11 +4,15 @@
  */
 import { apiVersionOf, type Kind } from '../../api/kind.ts';
 import type { KubeObject } from '../../machinery/object.ts';
+import type { Selector } from '../../machinery/selector.ts';
 import type { Change, KeyValue } from '../../store/store.ts';
 import { CacheEvent } from './cache-event.ts';
-import { Entry, headLengthOf, headOf, spliceRevision } from './encoding.ts';
+import { Entry, headLengthOf, headOf, Slabs, spliceRevision } from './encoding.ts';
+import { EntryIndex } from './entry-index.ts';
 import { EventRing } from './event-ring.ts';
+import { LabelIndexes, worthIndexing } from './label-indexes.ts';
 import { OrderedEntries } from './ordered-entries.ts';
+import { PastStates, undone } from './past-states.ts';
 import { kindPrefix } from './storage-key.ts';
 import type { Watcher } from './watcher.ts';
 
@@ -18,7 +22,10 @@ export const inNamespace = (namespace: string): string => `namespace/${namespace
 export const named = (path: string): string => `object/${path}`;
 export const onNode = (node: string): string => `node/${node}`;
 
-const none: readonly Entry[] = [];
+const nodePath = ['spec', 'nodeName'];
+
+/** As much of a store's change as the cache looks at. */
+type CacheChange = Omit<Extract<Change, { type: 'put' }>, 'previous'> | Omit<Extract<Change, { type: 'delete' }>, 'previous'>;
 
 export class WatchCache {
   readonly kind: Kind;
@@ -27,10 +34,12 @@ export class WatchCache {
   readonly #frozen: boolean;
   readonly #byPath = new Map<string, Entry>();
   readonly #all = new OrderedEntries();
-  readonly #byNamespace = new Map<string, OrderedEntries>();
+  readonly #byNamespace = new EntryIndex(namespaceOf, []);
   /** Entries by the field the kind calls `spec.nodeName`, made when first asked for. */
-  #byNode: Map<string, OrderedEntries> | undefined;
+  #byNode: EntryIndex | undefined;
+  readonly #byLabel = new LabelIndexes(() => this.#all.snapshot());
   #ring = new EventRing(0);
+  readonly #past = new PastStates();
   #lastChange = 0;
   readonly #watchers = new Map<string, Set<Watcher>>();
   readonly #listeners: ((event: CacheEvent) => void)[] = [];
@@ -52,13 +61,40 @@ export class WatchCache {
   /** Entries in order, of one namespace or all. The array is shared and never changes. */
   list(namespace?: string): readonly Entry[] {
     if (namespace === undefined) return this.#all.snapshot();
-    return this.#byNamespace.get(namespace)?.snapshot() ?? none;
+    return this.#byNamespace.at(namespace);
+  }
+
+  /** The same as of an earlier revision; undefined when that is too long ago for the recent events. */
+  listAt(revision: number, namespace?: string): readonly Entry[] | undefined {
+    const known = this.#past.at(revision, namespace);
+    if (known) return known;
+    const entries = this.undoneTo(revision, this.list(namespace), namespace);
+    if (entries) this.keepAt(revision, entries, namespace);
+    return entries;
+  }
+
+  /** A list of the revision that is going to be asked for again. */
+  keepAt(revision: number, entries: readonly Entry[], namespace?: string): void {
+    this.#past.keep(revision, namespace, entries);
+  }
+
+  /** Current entries with everything that has changed since an earlier revision as it was then; undefined when that is too long ago. */
+  undoneTo(revision: number, entries: readonly Entry[], namespace?: string): readonly Entry[] | undefined {
+    if (revision >= this.#lastChange) return entries;
+    const events = this.#ring.after(revision);
+    return events && undone(entries, events, namespace);
   }
 
   /** Entries on a node, in order. */
   onNode(node: string): readonly Entry[] {
-    this.#byNode ??= this.#indexNodes();
-    return this.#byNode.get(node)?.snapshot() ?? none;
+    this.#byNode ??= new EntryIndex((entry) => this.#nodeOf(entry), this.#all.snapshot());
+    return this.#byNode.at(node);
+  }
+
+  /** As {@link list}, or fewer, but all that the selector matches. May be of other namespaces, too. */
+  withLabels(selector: Selector, namespace?: string): readonly Entry[] {
+    const count = namespace === undefined ? this.#all.size : this.#byNamespace.count(namespace);
+    return (count < worthIndexing ? undefined : this.#byLabel.narrowed(selector, count)) ?? this.list(namespace);
   }
 
   /** The revision of the last change of any object of the kind. */
@@ -68,16 +104,22 @@ export class WatchCache {
 
   // ---- being fed
 
+  /** Begins with these objects, as of the revision. */
   load(items: readonly KeyValue[], revision: number): void {
-    for (const item of items) {
-      this.#put(this.#entryOf(item.key, item.modRevision, item.createRevision, item.value, undefined), undefined);
-      this.#lastChange = Math.max(this.#lastChange, item.modRevision);
-    }
+    const slabs = new Slabs();
+    for (const item of items) this.loadOne(item, slabs);
     this.#ring = new EventRing(revision);
   }
 
+  loadOne({ key, value, modRevision, createRevision }: KeyValue, slabs: Slabs): void {
+    const path = key.slice(this.prefix.length);
+    const bytes = spliceRevision(value, this.headLength(value), modRevision, slabs);
+    this.#put(new Entry({ path, revision: modRevision, createRevision }, bytes, undefined, this.#frozen), undefined);
+    this.#lastChange = Math.max(this.#lastChange, modRevision);
+  }
+
   /** `object` is what the value was encoded from, when the writer is in this process. */
-  apply(revision: number, change: Change, object: KubeObject | undefined): void {
+  apply(revision: number, change: CacheChange, object: KubeObject | undefined): void {
     const path = change.key.slice(this.prefix.length);
     const previous = this.#byPath.get(path);
     let current: Entry | undefined;
@@ -108,32 +150,23 @@ export class WatchCache {
 
   #put(entry: Entry, previous: Entry | undefined): void {
     this.#byPath.set(entry.path, entry);
-    place(this.#all, entry, previous);
-    if (entry.namespace !== undefined) place(orderedOf(this.#byNamespace, entry.namespace), entry, previous);
-    if (!this.#byNode) return;
-    const node = this.#nodeOf(entry);
-    const before = previous && this.#nodeOf(previous);
-    if (previous && before !== undefined && before !== node) removeFrom(this.#byNode, before, previous.path);
-    place(orderedOf(this.#byNode, node), entry, before === node ? previous : undefined);
+    if (previous) this.#all.replace(entry);
+    else this.#all.add(entry);
+    this.#byNamespace.put(entry, previous);
+    this.#byNode?.put(entry, previous);
+    this.#byLabel.put(entry, previous);
   }
 
   #remove(entry: Entry): void {
     this.#byPath.delete(entry.path);
     this.#all.remove(entry.path);
-    if (entry.namespace !== undefined) removeFrom(this.#byNamespace, entry.namespace, entry.path);
-    if (this.#byNode) removeFrom(this.#byNode, this.#nodeOf(entry), entry.path);
-  }
-
-  // ---- the node index
-
-  #indexNodes(): Map<string, OrderedEntries> {
-    const index = new Map<string, OrderedEntries>();
-    for (const entry of this.#all.snapshot()) orderedOf(index, this.#nodeOf(entry)).add(entry);
-    return index;
+    this.#byNamespace.remove(entry);
+    this.#byNode?.remove(entry);
+    this.#byLabel.remove(entry);
   }
 
   #nodeOf(entry: Entry): string {
-    return this.kind.selectableFields['spec.nodeName']?.(entry.object) ?? '';
+    return entry.textAt(nodePath);
   }
 
   // ---- watching
@@ -162,9 +195,13 @@ export class WatchCache {
     for (const set of this.#watchers.values()) yield* set;
   }
 
-  /** Called with every change, before watchers are. */
-  onEvent(listener: (event: CacheEvent) => void): void {
+  /** Called with every change, before watchers are. Answers how to stop that. */
+  onEvent(listener: (event: CacheEvent) => void): () => void {
     this.#listeners.push(listener);
+    return () => {
+      const index = this.#listeners.indexOf(listener);
+      if (index >= 0) this.#listeners.splice(index, 1);
+    };
   }
 
   /** Calls once when the object at the path changes next; answers how to stop waiting. */
@@ -196,22 +233,6 @@ export class WatchCache {
   }
 }
 
-function orderedOf(index: Map<string, OrderedEntries>, key: string): OrderedEntries {
-  let ordered = index.get(key);
-  if (!ordered) {
-    ordered = new OrderedEntries();
-    index.set(key, ordered);
-  }
-  return ordered;
-}
-
-function place(ordered: OrderedEntries, entry: Entry, previous: Entry | undefined): void {
-  if (previous) ordered.replace(entry);
-  else ordered.add(entry);
-}
-
-function removeFrom(index: Map<string, OrderedEntries>, key: string, path: string): void {
-  const ordered = index.get(key);
-  ordered?.remove(path);
-  if (ordered?.size === 0) index.delete(key);
+function namespaceOf({ namespace }: Entry): string | undefined {
+  return namespace;
 }
