@@ -2,13 +2,10 @@
  * Values of custom resources as rules see them: whole numbers as integers, times as times, fields under names CEL can say, and nothing that the schema does
  * not know.
  */
-import { CelError, compileCel } from '../../machinery/cel.ts';
+import { escapedFieldName } from '../../machinery/cel/field-names.ts';
+import { tryDuration } from '../../machinery/cel/time.ts';
 import { parseTime } from '../../machinery/time.ts';
 import { type Fields, isFields, metaFields, setOwn, type Structure } from './structure.ts';
-
-const keywords: ReadonlySet<string> = new Set(
-  'true false null in as break const continue else for function if import let loop package namespace return var void while'.split(' '),
-);
 
 export function celValue(value: unknown, structure: Structure, isRoot: boolean): unknown {
   if (Array.isArray(value)) {
@@ -26,7 +23,7 @@ function fieldsValue(value: Fields, { properties, additional }: Structure, isWho
     if (item === undefined || item === null) continue;
     const known = properties.get(key);
     if (isWhole && metaFields.has(key)) setOwn(result, key, key === 'metadata' ? nameOf(item) : item);
-    else if (known) setOwn(result, escaped(key), celValue(item, known, false));
+    else if (known) setOwn(result, escapedFieldName(key), celValue(item, known, false));
     else if (typeof additional === 'object') setOwn(result, key, celValue(item, additional, false));
     else if (additional === 'anything') setOwn(result, key, plainValue(item));
   }
@@ -37,11 +34,6 @@ function fieldsValue(value: Fields, { properties, additional }: Structure, isWho
 function nameOf(metadata: unknown): Fields {
   const { name, generateName } = isFields(metadata) ? metadata : {};
   return { ...(name !== undefined && { name }), ...(generateName !== undefined && { generateName }) };
-}
-
-function escaped(name: string): string {
-  if (keywords.has(name)) return `__${name}__`;
-  return name.replaceAll('__', '__underscores__').replaceAll('.', '__dot__').replaceAll('-', '__dash__').replaceAll('/', '__slash__');
 }
 
 function wholeNumber(value: number): bigint | number {
@@ -55,12 +47,7 @@ function textValue(text: string, format: string | undefined): unknown {
     case 'date-time':
       return Number.isNaN(parseTime(text)) ? text : new Date(text);
     case 'duration':
-      try {
-        return compileCel('duration(text)', ['text'])({ text });
-      } catch (error) {
-        if (error instanceof CelError) return text;
-        throw error;
-      }
+      return tryDuration(text) ?? text;
     case 'byte':
       return new Uint8Array(Buffer.from(text, 'base64'));
     default:

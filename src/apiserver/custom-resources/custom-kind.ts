@@ -1,6 +1,6 @@
 /** From a definition to the kinds it brings: one for each served version, with all that a built-in kind's declaration says. */
 import type { CustomResourceDefinition } from '../../api/kinds.ts';
-import { allVerbs, type Kind, type Subresource, type Verb } from '../../api/kind.ts';
+import { allVerbs, apiVersionOf, type Kind, type Subresource, type Verb } from '../../api/kind.ts';
 import { scaleSubresource, statusSubresource } from '../../api/define-kind.ts';
 import type { V1CustomResourceDefinitionVersion, V1JSONSchemaProps } from '../../api/types.ts';
 import { type FieldError, type FieldReason, invalidValue } from '../../machinery/field-error.ts';
@@ -9,8 +9,10 @@ import { internalError } from '../../machinery/errors.ts';
 import { compilePath } from '../../machinery/jsonpath.ts';
 import type { KubeObject } from '../../machinery/object.ts';
 import type { ObjectSchema } from '../../machinery/schema.ts';
+import type { Conversion } from '../registry/converted-cache.ts';
 import type { CustomServing } from '../registry/served-kind.ts';
 import { columnsOf } from './columns.ts';
+import type { ConversionWebhook, WebhookConversion } from './conversion-webhook.ts';
 import { applyDefaults } from './defaulting.ts';
 import { readCustomObject } from './pruning.ts';
 import { publishedSchema } from './published-schema.ts';
@@ -28,20 +30,70 @@ export function storageVersionOf({ spec }: CustomResourceDefinition): string {
 }
 
 /** `schemaRevision`: objects written after it were written by these schemas. */
-export function servingsOf(definition: CustomResourceDefinition, schemaRevision: number): CustomServing[] {
-  return definition.spec.versions
+export function servingsOf(
+  definition: CustomResourceDefinition,
+  schemaRevision: number,
+  webhookFor: (conversion: WebhookConversion) => ConversionWebhook,
+): CustomServing[] {
+  const { versions, preserveUnknownFields, conversion } = definition.spec;
+  const preservesUnknown = preserveUnknownFields === true;
+  const storage = storageVersionOf(definition);
+  const storageRules = new VersionRules(
+    versions.find(({ name }) => name === storage),
+    preservesUnknown,
+  );
+  // A single version has nothing to convert, whatever the definition says.
+  const webhook = conversion?.strategy === 'Webhook' && conversion.webhook && versions.length > 1 ? webhookFor(conversion.webhook) : undefined;
+  return versions
     .filter(({ served }) => served)
     .map((version) => {
-      const rules = new VersionRules(version, definition.spec.preserveUnknownFields === true);
+      const rules = new VersionRules(version, preservesUnknown);
       const kind = kindOf(definition, version, version.name, rules);
-      const storage = storageVersionOf(definition);
       return {
         kind,
         stored: storage === version.name ? kind : kindOf(definition, version, storage, rules),
-        show: (object) => shown(definition, kind, rules, object),
+        show: (object) => shown(kind, rules, object),
         schemaRevision,
+        ...(webhook && { conversion: conversionOf(webhook, kind, rules, { version: storage, rules: storageRules }) }),
       };
     });
+}
+
+/** How a version's objects come from, and go to, what is stored. */
+function conversionOf(
+  webhook: ConversionWebhook,
+  kind: Kind,
+  rules: VersionRules,
+  storage: { readonly version: string; readonly rules: VersionRules },
+): Conversion {
+  const apiVersion = apiVersionOf(kind);
+  const storedApiVersion = `${kind.group}/${storage.version}`;
+  return {
+    show(objects) {
+      const foreign = objects.filter((object) => object.apiVersion !== apiVersion);
+      if (foreign.length === 0) return objects.map((object) => ownCopy(shown(kind, rules, object)));
+      return webhook.convert(foreign, apiVersion).then((answers) => {
+        const converted = answers.values();
+        return objects.map((object) => {
+          const own = object.apiVersion === apiVersion ? object : converted.next().value;
+          return own === undefined || own instanceof Error ? (own ?? internalError('a conversion is missing')) : ownCopy(shown(kind, rules, own));
+        });
+      });
+    },
+    async toStored(object) {
+      if (apiVersion === storedApiVersion) return object;
+      const [converted] = await webhook.convert([object], storedApiVersion);
+      if (converted === undefined || converted instanceof Error) throw converted ?? internalError('a conversion is missing');
+      const { kind: name, metadata } = converted;
+      return { ...readCustomObject(converted, storage.rules.structure).object, kind: name, apiVersion: storedApiVersion, metadata };
+    },
+    close: () => webhook.close(),
+  };
+}
+
+/** What the cache keeps gets its revision in place. */
+function ownCopy(object: KubeObject): KubeObject {
+  return { ...object, metadata: { ...object.metadata } };
 }
 
 /** What a version's schema comes to, worked out when first needed. */
@@ -50,8 +102,8 @@ class VersionRules {
   #structure: Structure | undefined;
   #schema: ObjectSchema | undefined;
 
-  constructor(version: V1CustomResourceDefinitionVersion, preservesUnknown: boolean) {
-    const props = version.schema?.openAPIV3Schema ?? { type: 'object' };
+  constructor(version: V1CustomResourceDefinitionVersion | undefined, preservesUnknown: boolean) {
+    const props = version?.schema?.openAPIV3Schema ?? { type: 'object' };
     this.props = preservesUnknown ? { ...props, 'x-kubernetes-preserve-unknown-fields': true } : props;
   }
 
@@ -126,6 +178,7 @@ function kindOf(definition: CustomResourceDefinition, source: V1CustomResourceDe
     validate,
     validateStatus: validate,
     custom: {
+      storageVersion: storageVersionOf(definition),
       revision: `${metadata.uid} ${metadata.generation ?? 0} ${String(isLeaving)}`,
       published: (openApi) => publishedSchema(rules.props, openApi),
     },
@@ -141,13 +194,8 @@ function fieldReader(jsonPath: string): (object: KubeObject) => string {
 }
 
 /** An object as stored, whoever wrote it, as a version shows it now: itself, when nothing is to be changed. */
-function shown({ spec }: CustomResourceDefinition, kind: Kind, rules: VersionRules, object: KubeObject): KubeObject {
-  const apiVersion = `${kind.group}/${kind.version}`;
-  if (object.apiVersion !== apiVersion && spec.conversion?.strategy === 'Webhook') {
-    throw internalError(
-      `conversion webhook for ${object.apiVersion}, Kind=${kind.kind} failed: conversion to ${apiVersion} by webhook is not served; ask for ${object.apiVersion}`,
-    );
-  }
+function shown(kind: Kind, rules: VersionRules, object: KubeObject): KubeObject {
+  const apiVersion = apiVersionOf(kind);
   const { object: read } = readCustomObject(object, rules.structure);
   applyDefaults(read, rules.structure);
   if (object.apiVersion === apiVersion && equal(read, object)) return object;

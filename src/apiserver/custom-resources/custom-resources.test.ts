@@ -121,7 +121,7 @@ describe('a definition', () => {
       wrong: { type: 'integer', default: 'x' },
       unknown: { type: 'object', default: { a: 1 } },
     });
-    const properties = 'spec.versions[0].schema.openAPIV3Schema.properties[spec].properties';
+    const properties = 'spec.validation.openAPIV3Schema.properties[spec].properties';
     assert.deepEqual(causes(await fixture.post(definitions, widgets([version]))), [
       `${properties}[wrong].default: Invalid value: "string": default in body must be of type integer: "string"`,
       `${properties}[unknown].default: Invalid value: {"a":1}: must not have unknown fields`,

@@ -14,6 +14,7 @@ import type { User } from '../request.ts';
 import { commitDelete, commitObject } from '../verbs/commit.ts';
 import { removeOrMark } from '../verbs/delete.ts';
 import type { ObjectCall, Storage } from '../verbs/storage.ts';
+import { ConversionWebhook } from './conversion-webhook.ts';
 import { hasAllNames, isEstablished, statusOf } from './conditions.ts';
 import { servingsOf, storageVersionOf } from './custom-kind.ts';
 
@@ -99,7 +100,10 @@ export class CustomResources {
     const fingerprint = `${definition.metadata.uid} ${generation} ${definition.metadata.deletionTimestamp ?? ''}`;
     if (known?.fingerprint === fingerprint) return;
     this.#serving.set(name, { fingerprint, generation, schemaRevision });
-    this.#storage.registry.serveCustom(name, servingsOf(definition, schemaRevision));
+    this.#storage.registry.serveCustom(
+      name,
+      servingsOf(definition, schemaRevision, (conversion) => new ConversionWebhook(this.#storage.world, this.#storage.registry, conversion)),
+    );
   }
 
   // ---- looking after definitions, each by itself

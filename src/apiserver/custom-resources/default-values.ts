@@ -1,5 +1,6 @@
 /** Defaults of a definition's schemas are judged by those schemas when the definition is written: a wrong one would make every object that lacks the field wrong. */
 import { CustomResourceDefinition } from '../../api/kinds.ts';
+import { errorsOfSchemas } from '../../api/kinds/custom-resource-definition.ts';
 import { invalid } from '../../machinery/errors.ts';
 import { at, FieldError, invalidValue } from '../../machinery/field-error.ts';
 import { type AdmissionPlugin, concernsOnly } from '../admission/admission.ts';
@@ -13,11 +14,7 @@ export const definitionDefaults: AdmissionPlugin = {
   validate({ operation, object, name }) {
     if (object === undefined || (operation !== 'CREATE' && operation !== 'UPDATE')) return;
     const { spec } = object as typeof object & CustomResourceDefinition;
-    const errors = spec.versions.flatMap(({ schema }, index) =>
-      schema?.openAPIV3Schema === undefined
-        ? []
-        : defaultErrors(`${at('spec.versions', index)}.schema.openAPIV3Schema`, structureOf(schema.openAPIV3Schema)),
-    );
+    const errors = errorsOfSchemas('spec', spec, (field, schema) => defaultErrors(field, structureOf(schema)));
     if (errors.length > 0) throw invalid(CustomResourceDefinition, name, errors);
   },
 };

@@ -94,8 +94,8 @@ describe('rules', () => {
       { maxReplicas: 1 },
       undefined,
       [
-        'spec: Invalid value: "object": No such key: replicas evaluating rule: self.replicas <= self.maxReplicas',
-        'spec: Invalid value: "object": No such key: replicas evaluating rule: self.replicas > 0',
+        'spec: Invalid value: "object": no such key: replicas evaluating rule: self.replicas <= self.maxReplicas',
+        'spec: Invalid value: "object": no such key: replicas evaluating rule: self.replicas > 0',
       ],
     ],
   };
