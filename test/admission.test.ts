@@ -160,3 +160,61 @@ test('a webhook changes, warns and refuses', async () => {
   await cluster.kubectl('delete mutatingwebhookconfiguration maps');
   await cluster.kubectl('create configmap bad -n hooks');
 });
+
+test('policies in CEL refuse, warn and change what kubectl applies', async () => {
+  const group = 'admissionregistration.k8s.io/v1';
+  const rule = (resource: string, apiGroup: string): object => ({
+    resourceRules: [{ apiGroups: [apiGroup], apiVersions: ['v1'], operations: ['CREATE', 'UPDATE'], resources: [resource] }],
+  });
+  await cluster.kubectl('create namespace policies');
+  await cluster.kubectl('label namespace policies environment=test');
+  const matchResources = { namespaceSelector: { matchLabels: { environment: 'test' } } };
+  await applied({
+    apiVersion: group,
+    kind: 'ValidatingAdmissionPolicy',
+    metadata: { name: 'few.example.com' },
+    spec: {
+      matchConstraints: rule('deployments', 'apps'),
+      validations: [{ expression: 'object.spec.replicas <= 5' }, { expression: 'object.replicsa == 1' }],
+    },
+  });
+  const warning = `get validatingadmissionpolicies few.example.com -o jsonpath={.status.typeChecking.expressionWarnings[0].fieldRef}`;
+  await becomes(warning, 'spec.validations[1].expression');
+  await cluster.kubectl(`patch validatingadmissionpolicies few.example.com --type=json -p [{"op":"remove","path":"/spec/validations/1"}]`);
+  await applied({
+    apiVersion: group,
+    kind: 'ValidatingAdmissionPolicyBinding',
+    metadata: { name: 'few.example.com' },
+    spec: { policyName: 'few.example.com', validationActions: ['Deny'], matchResources },
+  });
+  assert.equal(
+    await refused('create deployment many -n policies --image=pause --replicas=6'),
+    `error: failed to create deployment: deployments.apps "many" is forbidden: ValidatingAdmissionPolicy 'few.example.com' with binding 'few.example.com' denied request: failed expression: object.spec.replicas <= 5`,
+  );
+  await cluster.kubectl('patch validatingadmissionpolicybinding few.example.com --type=merge -p {"spec":{"validationActions":["Warn"]}}');
+  const warned = await cluster.tryKubectl('create deployment many -n policies --image=pause --replicas=6');
+  assert.equal(warned.code, 0, warned.stderr);
+  assert.match(
+    warned.stderr,
+    /^Warning: Validation failed for ValidatingAdmissionPolicy 'few\.example\.com' with binding 'few\.example\.com': failed expression/m,
+  );
+  const expression = 'Object{metadata: Object.metadata{labels: {"namespace": namespaceObject.metadata.name}}}';
+  await applied({
+    apiVersion: group,
+    kind: 'MutatingAdmissionPolicy',
+    metadata: { name: 'labels.example.com' },
+    spec: {
+      matchConstraints: rule('configmaps', ''),
+      reinvocationPolicy: 'Never',
+      mutations: [{ patchType: 'ApplyConfiguration', applyConfiguration: { expression } }],
+    },
+  });
+  await applied({
+    apiVersion: group,
+    kind: 'MutatingAdmissionPolicyBinding',
+    metadata: { name: 'labels.example.com' },
+    spec: { policyName: 'labels.example.com', matchResources },
+  });
+  await cluster.kubectl('create configmap labelled -n policies --from-literal=a=b');
+  await becomes('get configmap labelled -n policies -o jsonpath={.metadata.labels.namespace}', 'policies');
+});

@@ -126,12 +126,13 @@ test('a certificate request says who made it, whatever it claims', async () => {
   const conditions = [{ type: 'Approved', status: 'True', reason: 'Fine' }];
   const self = await server.patch(`${path}/c/status`, { status: { conditions } });
   assert.equal(self.body['status'].conditions, undefined, 'the status does not approve');
-  const approved = await server.patch(`${path}/c/approval`, { spec: { username: 'x' }, status: { conditions, certificate: 'TUE9PQ==' } });
+  const certificate = Buffer.from('-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n').toString('base64');
+  const approved = await server.patch(`${path}/c/approval`, { spec: { username: 'x' }, status: { conditions, certificate } });
   assert.equal(approved.code, 200, JSON.stringify(approved.body));
   assert.equal(approved.body['status'].conditions[0].type, 'Approved');
   assert.equal(approved.body['status'].certificate, undefined, 'certificates come through the status');
   assert.equal(approved.body['spec'].username, 'jane');
-  const issued = await server.patch(`${path}/c/status`, { status: { conditions: [], certificate: 'TUE9PQ==' } });
+  const issued = await server.patch(`${path}/c/status`, { status: { conditions: [], certificate } });
   assert.equal(issued.body['status'].conditions[0].type, 'Approved', JSON.stringify(issued.body));
 });
 

@@ -8,7 +8,7 @@ import type { Guard, Operation } from '../../store/store.ts';
 import type { AnyObject } from '../registry/decoding.ts';
 import type { User } from '../request.ts';
 
-export type AdmissionOperation = 'CREATE' | 'UPDATE' | 'DELETE';
+export type AdmissionOperation = 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT';
 
 /** What a plugin is told about a write. */
 export interface AdmissionRequest {
@@ -27,6 +27,8 @@ export interface AdmissionRequest {
   readonly object: AnyObject | undefined;
   /** What is stored now; never to be changed. Undefined for a create. */
   readonly oldObject: AnyObject | undefined;
+  /** What is asked of a connection (`PodExecOptions` and the like); only for CONNECT. */
+  readonly connection?: Readonly<Record<string, unknown>>;
   readonly warnings: string[];
   /** What is to be stored together with the object, or not at all. Absent where the write commits nothing of its own. */
   readonly alongside?: Alongside;
@@ -70,6 +72,8 @@ const none: readonly never[] = [];
 /** Both hooks throw an `ApiError` to refuse. A plugin that needs nothing asynchronous answers nothing, and costs nothing. */
 export interface AdmissionPlugin {
   readonly name: string;
+  /** True for one that looks at connections, too; the others are told of writes only. */
+  readonly connections?: boolean;
   /** False for kinds the plugin never has anything to do for, which then cost nothing. Asked once a kind; absent for all kinds. */
   concerns?(kind: Kind): boolean;
   /** Changes `request.object` in place. */
@@ -94,6 +98,7 @@ export class AdmissionChain {
 
   async admit(request: AdmissionRequest): Promise<void> {
     for (const plugin of this.#concerned(request.kind).admitting) {
+      if (request.operation === 'CONNECT' && plugin.connections !== true) continue;
       const pending = plugin.admit?.(request);
       if (pending) await pending;
     }
@@ -101,6 +106,7 @@ export class AdmissionChain {
 
   async validate(request: AdmissionRequest): Promise<void> {
     for (const plugin of this.#concerned(request.kind).validating) {
+      if (request.operation === 'CONNECT' && plugin.connections !== true) continue;
       const pending = plugin.validate?.(request);
       if (pending) await pending;
     }

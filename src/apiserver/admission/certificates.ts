@@ -17,7 +17,8 @@ export function certificateApproval(authorizer: AuthorizerSource): AdmissionPlug
     name: 'CertificateApproval',
     concerns,
     validate(request) {
-      if (request.operation === 'UPDATE' && request.subresource === 'approval') requireSignerVerb(authorizer, request, 'approve');
+      if (request.operation === 'UPDATE' && request.subresource === 'approval') return requireSignerVerb(authorizer, request, 'approve');
+      return undefined;
     },
   };
 }
@@ -27,10 +28,10 @@ export function certificateSigning(authorizer: AuthorizerSource): AdmissionPlugi
     name: 'CertificateSigning',
     concerns,
     validate(request) {
-      if (request.operation !== 'UPDATE' || request.subresource !== 'status') return;
+      if (request.operation !== 'UPDATE' || request.subresource !== 'status') return undefined;
       const [now, before] = [request.object, request.oldObject].map((object) => (object as CertificateSigningRequest | undefined)?.status);
-      if (equal(now?.certificate, before?.certificate) && equal(now?.conditions, before?.conditions)) return;
-      requireSignerVerb(authorizer, request, 'sign');
+      if (equal(now?.certificate, before?.certificate) && equal(now?.conditions, before?.conditions)) return undefined;
+      return requireSignerVerb(authorizer, request, 'sign');
     },
   };
 }
@@ -47,10 +48,10 @@ export const certificateSubjectRestriction: AdmissionPlugin = {
 };
 
 /** The right may be given for one signer, or for all of its domain. */
-function requireSignerVerb(authorizer: AuthorizerSource, request: AdmissionRequest, verb: 'approve' | 'sign'): void {
+async function requireSignerVerb(authorizer: AuthorizerSource, request: AdmissionRequest, verb: 'approve' | 'sign'): Promise<void> {
   const signerName = (request.oldObject as CertificateSigningRequest | undefined)?.spec.signerName ?? '';
   const permission = { verb, group: 'certificates.k8s.io', resource: 'signers' };
   const names = [signerName, `${signerName.split('/')[0] ?? ''}/*`];
-  if (names.some((name) => may(authorizer, request.user, { ...permission, name }))) return;
+  for (const name of names) if (await may(authorizer, request.user, { ...permission, name })) return;
   throw forbidden(request.resource, request.name, `user not permitted to ${verb} requests with signerName ${JSON.stringify(signerName)}`);
 }

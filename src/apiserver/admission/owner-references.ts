@@ -12,17 +12,17 @@ import { type AuthorizerSource, may } from './permission.ts';
 export function ownerReferencesPermissionEnforcement(registry: Registry, authorizer: AuthorizerSource): AdmissionPlugin {
   return {
     name: 'OwnerReferencesPermissionEnforcement',
-    validate(request) {
+    async validate(request) {
       if (!request.object || request.subresource === 'status') return;
       const [owners, before] = [request.object.metadata.ownerReferences ?? [], request.oldObject?.metadata.ownerReferences ?? []];
       if (equal(owners, before)) return;
       const { group, resource } = request.resource;
       const target = { group, resource, namespace: request.namespace ?? '', name: request.name };
-      if (request.operation === 'UPDATE' && !may(authorizer, request.user, { ...target, verb: 'delete' })) {
+      if (request.operation === 'UPDATE' && !(await may(authorizer, request.user, { ...target, verb: 'delete' }))) {
         throw forbidden(request.resource, request.name, "cannot set an ownerRef on a resource you can't delete: , <nil>");
       }
       const known = new Set(before.filter(blocks).map(({ uid }) => uid));
-      for (const owner of owners) if (blocks(owner) && !known.has(owner.uid)) requireFinalizers(registry, authorizer, request, owner);
+      for (const owner of owners) if (blocks(owner) && !known.has(owner.uid)) await requireFinalizers(registry, authorizer, request, owner);
     },
   };
 }
@@ -31,7 +31,7 @@ function blocks(owner: OwnerReference): boolean {
   return owner.blockOwnerDeletion === true;
 }
 
-function requireFinalizers(registry: Registry, authorizer: AuthorizerSource, request: AdmissionRequest, owner: OwnerReference): void {
+async function requireFinalizers(registry: Registry, authorizer: AuthorizerSource, request: AdmissionRequest, owner: OwnerReference): Promise<void> {
   const slash = owner.apiVersion.indexOf('/');
   const group = slash < 0 ? '' : owner.apiVersion.slice(0, slash);
   const refuse = (why: string): Error => forbidden(request.resource, request.name, `cannot set blockOwnerDeletion ${why}`);
@@ -45,7 +45,7 @@ function requireFinalizers(registry: Registry, authorizer: AuthorizerSource, req
     name: owner.name,
     namespace: kind.namespaced ? (request.namespace ?? '') : '',
   };
-  if (!may(authorizer, request.user, permission)) {
+  if (!(await may(authorizer, request.user, permission))) {
     throw refuse("if an ownerReference refers to a resource you can't set finalizers on: , <nil>");
   }
 }

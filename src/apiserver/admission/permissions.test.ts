@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { ApiError } from '../../machinery/errors.ts';
 import { simulatedWorld } from '../../world/simulated.ts';
+import type { Authorizer, Decision } from '../authorization/authorizer.ts';
 import type { User } from '../request.ts';
 import { Fixture } from '../verbs/fixture.ts';
 import type { AdmissionRequest } from './admission.ts';
 import { extendedResourceToleration } from './extended-resource-toleration.ts';
 import { checkNodeToken } from './node-restriction.ts';
 import { ownerReferencesPermissionEnforcement } from './owner-references.ts';
+import { may } from './permission.ts';
 import { ConfigMap, Pod } from '../../api/kinds.ts';
 import { memoryStore } from '../../store/memory.ts';
 import { Registry } from '../registry/registry.ts';
@@ -93,16 +95,30 @@ test('an owner is for those to give who may delete; holding it up for those who 
   const owner = { apiVersion: 'v1', kind: 'Pod', name: 'p', uid: 'p', blockOwnerDeletion: true };
   const old = { apiVersion: 'v1', kind: 'ConfigMap', metadata };
   const request = asked({ object: { ...old, metadata: { ...metadata, ownerReferences: [owner] } }, oldObject: old });
-  assert.throws(() => plugin.validate?.(request), /cannot set an ownerRef on a resource you can't delete/);
+  await assert.rejects(async () => plugin.validate?.(request), /cannot set an ownerRef on a resource you can't delete/);
   held.add('delete configmaps ');
-  assert.throws(
-    () => plugin.validate?.(request),
+  await assert.rejects(
+    async () => plugin.validate?.(request),
     /cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on/,
   );
   held.add('update pods finalizers');
   await plugin.validate?.(request);
   registry.close();
   await store.close();
+});
+
+test('a right that another server has to be asked for is waited for, every time', async () => {
+  let answer: Decision = { verdict: 'no opinion', reason: '' };
+  const authorizer: Authorizer = {
+    // What is remembered is out of date.
+    authorize: () => ({ verdict: answer.verdict === 'allowed' ? 'no opinion' : 'allowed', reason: '' }),
+    decide: () => Promise.resolve(answer),
+    rulesFor: () => ({ resourceRules: [], pathRules: [], incomplete: false }),
+  };
+  const permission = { verb: 'bind', group: 'g', resource: 'r' };
+  assert.equal(await may(() => authorizer, jane, permission), false);
+  answer = { verdict: 'allowed', reason: '' };
+  assert.equal(await may(() => authorizer, jane, permission), true);
 });
 
 test('a pod that asks for an extended resource tolerates its taint', async () => {

@@ -3,6 +3,7 @@ import type { Registry } from '../registry/registry.ts';
 import type { World } from '../../world/world.ts';
 import type { AdmissionPlugin } from './admission.ts';
 import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './certificates.ts';
+import { certificateConditionTimes } from './certificate-condition-times.ts';
 import { certificateRequester } from './certificate-requester.ts';
 import { claimResize } from './claim-resize.ts';
 import { defaultIngressClass } from './default-ingress-class.ts';
@@ -14,6 +15,8 @@ import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
 import { ownerReferencesPermissionEnforcement } from './owner-references.ts';
 import type { AuthorizerSource } from './permission.ts';
+import { mutatingAdmissionPolicies } from './policies/mutating.ts';
+import { validatingAdmissionPolicies } from './policies/validating.ts';
 import { podSecurity } from './pod-security/pod-security.ts';
 import { priority } from './priority.ts';
 import { rbacEscalation } from './rbac-escalation.ts';
@@ -44,9 +47,20 @@ export interface Plugins {
   close(): void;
 }
 
+/** Somebody named a plugin that is not there. */
+export class AdmissionPluginError extends Error {
+  override readonly name = 'AdmissionPluginError';
+}
+
+function checkNames(named: readonly string[], plugins: readonly AdmissionPlugin[]): void {
+  const known = plugins.map(({ name }) => name).toSorted();
+  const unknown = named.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new AdmissionPluginError(`there is no admission plugin ${unknown}: there are ${known.join(', ')}`);
+}
+
 export function admissionPlugins({ registry, world, authorizer, enabled = [], disabled = [] }: PluginSources): Plugins {
   const runs = ({ name }: AdmissionPlugin): boolean => enabled.includes(name) || (!offByDefault.has(name) && !disabled.includes(name));
-  const inTree = [
+  const inTreeAll = [
     namespaceLifecycle(registry),
     rbacEscalation(registry, authorizer),
     limitRanger(registry),
@@ -63,13 +77,25 @@ export function admissionPlugins({ registry, world, authorizer, enabled = [], di
     claimResize(registry),
     runtimeClass(registry),
     certificateRequester,
+    certificateConditionTimes(world),
     certificateApproval(authorizer),
     certificateSigning(authorizer),
     certificateSubjectRestriction,
     defaultIngressClass(registry),
-  ].filter(runs);
+  ];
+  const inTree = inTreeAll.filter(runs);
   const caller = new WebhookCaller(registry, world);
   // Quotas come last: what is refused for another reason is not counted.
-  const late = [mutatingWebhooks(registry, caller, inTree), validatingWebhooks(registry, caller), resourceQuota(registry, world)].filter(runs);
-  return { plugins: [...inTree, ...late], close: () => caller.close() };
+  const webhooks = { registry, caller, authorizer };
+  const policies = { registry, authorizer };
+  const mutatingPolicies = mutatingAdmissionPolicies(policies);
+  const late = [
+    mutatingPolicies,
+    mutatingWebhooks(webhooks, [...inTree, mutatingPolicies].filter(runs)),
+    validatingAdmissionPolicies(policies),
+    validatingWebhooks(webhooks),
+    resourceQuota(registry, world),
+  ];
+  checkNames([...enabled, ...disabled], [...inTreeAll, ...late]);
+  return { plugins: [...inTree, ...late.filter(runs)], close: () => caller.close() };
 }

@@ -26,11 +26,11 @@ export function rbacEscalation(registry: Registry, authorizer: AuthorizerSource)
     concerns: concernsOnly(Role, ClusterRole, RoleBinding, ClusterRoleBinding),
     validate(request) {
       const { object, oldObject, user } = request;
-      if (!object || request.subresource !== '' || user.groups.includes('system:masters') || authorizer() === undefined) return;
-      if (oldObject && onlyForGarbageCollector(object, oldObject)) return;
+      if (!object || request.subresource !== '' || user.groups.includes('system:masters') || authorizer() === undefined) return undefined;
+      if (oldObject && onlyForGarbageCollector(object, oldObject)) return undefined;
       const isRole = request.kind.resource === 'roles' || request.kind.resource === 'clusterroles';
-      if (isRole) checkRole(authorizer, request, object, oldObject);
-      else checkBinding(registry, authorizer, request, object as AnyObject & RoleBinding);
+      if (isRole) return checkRole(authorizer, request, object, oldObject);
+      return checkBinding(registry, authorizer, request, object as AnyObject & RoleBinding);
     },
   };
 }
@@ -42,9 +42,9 @@ function onlyForGarbageCollector(object: AnyObject, old: AnyObject): boolean {
   return equal({ ...object, metadata }, { ...old, metadata: oldMetadata });
 }
 
-function checkRole(authorizer: AuthorizerSource, request: AdmissionRequest, role: ClusterRole, old: ClusterRole | undefined): void {
+async function checkRole(authorizer: AuthorizerSource, request: AdmissionRequest, role: ClusterRole, old: ClusterRole | undefined): Promise<void> {
   const { kind, user, namespace = '', name } = request;
-  if (may(authorizer, user, { verb: 'escalate', group, resource: kind.resource, namespace, name })) return;
+  if (await may(authorizer, user, { verb: 'escalate', group, resource: kind.resource, namespace, name })) return;
   const aggregationChanged = !equal(role.aggregationRule, old?.aggregationRule);
   if (old && !aggregationChanged && equal(role.rules, old.rules)) return;
   // Who aggregates gets whatever others write later.
@@ -52,10 +52,11 @@ function checkRole(authorizer: AuthorizerSource, request: AdmissionRequest, role
   requireHeld(authorizer, request, role.rules ?? []);
 }
 
-function checkBinding(registry: Registry, authorizer: AuthorizerSource, request: AdmissionRequest, { roleRef }: RoleBinding): void {
+async function checkBinding(registry: Registry, authorizer: AuthorizerSource, request: AdmissionRequest, { roleRef }: RoleBinding): Promise<void> {
   const { user, namespace } = request;
   const resource = roleRef.kind === 'ClusterRole' ? 'clusterroles' : 'roles';
-  if (may(authorizer, user, { verb: 'bind', group: roleRef.apiGroup ?? group, resource, namespace: namespace ?? '', name: roleRef.name })) return;
+  if (await may(authorizer, user, { verb: 'bind', group: roleRef.apiGroup ?? group, resource, namespace: namespace ?? '', name: roleRef.name }))
+    return;
   const role = roleRef.kind === 'Role' ? registry.get(Role, namespace, roleRef.name) : registry.get(ClusterRole, undefined, roleRef.name);
   if (!role) throw notFound({ group, resource }, roleRef.name);
   requireHeld(authorizer, request, role.rules ?? []);

@@ -1,47 +1,59 @@
-/** `matchConditions` of a webhook: expressions in CEL over the write, all of which must hold for the webhook to be asked. */
+/** `matchConditions` of webhooks and policies: expressions in CEL over the write, all of which must hold for it to be their business. */
 import type { V1MatchCondition } from '../../../api/types.ts';
-import { CelError, type CelProgram, compileCel } from '../../../machinery/cel.ts';
+import { compileWanted, wantBool, webhookEnvironment } from '../../../api/admission-expressions.ts';
+import { CelBudget, CelError, type CelExpression, celLimits, type Environment } from '../../../machinery/cel.ts';
 import { forbidden } from '../../../machinery/errors.ts';
+import { andThen, type NowOrLater } from '../../now-or-later.ts';
 import type { AdmissionRequest } from '../admission.ts';
-import { reviewRequestOf } from './review.ts';
+import { type Rights, type Values, whenKnown, writeValues } from '../expressions.ts';
 import type { Webhook } from './webhook.ts';
 
 export interface MatchCondition {
   readonly name: string;
-  readonly holds: CelProgram;
+  /** One that cannot be read fails when it is asked. */
+  readonly expression: CelExpression | CelError;
 }
 
-const variables = ['object', 'oldObject', 'request'];
-
-/** An expression that cannot be read fails when it is asked, as the webhook's failure policy says. */
-export function matchConditionsOf(declared: readonly V1MatchCondition[] | undefined): readonly MatchCondition[] {
+export function matchConditionsOf(
+  declared: readonly V1MatchCondition[] | undefined,
+  environment: Environment = webhookEnvironment,
+): readonly MatchCondition[] {
   return (declared ?? []).map(({ name, expression }) => {
     try {
-      return { name, holds: compileCel(expression, variables) };
+      return { name, expression: compileWanted(expression, environment, wantBool) };
     } catch (error) {
-      if (!(error instanceof CelError)) throw error;
-      const holds = (): never => {
-        throw error;
-      };
-      return { name, holds };
+      if (error instanceof CelError) return { name, expression: error };
+      throw error;
     }
   });
 }
 
-/** One that does not hold settles it, whatever comes of the others; otherwise one that fails refuses the write, or leaves the webhook out. */
-export function conditionsHold(webhook: Webhook, request: AdmissionRequest): boolean {
-  if (webhook.matchConditions.length === 0) return true;
-  const values = { object: request.object ?? null, oldObject: request.oldObject ?? null, request: reviewRequestOf(request, '') };
+/** True or false; or why it cannot be told. One that does not hold settles it, whatever comes of the others. */
+export function evaluateConditions(conditions: readonly MatchCondition[], values: Values): boolean | string {
+  const budget = new CelBudget(celLimits.matchConditions);
   let failure: string | undefined;
-  for (const { name, holds } of webhook.matchConditions) {
+  for (const { name, expression } of conditions) {
     try {
-      if (holds(values) !== true) return false;
+      if (expression instanceof CelError) throw expression;
+      if (expression.evaluate(values, budget) !== true) return false;
     } catch (error) {
       if (!(error instanceof CelError)) throw error;
       failure ??= `${name}: ${error.message}`;
     }
   }
-  if (failure === undefined) return true;
-  if (webhook.failsOpen) return false;
-  throw forbidden(request.resource, request.name, `failed to evaluate match conditions of webhook ${JSON.stringify(webhook.name)}: ${failure}`);
+  return failure ?? true;
+}
+
+/** A failure refuses the write, or leaves the webhook out, as its failure policy says. */
+export function conditionsHold(webhook: Webhook, request: AdmissionRequest, rights: Rights): NowOrLater<boolean> {
+  const values = writeValues(request, rights);
+  return andThen(
+    whenKnown(() => evaluateConditions(webhook.matchConditions, values)),
+    (outcome) => {
+      if (typeof outcome === 'boolean') return outcome;
+      if (webhook.failsOpen) return false;
+      const why = `failed to evaluate match conditions of webhook ${JSON.stringify(webhook.name)}: ${outcome}`;
+      throw forbidden(request.resource, request.name, why);
+    },
+  );
 }

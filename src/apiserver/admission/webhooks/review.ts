@@ -20,16 +20,19 @@ export function reviewOf(request: AdmissionRequest, uid: string): object {
 
 /** The write as a webhook is told of it. */
 export function reviewRequestOf(request: AdmissionRequest, uid: string): object {
-  const { kind, subresource, name, namespace, operation, user, object, oldObject, dryRun } = request;
-  const [version = '', group = ''] = (object ?? oldObject)?.apiVersion.split('/').toReversed() ?? [];
-  const objectKind = { group, version, kind: (object ?? oldObject)?.kind ?? kind.kind };
+  const { kind, subresource, name, namespace, operation, user, oldObject, dryRun } = request;
+  const object: Partial<Record<'apiVersion' | 'kind', unknown>> | undefined = request.connection ?? request.object;
+  const typed = object ?? oldObject;
+  const [version = '', group = ''] = text(typed?.apiVersion).split('/').toReversed();
+  const objectKind = { group, version, kind: text(typed?.kind ?? kind.kind) };
   const resource = { group, version, resource: kind.resource };
+  const optionsKind = optionKinds[operation];
   return {
     uid,
     kind: objectKind,
     resource,
     ...(subresource !== '' && { subResource: subresource, requestSubResource: subresource }),
-    requestKind: { group: kind.group, version: kind.version, kind: kind.kind },
+    requestKind: request.connection === undefined ? { group: kind.group, version: kind.version, kind: kind.kind } : objectKind,
     requestResource: { group: kind.group, version: kind.version, resource: kind.resource },
     ...(name !== '' && { name }),
     ...(namespace !== undefined && { namespace }),
@@ -43,7 +46,7 @@ export function reviewRequestOf(request: AdmissionRequest, uid: string): object 
     object: object ?? null,
     oldObject: oldObject ?? null,
     dryRun,
-    options: { kind: optionKinds[operation], apiVersion: 'meta.k8s.io/v1', ...(dryRun && { dryRun: ['All'] }) },
+    options: optionsKind === undefined ? null : { kind: optionsKind, apiVersion: 'meta.k8s.io/v1', ...(dryRun && { dryRun: ['All'] }) },
   };
 }
 

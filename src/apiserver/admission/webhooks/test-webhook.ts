@@ -30,7 +30,7 @@ export interface TestWebhook {
 }
 
 /** The answer's fields besides its uid; undefined to answer nothing at all. */
-export type Answerer = (request: AskedReview, path: string) => object | undefined;
+export type Answerer = (request: AskedReview, path: string) => object | undefined | Promise<object>;
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 
@@ -45,10 +45,14 @@ export async function startTestWebhook(answer: Answerer, names: readonly string[
       const path = (incoming.url ?? '').replace(/\?.*/, '');
       const { request } = JSON.parse(body) as { request: AskedReview };
       asked.push({ path, request });
+      const respond = (response: object | undefined): void => {
+        if (!response) return;
+        outgoing.writeHead(200, { 'content-type': 'application/json' });
+        outgoing.end(JSON.stringify({ kind: 'AdmissionReview', apiVersion: 'admission.k8s.io/v1', response: { uid: request.uid, ...response } }));
+      };
       const response = answer(request, path);
-      if (!response) return;
-      outgoing.writeHead(200, { 'content-type': 'application/json' });
-      outgoing.end(JSON.stringify({ kind: 'AdmissionReview', apiVersion: 'admission.k8s.io/v1', response: { uid: request.uid, ...response } }));
+      if (response instanceof Promise) response.then(respond, () => outgoing.destroy());
+      else respond(response);
     });
   });
   await new Promise<void>((resolve) => {
@@ -74,7 +78,7 @@ export function patching(...operations: readonly object[]): object {
   return { allowed: true, patchType: 'JSONPatch', patch: Buffer.from(JSON.stringify(operations)).toString('base64') };
 }
 
-async function selfSigned(names: readonly string[]): Promise<{ certificate: string; key: string }> {
+export async function selfSigned(names: readonly string[]): Promise<{ certificate: string; key: string }> {
   const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const alternatives = [{ type: 'ip' as const, value: '127.0.0.1' }, ...names.map((value) => ({ type: 'dns' as const, value }))];
   const certificate = await X509CertificateGenerator.createSelfSigned({
