@@ -131,7 +131,7 @@ function apiServerFlags(): Flags {
     serviceClusterIpRange: serviceRange,
     securePort: apiServerPort,
     bindAddress: '127.0.0.1',
-    advertiseAddress: '127.0.0.1',
+    advertiseAddress: '192.0.2.1',
     kubeletClientCertificate: file('kubelet-client.crt'),
     kubeletClientKey: file('kubelet-client.key'),
     kubeletCertificateAuthority: file('ca.crt'),
@@ -212,6 +212,12 @@ test('what is wrong with flags and files is said plainly', async () => {
       /broken\.pem: holds no PEM certificate/,
     ],
     ['a foreign key', 'kube-apiserver', { ...apiServerFlags(), tlsPrivateKeyFile: file('kubelet.key') }, /is not the key of the certificate/],
+    [
+      'an address nobody reaches',
+      'kube-apiserver',
+      { ...apiServerFlags(), advertiseAddress: '127.0.0.1' },
+      /--advertise-address 127\.0\.0\.1: others cannot/,
+    ],
     ['etcd', 'kube-apiserver', { ...apiServerFlags(), etcdServers: 'https://127.0.0.1:2379' }, /--etcd-servers is not there yet/],
     [
       'a port in use',

@@ -64,7 +64,12 @@ export class WebhookConnection {
     this.agent.destroy();
   }
 
-  private exchange(url: string, body: string | undefined, timeoutMs: number): Promise<unknown> {
+  /** As {@link post}, of JSON written already, and whatever is answered. */
+  async send(json: string, timeoutMs: number): Promise<void> {
+    await this.exchange(this.options.server, json, timeoutMs, () => undefined);
+  }
+
+  private exchange(url: string, body: string | undefined, timeoutMs: number, read: (text: string) => unknown = JSON.parse): Promise<unknown> {
     const { token } = this.options;
     const headers = {
       accept: 'application/json',
@@ -94,7 +99,7 @@ export class WebhookConnection {
           const code = response.statusCode ?? 0;
           if (code < 200 || code > 299) return fail(`answered ${code}`, code === 429 || code >= 500);
           try {
-            resolve(JSON.parse(Buffer.concat(chunks).toString('utf8')));
+            resolve(read(Buffer.concat(chunks).toString('utf8')));
             timer.cancel();
           } catch {
             fail('the answer is not JSON', false);

@@ -6,7 +6,7 @@ import type { KubeletFlags } from '../cluster/components/kubelet.ts';
 import type { ProxyFlags } from '../cluster/components/proxy.ts';
 import type { SchedulerFlags } from '../cluster/components/scheduler.ts';
 import { addSecurityFlags } from './api-server-security.ts';
-import { count, duration, labels, level, portNumber, taints, truth, words } from './flag-values.ts';
+import { count, duration, labels, level, portNumber, repeated, taints, truth, words } from './flag-values.ts';
 
 export function addComponents(program: Command): void {
   addApiServer(addSecurityFlags(component(program, 'kube-apiserver', 'the API server alone')));
@@ -25,21 +25,39 @@ function addApiServer(command: Command): void {
     .requiredOption('--tls-cert-file <file>', 'PEM chain to serve')
     .requiredOption('--tls-private-key-file <file>', 'its key')
     .requiredOption('--client-ca-file <file>', 'authorities of client certificates')
-    .requiredOption('--service-account-signing-key-file <file>', 'PEM private key (EC P-256) that signs service account tokens')
-    .option('--service-account-key-file <file>', 'its public half')
-    .option('--service-account-issuer <url>', 'who issues the tokens', 'https://kubernetes.default.svc.cluster.local')
+    .requiredOption('--service-account-signing-key-file <file>', 'PEM private key (RSA or EC) that signs service account tokens')
+    .option('--service-account-key-file <file>', 'public keys whose tokens are good, too; may be repeated', repeated, [])
+    .option('--service-account-issuer <url>', 'who issues the tokens; repeated: who did before', issuers, defaultIssuers)
+    .option('--service-account-jwks-uri <url>', 'where others find the keys; below the issuer when absent')
+    .option('--service-account-max-token-expiration <duration>', 'the longest a token may be asked to last', duration)
+    .option('--enable-admission-plugins <list>', 'plugins besides those that are on', words, [])
+    .option('--disable-admission-plugins <list>', 'plugins to leave out', words, [])
+    .option('--tls-min-version <version>', 'VersionTLS12 or VersionTLS13', 'VersionTLS12')
+    .option('--tls-cipher-suites <list>', 'suites of TLS 1.2', words)
+    .option('--tls-curve-preferences <list>', 'curves for the key exchange', words)
+    .option('--tls-sni-cert-key <certificate,key:names>', 'served to who asks for these names; may be repeated', repeated, [])
     .option('--service-cluster-ip-range <cidr>', 'addresses of Services', '10.96.0.0/16')
     .option('--service-node-port-range <from-to>', 'node ports, both ends included', '30000-32767')
     .option('--secure-port <port>', 'the port', portNumber, 6443)
     .option('--bind-address <address>', 'the address', '0.0.0.0')
     .option('--advertise-address <address>', 'where others reach it: the endpoint of the kubernetes Service')
     .option('--token-auth-file <file>', 'static tokens, a line each: token,user,uid,"group1,group2"')
+    .option('--proxy-client-cert-file <file>', 'shown to servers of aggregated APIs')
+    .option('--proxy-client-key-file <file>', 'the key of --proxy-client-cert-file')
     .option('--kubelet-client-certificate <file>', 'shown to kubelets')
     .option('--kubelet-client-key <file>', 'its key')
     .option('--kubelet-certificate-authority <file>', "authorities of kubelets' certificates")
     .option('--storage <directory>', 'where data is kept; in memory when absent')
+    .option('--history-revisions <count>', 'how many revisions back the past can be read (20000)', count)
     .addOption(new Option('--etcd-servers <urls>', 'not there yet').hideHelp())
     .action(async (flags: ApiServerFlags) => (await import('../cluster/components/api-server.ts')).runApiServer(flags));
+}
+
+const defaultIssuers: readonly string[] = ['https://kubernetes.default.svc.cluster.local'];
+
+/** The first given takes the place of the default. */
+function issuers(text: string, before: readonly string[]): string[] {
+  return before === defaultIssuers ? [text] : [...before, text];
 }
 
 function addControllerManager(command: Command): void {
@@ -50,12 +68,17 @@ function addControllerManager(command: Command): void {
     .option('--root-ca-file <file>', 'published to every namespace')
     .option('--use-service-account-credentials [boolean]', 'each controller acts as its own service account', truth, true)
     .option('--concurrency <count>', 'keys a controller works on at once', count, 5)
+    .option('--load-balancer-pool <list>', "addresses, ranges and CIDRs for Services of type LoadBalancer; the nodes' own when absent", words, [])
+    .option('--cluster-signing-cert-file <file>', 'the authority that signs certificate requests; none are signed when absent')
+    .option('--cluster-signing-key-file <file>', 'its key')
+    .option('--cluster-signing-duration <duration>', 'how long signed certificates hold at most', duration, 365 * 24 * 60 * 60_000)
     .action(async (flags: ControllerManagerFlags) => (await import('../cluster/components/controller-manager.ts')).runControllerManager(flags));
 }
 
 function addScheduler(command: Command): void {
   leaderElection(command, 'kube-scheduler')
     .requiredOption('--kubeconfig <file>', 'how to reach the API server')
+    .option('--config <file>', 'a KubeSchedulerConfiguration: profiles, plugins and their arguments, extenders')
     .action(async (flags: SchedulerFlags) => (await import('../cluster/components/scheduler.ts')).runScheduler(flags));
 }
 

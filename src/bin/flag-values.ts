@@ -64,3 +64,8 @@ export function taints(text: string): { key: string; value?: string; effect: str
 export function words(text: string): string[] {
   return text.split(',').filter((word) => word !== '');
 }
+
+/** Of a flag that may be given more than once: all of its values. */
+export function repeated(text: string, before: readonly string[]): string[] {
+  return [...before, text];
+}

@@ -2,7 +2,7 @@
 import { Command, Option } from 'commander';
 import { type ClusterChoices, ClusterError, command } from '../cluster/commands.ts';
 import { addComponents } from './components.ts';
-import { count, portNumber } from './flag-values.ts';
+import { count, portNumber, words } from './flag-values.ts';
 
 interface UpOptions {
   readonly nodes: number;
@@ -13,6 +13,8 @@ interface UpOptions {
   readonly bindAddress?: string;
   readonly controlPlaneOnly?: boolean;
   readonly tokenAuthFile?: string;
+  readonly loadBalancerPool?: readonly string[];
+  readonly historyRevisions?: number;
   readonly foreground?: boolean;
 }
 
@@ -32,6 +34,8 @@ program
   .option('--bind-address <address>', 'the address it listens on (0.0.0.0)')
   .option('--control-plane-only', 'no node on this machine')
   .option('--token-auth-file <file>', 'static tokens, a line each: token,user,uid,"group1,group2"')
+  .option('--load-balancer-pool <list>', "addresses, ranges and CIDRs for Services of type LoadBalancer (the node's own address)", words)
+  .option('--history-revisions <count>', 'how many revisions back the past can be read (20000)', count)
   .option('--foreground', 'stay in the foreground, and stop the cluster with Ctrl-C')
   .action(async (options: UpOptions) => {
     const { nodes, foreground, ...choices } = options;

@@ -76,7 +76,10 @@ export async function issueCertificate(world: World, request: CertificateRequest
   ];
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serialNumber(world),
-    subject: new x509.Name([...(request.organizations ?? []).map((organization) => ({ O: [organization] })), { CN: [request.commonName] }]),
+    subject: new x509.Name([
+      ...(request.organizations ?? []).map((organization) => ({ O: [asItIs(organization)] })),
+      { CN: [asItIs(request.commonName)] },
+    ]),
     issuer: authority.subjectName,
     notBefore: new Date(Math.max(now - backdateMs, authority.notBefore.getTime())),
     notAfter: new Date(notAfter),
@@ -92,6 +95,11 @@ export async function issueCertificate(world: World, request: CertificateRequest
     ],
   });
   return { certificate: certificate.toString('pem'), key: await exportKey(keys.privateKey) };
+}
+
+/** Without this, quotes, backslashes and a leading `#` would be read as escapes. */
+function asItIs(value: string): { utf8String: string } {
+  return { utf8String: value };
 }
 
 /** A P-256 private key alone (PEM, PKCS #8), as service account tokens are signed with. */

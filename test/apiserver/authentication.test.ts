@@ -209,3 +209,29 @@ test('access reviews answer what a request would', async () => {
   const rules = await review('SelfSubjectRulesReview', 'selfsubjectrulesreviews', { namespace: 'default' }, 'sesame');
   assert.ok(rules.json.status.resourceRules.some((rule: Json) => rule.resources.includes('selfsubjectaccessreviews')));
 });
+
+test('constrained impersonation: both the right to be somebody and to do just this as them', async () => {
+  const rbac = '/apis/rbac.authorization.k8s.io/v1';
+  const rules = [
+    { verbs: ['impersonate:user-info'], apiGroups: ['authentication.k8s.io'], resources: ['users'], resourceNames: ['carl'] },
+    { verbs: ['impersonate-on:user-info:list'], apiGroups: [''], resources: ['configmaps'] },
+  ];
+  assert.equal((await server.send(`${rbac}/clusterroles`, { method: 'POST', body: { metadata: { name: 'as-carl' }, rules } })).code, 201);
+  const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'as-carl' };
+  const subjects = [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'ali' }];
+  assert.equal(
+    (await server.send(`${rbac}/clusterrolebindings`, { method: 'POST', body: { metadata: { name: 'as-carl' }, roleRef, subjects } })).code,
+    201,
+  );
+  const carl = { apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'carl' };
+  const view = { metadata: { name: 'carl-views' }, roleRef: { ...roleRef, name: 'view' }, subjects: [carl] };
+  assert.equal((await server.send(`${rbac}/clusterrolebindings`, { method: 'POST', body: view })).code, 201);
+  const as = (path: string, headers: Record<string, string> = {}): Promise<Reply> =>
+    server.send(path, { token: 'sesame', headers: { 'impersonate-user': 'carl', ...headers } });
+  assert.equal((await as('/api/v1/namespaces/default/configmaps')).code, 200);
+  const other = await as('/api/v1/namespaces/default/pods');
+  assert.equal(other.code, 403, 'carl may list pods, but not through somebody who may only list config maps as carl');
+  assert.match(other.json.message, /cannot impersonate resource "users"/);
+  assert.equal((await as('/api/v1/namespaces/default/configmaps', { 'impersonate-group': 'system:masters' })).code, 403);
+  assert.equal((await as('/api/v1/namespaces/default/configmaps', { 'impersonate-user': 'dora' })).code, 403);
+});

@@ -18,8 +18,7 @@ before(async () => {
     return { status: { allowed: false, reason: 'never heard of it' } };
   };
   server = await startTestServer({
-    authorizationModes: ['Node', 'RBAC', 'Webhook'],
-    authorizationWebhook: { server: webhook.url, ca: webhook.ca },
+    authorizers: [{ mode: 'Node' }, { mode: 'RBAC' }, { mode: 'Webhook', webhook: { server: webhook.url, ca: webhook.ca } }],
   });
 });
 
@@ -81,4 +80,10 @@ test('impersonation and reviews go by it, too', async () => {
     },
   });
   assert.deepEqual(review.json.status, { allowed: false, denied: true, reason: 'secrets are not for you' });
+});
+
+test('what may be done cannot be listed in full, and the answer says why', async () => {
+  const body = { apiVersion: 'authorization.k8s.io/v1', kind: 'SelfSubjectRulesReview', spec: { namespace: 'default' } };
+  const { json } = await server.send('/apis/authorization.k8s.io/v1/selfsubjectrulesreviews', { method: 'POST', body });
+  assert.deepEqual([json.status.incomplete, json.status.evaluationError], [true, 'webhook authorizer does not support user rule resolution']);
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { request } from 'node:https';
 import { connect } from 'node:tls';
 import { parseAuditPolicy } from '../../src/apiserver/audit/policy.ts';
 import { parseEncryptionConfiguration } from '../../src/apiserver/encryption/configuration.ts';
@@ -35,7 +36,7 @@ before(async () => {
         close: () => Promise.resolve(),
       },
     },
-    encryption: parseEncryptionConfiguration(JSON.stringify(encryption), world.random),
+    encryption: parseEncryptionConfiguration(JSON.stringify(encryption), world),
   });
 });
 
@@ -92,6 +93,44 @@ test('who cannot prove a name is written down without one', async () => {
   await server.send('/version', { token: 'wrong', headers: { 'audit-id': 'four' } });
   const event = await eventOf(({ auditID }) => auditID === 'four');
   assert.deepEqual([event.user, event.responseStatus.code], [{}, 401]);
+});
+
+test('a request to change protocols is written down, whether it gets far or not', async () => {
+  const upgrade = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==' };
+  const watched = await webSocket(`${configMaps}?watch=true`, { ...upgrade, 'audit-id': 'seven' }, server.admin);
+  assert.equal(watched.code, 101);
+  watched.end();
+  const event = await eventOf(({ auditID, stage }) => auditID === 'seven' && stage === 'ResponseComplete');
+  assert.deepEqual([event.verb, event.user.username, event.responseStatus.code], ['watch', 'admin', 101]);
+  assert.equal(event.annotations['authorization.k8s.io/decision'], 'allow');
+  const stages = lines.filter(({ auditID }) => auditID === 'seven').map(({ stage }) => stage);
+  assert.deepEqual(stages, ['ResponseStarted', 'ResponseComplete']);
+  const missing = await webSocket('/api/v1/namespaces/default/secrets?watch=true', { ...upgrade, 'audit-id': 'eight' });
+  assert.equal(missing.code, 403);
+  const refused = await eventOf(({ auditID, stage }) => auditID === 'eight' && stage === 'ResponseComplete');
+  assert.deepEqual([refused.user.username, refused.responseStatus.code], ['system:anonymous', 403]);
+});
+
+function webSocket(path: string, headers: Record<string, string>, identity?: TestServer['admin']): Promise<{ code: number; end(): void }> {
+  const pair = identity && { cert: identity.certificate, key: identity.key };
+  return new Promise((resolve, reject) => {
+    const asking = request({ host: '127.0.0.1', port: server.port, path, headers, agent: false, ca: server.ca.certificate, ...pair });
+    asking.on('upgrade', ({ statusCode = 0 }, socket) => resolve({ code: statusCode, end: () => socket.destroy() }));
+    asking.on('response', (response) => {
+      response.resume();
+      resolve({ code: response.statusCode ?? 0, end: () => undefined });
+    });
+    asking.on('error', reject);
+    asking.end();
+  });
+}
+
+test('paths asked for in this process are written down, too', async () => {
+  const connection = server.api.connect({ name: 'looker', uid: '', groups: ['system:masters'], extra: {} });
+  await connection.request({ method: 'GET', path: '/version' });
+  connection.close();
+  const event = await eventOf(({ user, stage }) => user.username === 'looker' && stage === 'ResponseComplete');
+  assert.deepEqual([event.verb, event.requestURI, event.responseStatus.code, event.objectRef], ['get', '/version', 200, undefined]);
 });
 
 test('calls in this process are written down, too', async () => {

@@ -33,6 +33,8 @@ export class Auditor {
   readonly world: World;
   private readonly policy: AuditPolicy;
   private readonly backend: AuditBackend;
+  /** How many events were handed to the backend. */
+  emitted = 0;
 
   constructor(options: { world: World; policy: AuditPolicy; backend: AuditBackend }) {
     this.world = options.world;
@@ -47,6 +49,7 @@ export class Auditor {
   }
 
   emit(event: object): void {
+    this.emitted++;
     this.backend.write(JSON.stringify(event));
   }
 

@@ -8,7 +8,8 @@ import type { User } from '../request.ts';
 import type { ObjectReader } from '../verbs.ts';
 import { bootstrapTokenUser } from './bootstrap-token.ts';
 import { badCertificate, certificateUser } from './client-certificate.ts';
-import { type OidcOptions, OidcTokens } from './oidc.ts';
+import type { AuthenticationConfiguration } from './configuration.ts';
+import { issuerOfFlags, type OidcOptions, OidcTokens } from './oidc.ts';
 import { type RequestHeaderOptions, RequestHeaders } from './request-header.ts';
 import type { ServiceAccountTokens, TokenAnswer } from './service-account-token.ts';
 import { anonymous, withAuthenticatedGroup } from './users.ts';
@@ -21,7 +22,11 @@ export interface AuthenticatorOptions {
   readonly staticTokens: ReadonlyMap<string, User>;
   readonly requestHeader?: RequestHeaderOptions;
   readonly oidc?: OidcOptions;
+  /** Issuers and anonymous paths from a file; instead of `oidc`. */
+  readonly authenticationConfiguration?: AuthenticationConfiguration;
   readonly tokenWebhook?: TokenWebhookOptions;
+  /** Whether bootstrap tokens are good; they are when absent. */
+  readonly bootstrapTokens?: boolean;
   /** Paths without proof: everywhere when true or absent, only these when a list. */
   readonly anonymousAuth?: boolean | readonly string[];
 }
@@ -41,9 +46,11 @@ export class Authenticator {
   private readonly serviceAccountTokens: ServiceAccountTokens;
   private readonly staticTokens: ReadonlyMap<string, User>;
   private readonly requestHeaders: RequestHeaders | undefined;
-  private readonly oidc: OidcTokens | undefined;
+  private issuers: readonly OidcTokens[];
   private readonly webhook: WebhookTokens | undefined;
-  private readonly anonymousAuth: boolean | readonly string[];
+  private readonly bootstrapTokens: boolean;
+  private readonly anonymousByFlag: boolean | readonly string[];
+  private anonymousAuth: boolean | readonly string[];
 
   constructor(options: AuthenticatorOptions) {
     this.world = options.world;
@@ -51,9 +58,20 @@ export class Authenticator {
     this.serviceAccountTokens = options.serviceAccountTokens;
     this.staticTokens = new Map([...options.staticTokens].map(([token, user]) => [token, withAuthenticatedGroup(user)]));
     this.requestHeaders = options.requestHeader && new RequestHeaders(options.requestHeader);
-    this.oidc = options.oidc && new OidcTokens(options.world, options.oidc);
+    const { authenticationConfiguration: configuration, oidc } = options;
+    const issuers = [...(configuration?.issuers ?? []), ...(oidc === undefined ? [] : [issuerOfFlags(oidc)])];
+    this.issuers = issuers.map((issuer) => new OidcTokens(options.world, issuer));
     this.webhook = options.tokenWebhook && new WebhookTokens(options.world, options.tokenWebhook);
-    this.anonymousAuth = options.anonymousAuth ?? true;
+    this.bootstrapTokens = options.bootstrapTokens ?? true;
+    this.anonymousByFlag = options.anonymousAuth ?? true;
+    this.anonymousAuth = configuration?.anonymousAuth ?? this.anonymousByFlag;
+  }
+
+  /** Goes on with the issuers and anonymous paths of another configuration. */
+  replace({ issuers, anonymousAuth }: AuthenticationConfiguration): void {
+    for (const issuer of this.issuers) issuer.close();
+    this.issuers = issuers.map((issuer) => new OidcTokens(this.world, issuer));
+    this.anonymousAuth = anonymousAuth ?? this.anonymousByFlag;
   }
 
   /** Throws (or rejects with) a 401 for a certificate or token that does not hold. */
@@ -73,22 +91,23 @@ export class Authenticator {
   /** Undefined for a token nobody knows. `audiences` is who the token must be meant for; the server itself when absent. */
   authenticateToken(token: string, audiences?: readonly string[]): NowOrLater<TokenAnswer | undefined> {
     const served = audiences ?? this.serviceAccountTokens.defaultAudiences;
-    const user = this.staticTokens.get(token) ?? bootstrapTokenUser(token, this.objects, this.world.clock.now());
+    const user = this.staticTokens.get(token) ?? (this.bootstrapTokens ? bootstrapTokenUser(token, this.objects, this.world.clock.now()) : undefined);
     if (user !== undefined) return this.forServer(user, served);
     const account = this.serviceAccountTokens.authenticate(token, served);
-    if (account !== undefined || (this.oidc === undefined && this.webhook === undefined)) return account;
-    const { oidc, webhook } = this;
-    return firstOf<TokenAnswer, 'oidc' | 'webhook'>(['oidc', 'webhook'], (way) => {
+    if (account !== undefined) return account;
+    const { issuers, webhook } = this;
+    if (issuers.length === 0) return webhook?.authenticate(token, served);
+    return firstOf<TokenAnswer, OidcTokens | 'webhook'>([...issuers, 'webhook'], (way) => {
       if (way === 'webhook') return webhook?.authenticate(token, served);
       return andThen<TokenAnswer | undefined, TokenAnswer | undefined>(
-        oidc?.authenticate(token),
+        way.authenticate(token),
         (answer) => answer && this.forServer(answer.user, served),
       );
     });
   }
 
   close(): void {
-    this.oidc?.close();
+    for (const issuer of this.issuers) issuer.close();
     this.webhook?.close();
   }
 

@@ -7,16 +7,29 @@ import type { World } from '../../world/world.ts';
 import type { NowOrLater } from '../now-or-later.ts';
 import type { User } from '../request.ts';
 import { WebhookConnection } from '../webhook-connection.ts';
+import { ClaimError, type ClaimMappings, claimText, claimTexts, mappedUser, requiredClaim } from './claim-mappings.ts';
 import { type Jwt, parseJwt, signatureHolds, textsOf } from './jwt.ts';
 import type { TokenAnswer } from './service-account-token.ts';
 import { withAuthenticatedGroup } from './users.ts';
 
-export interface OidcOptions {
+/** One issuer, from a flag or an AuthenticationConfiguration. */
+export interface IssuerOptions {
   /** `https:`, and exactly what tokens have in `iss`. */
   readonly issuerUrl: string;
-  /** Must be among the audiences of a token. */
-  readonly clientId: string;
+  /** Where its discovery document is, when not below the issuer. */
+  readonly discoveryUrl?: string;
+  /** One of them must be among the audiences of a token. */
+  readonly audiences: readonly string[];
   /** PEM of the issuer's authorities; the system's when absent. */
+  readonly ca?: string;
+  readonly signingAlgorithms: readonly string[];
+  readonly mappings: ClaimMappings;
+}
+
+/** What the `--oidc-*` flags say. */
+export interface OidcOptions {
+  readonly issuerUrl: string;
+  readonly clientId: string;
   readonly ca?: string;
   /** `sub` when absent. */
   readonly usernameClaim?: string;
@@ -28,6 +41,25 @@ export interface OidcOptions {
   readonly requiredClaims?: Readonly<Record<string, string>>;
   /** RS256 when absent. */
   readonly signingAlgorithms?: readonly string[];
+}
+
+export function issuerOfFlags(options: OidcOptions): IssuerOptions {
+  const { issuerUrl, clientId, ca, usernameClaim = 'sub', usernamePrefix, groupsClaim, groupsPrefix, requiredClaims = {} } = options;
+  const defaultPrefix = usernameClaim === 'email' ? '' : `${issuerUrl}#`;
+  return {
+    issuerUrl,
+    audiences: [clientId],
+    ...(ca !== undefined && { ca }),
+    signingAlgorithms: options.signingAlgorithms ?? ['RS256'],
+    mappings: {
+      username: claimText(usernameClaim, usernamePrefix === '-' ? '' : (usernamePrefix ?? defaultPrefix)),
+      groups: groupsClaim === undefined ? () => [] : claimTexts(groupsClaim, groupsPrefix),
+      uid: () => '',
+      extra: [],
+      claimRules: Object.entries(requiredClaims).map(([name, value]) => requiredClaim(name, value)),
+      userRules: [],
+    },
+  };
 }
 
 interface IssuerKey {
@@ -44,19 +76,20 @@ const knownBound = 10_000;
 
 interface KnownToken {
   readonly user: User;
+  readonly audiences: readonly string[];
   readonly expires: number;
 }
 
 export class OidcTokens {
   private readonly world: World;
-  private readonly options: OidcOptions;
+  private readonly options: IssuerOptions;
   private readonly issuer: WebhookConnection;
   private keys: readonly IssuerKey[] = [];
   private refreshing: Promise<void> | undefined;
   private refreshedMs = -Infinity;
   private readonly known = new Map<string, KnownToken>();
 
-  constructor(world: World, options: OidcOptions) {
+  constructor(world: World, options: IssuerOptions) {
     this.world = world;
     this.options = options;
     this.issuer = new WebhookConnection(world, { server: options.issuerUrl, ...(options.ca !== undefined && { ca: options.ca }) });
@@ -69,7 +102,7 @@ export class OidcTokens {
     const jwt = parseJwt(token);
     if (jwt === undefined || jwt.claims['iss'] !== this.options.issuerUrl) return undefined;
     const { alg } = jwt.header;
-    if (typeof alg !== 'string' || !(this.options.signingAlgorithms ?? ['RS256']).includes(alg)) return undefined;
+    if (typeof alg !== 'string' || !this.options.signingAlgorithms.includes(alg)) return undefined;
     if (this.isSigned(jwt)) return this.accept(token, jwt);
     return this.refresh().then(() => (this.isSigned(jwt) ? this.accept(token, jwt) : undefined));
   }
@@ -78,8 +111,8 @@ export class OidcTokens {
     this.issuer.close();
   }
 
-  private answer(token: string, { user, expires }: KnownToken): TokenAnswer | undefined {
-    if (this.world.clock.now() / 1000 < expires) return { user, audiences: [this.options.clientId] };
+  private answer(token: string, { user, audiences, expires }: KnownToken): TokenAnswer | undefined {
+    if (this.world.clock.now() / 1000 < expires) return { user, audiences };
     this.known.delete(token);
     return undefined;
   }
@@ -90,35 +123,32 @@ export class OidcTokens {
   }
 
   private accept(token: string, { claims }: Jwt): TokenAnswer | undefined {
-    const { clientId, requiredClaims = {} } = this.options;
     const now = this.world.clock.now() / 1000;
     const { exp, nbf, aud } = claims;
     if (typeof exp !== 'number' || now >= exp) return undefined;
     if (nbf !== undefined && (typeof nbf !== 'number' || now + aheadSeconds < nbf)) return undefined;
-    if (!textsOf(aud).includes(clientId)) return undefined;
-    if (Object.entries(requiredClaims).some(([name, value]) => claims[name] !== value)) return undefined;
-    const name = this.userName(claims);
-    if (name === undefined) return undefined;
-    const { groupsClaim, groupsPrefix = '' } = this.options;
-    const groups = groupsClaim === undefined ? [] : textsOf(claims[groupsClaim]).map((group) => groupsPrefix + group);
-    const { jti } = claims;
-    const extra: Record<string, string[]> =
-      typeof jti === 'string' && jti !== '' ? { 'authentication.kubernetes.io/credential-id': [`JTI=${jti}`] } : {};
-    const known = { user: withAuthenticatedGroup({ name, uid: '', groups, extra }), expires: exp };
+    const meant = textsOf(aud);
+    const audiences = this.options.audiences.filter((audience) => meant.includes(audience));
+    if (audiences.length === 0) return undefined;
+    const user = this.userOf(claims);
+    if (user === undefined) return undefined;
+    const known = { user, audiences, expires: exp };
     if (this.known.size >= knownBound) this.known.clear();
     this.known.set(token, known);
     return this.answer(token, known);
   }
 
-  private userName(claims: Jwt['claims']): string | undefined {
-    const { usernameClaim = 'sub', usernamePrefix, issuerUrl } = this.options;
-    const claim = claims[usernameClaim];
-    if (typeof claim !== 'string' || claim === '') return undefined;
-    const isEmail = usernameClaim === 'email';
-    // An address nobody checked is nobody's name.
-    if (isEmail && claims['email_verified'] !== undefined && claims['email_verified'] !== true) return undefined;
-    const prefix = usernamePrefix === '-' ? '' : (usernamePrefix ?? (isEmail ? '' : `${issuerUrl}#`));
-    return prefix + claim;
+  private userOf(claims: Jwt['claims']): User | undefined {
+    try {
+      const { extra, ...user } = mappedUser(this.options.mappings, claims);
+      const { jti } = claims;
+      const credential = typeof jti === 'string' && jti !== '' && { 'authentication.kubernetes.io/credential-id': [`JTI=${jti}`] };
+      return withAuthenticatedGroup({ ...user, extra: { ...extra, ...credential } });
+    } catch (error) {
+      if (!(error instanceof ClaimError)) throw error;
+      this.world.log.debug('an ID token was refused', { issuer: this.options.issuerUrl, reason: error.message });
+      return undefined;
+    }
   }
 
   /** Never rejects: without keys no token holds. */
@@ -135,8 +165,8 @@ export class OidcTokens {
   }
 
   private async fetchKeys(): Promise<void> {
-    const { issuerUrl } = this.options;
-    const document = (await this.issuer.get(`${issuerUrl.replace(/\/$/, '')}/.well-known/openid-configuration`, timeoutMs)) as DiscoveryDocument;
+    const { issuerUrl, discoveryUrl = `${issuerUrl.replace(/\/$/, '')}/.well-known/openid-configuration` } = this.options;
+    const document = (await this.issuer.get(discoveryUrl, timeoutMs)) as DiscoveryDocument;
     if (document.issuer !== issuerUrl)
       throw new Error(`the discovery document names the issuer ${JSON.stringify(document.issuer)}, not ${issuerUrl}`);
     if (typeof document.jwks_uri !== 'string') throw new Error('the discovery document has no jwks_uri');

@@ -68,7 +68,8 @@ export class RequestHeaders {
   private validUntil(certificate: X509Certificate | undefined, nowMs: number): number {
     if (certificate === undefined || !(certificate.keyUsage ?? [forClients]).includes(forClients)) return -Infinity;
     const { allowedNames } = this.options;
-    const name = /(?:^|\n)CN=(.*)/.exec(certificate.subject)?.[1] ?? '';
+    const { CN } = certificate.toLegacyObject().subject;
+    const name = (Array.isArray(CN) ? CN[0] : CN) ?? '';
     if (allowedNames.length > 0 && !allowedNames.includes(name)) return -Infinity;
     let until = Infinity;
     let link: X509Certificate | undefined = certificate;

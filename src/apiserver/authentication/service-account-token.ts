@@ -1,5 +1,5 @@
 /**
- * Service account tokens: JWTs signed with the cluster's EC key (ES256), bound to the account and optionally to a pod, secret or node. A token dies with
+ * Service account tokens: JWTs signed with the cluster's key (EC or RSA), bound to the account and optionally to a pod, secret or node. A token dies with
  * what it is bound to. Keys that signed before, or sign elsewhere, may be given to check tokens with. See https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/
  */
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
@@ -53,25 +53,33 @@ const cacheBound = 10_000;
 
 export class ServiceAccountTokens {
   readonly issuer: string;
+  readonly maxExpirationSeconds: number | undefined;
   private readonly world: World;
   private readonly objects: ObjectReader;
   private readonly privateKey: KeyObject;
+  private readonly algorithm: string;
   private readonly header: string;
   /** The signing key's own half first. */
   private readonly checkingKeys: readonly CheckingKey[];
   private readonly audiences: readonly string[];
+  private readonly issuers: ReadonlySet<string>;
+  private readonly jwksUri: string;
   private readonly known = new Map<string, KnownToken>();
 
   constructor(options: ServiceAccountTokenOptions) {
     this.world = options.world;
     this.objects = options.objects;
     this.issuer = options.issuer;
-    this.audiences = options.apiAudiences ?? [options.issuer];
+    this.issuers = new Set([options.issuer, ...(options.formerIssuers ?? [])]);
+    this.maxExpirationSeconds = options.maxExpirationMs === undefined ? undefined : Math.floor(options.maxExpirationMs / 1000);
+    this.jwksUri = options.jwksUri ?? `${options.issuer}/openid/v1/jwks`;
+    this.audiences = options.apiAudiences ?? [...this.issuers];
     this.privateKey = createPrivateKey(options.signingKey);
     const own = checkingKey(createPublicKey(this.privateKey));
     const others = (options.verificationKeys ?? []).map((pem) => checkingKey(createPublicKey(pem))).filter(({ id }) => id !== own.id);
     this.checkingKeys = [own, ...others];
-    this.header = encodePart({ alg: 'ES256', kid: own.id });
+    this.algorithm = algorithmOf(own.key);
+    this.header = encodePart({ alg: this.algorithm, kid: own.id });
   }
 
   /** Audiences a token is for when it names none, and that the server itself accepts. */
@@ -93,7 +101,7 @@ export class ServiceAccountTokens {
       sub: `system:serviceaccount:${namespace}:${serviceaccount.name}`,
     };
     const signed = `${this.header}.${encodePart(claims)}`;
-    const signature = sign('sha256', Buffer.from(signed), { key: this.privateKey, dsaEncoding: 'ieee-p1363' });
+    const signature = sign(`sha${this.algorithm.slice(2)}`, Buffer.from(signed), { key: this.privateKey, dsaEncoding: 'ieee-p1363' });
     return { token: `${signed}.${signature.toString('base64url')}`, expiresAtMs: (now + expiresInSeconds) * 1000 };
   }
 
@@ -121,7 +129,7 @@ export class ServiceAccountTokens {
   discoveryDocument(): object {
     return {
       issuer: this.issuer,
-      jwks_uri: `${this.issuer}/openid/v1/jwks`,
+      jwks_uri: this.jwksUri,
       response_types_supported: ['id_token'],
       subject_types_supported: ['public'],
       id_token_signing_alg_values_supported: [...new Set(this.checkingKeys.map(({ key }) => algorithmOf(key)))],
@@ -130,7 +138,7 @@ export class ServiceAccountTokens {
 
   private check(token: string): KnownToken | undefined {
     const jwt = parseJwt(token);
-    if (jwt === undefined || jwt.claims['iss'] !== this.issuer) return undefined;
+    if (jwt === undefined || typeof jwt.claims['iss'] !== 'string' || !this.issuers.has(jwt.claims['iss'])) return undefined;
     const { kid } = jwt.header;
     const fitting = this.checkingKeys.filter(({ id }) => kid === undefined || kid === '' || kid === id);
     if (!fitting.some(({ key }) => jwt.header.alg === algorithmOf(key) && signatureHolds(jwt, key))) return undefined;
@@ -159,11 +167,17 @@ export class ServiceAccountTokens {
 export interface ServiceAccountTokenOptions {
   readonly world: World;
   readonly objects: ObjectReader;
-  /** PEM of an EC P-256 private key. */
+  /** PEM of a private key: RSA, or EC of curve P-256, P-384 or P-521. */
   readonly signingKey: string;
   readonly issuer: string;
   /** PEM of public keys (RSA or EC) whose tokens are good, too. */
   readonly verificationKeys?: readonly string[];
+  /** Other names the issuer had: tokens with these are good, too. */
+  readonly formerIssuers?: readonly string[];
+  /** Where others find the keys; below the issuer when absent. */
+  readonly jwksUri?: string;
+  /** The longest a token may be asked to last; 2^32 seconds when absent. */
+  readonly maxExpirationMs?: number;
   /** Whom tokens must be meant for; the issuer when absent. */
   readonly apiAudiences?: readonly string[];
 }

@@ -39,9 +39,11 @@ function requestToken(call: Call, world: World, objects: ObjectReader, tokens: S
   if (request.metadata.name !== undefined && request.metadata.name !== '' && request.metadata.name !== name) {
     throw badRequest(`metadata.name must match the service account's name: got "${request.metadata.name}", expected "${name}"`);
   }
-  const seconds = request.spec?.expirationSeconds ?? defaultSeconds;
-  const errors = lifetimeErrors(seconds);
+  const asking = request.spec?.expirationSeconds ?? defaultSeconds;
+  const errors = lifetimeErrors(asking);
   if (errors.length > 0) throw invalid({ group: 'authentication.k8s.io', kind: 'TokenRequest' }, '', errors);
+  const seconds = Math.min(asking, tokens.maxExpirationSeconds ?? Infinity);
+  if (seconds < asking) call.warnings.push(`requested expiration of ${asking} seconds shortened to ${seconds} seconds`);
   const asked = request.spec?.audiences ?? [];
   const audiences = asked.length > 0 ? asked : [...tokens.defaultAudiences];
   const reference = request.spec?.boundObjectRef;

@@ -48,7 +48,16 @@ export interface Authorizer {
   /** For one that may have to ask elsewhere: the whole answer. Requests are decided by this where it is there. */
   decide?(attributes: Attributes): NowOrLater<Decision>;
   /** What the user may do in a namespace, as far as it can be listed. */
-  rulesFor(user: User, namespace: string): { resourceRules: ResourceRule[]; pathRules: PathRule[]; incomplete: boolean };
+  rulesFor(user: User, namespace: string): HeldRules;
+}
+
+export interface HeldRules {
+  readonly resourceRules: ResourceRule[];
+  readonly pathRules: PathRule[];
+  /** There may be more than is listed. */
+  readonly incomplete: boolean;
+  /** Why. */
+  readonly error?: string;
 }
 
 export const allowed: Decision = { verdict: 'allowed', reason: '' };
@@ -78,7 +87,9 @@ export function unionAuthorizer(members: readonly Authorizer[]): Authorizer {
     ...(asksElsewhere && { decide: (attributes: Attributes) => decideFrom(attributes, 0, []) }),
     rulesFor(user, namespace) {
       const answers = members.map((member) => member.rulesFor(user, namespace));
+      const errors = [...new Set(answers.flatMap(({ error }) => error ?? []))];
       return {
+        ...(errors.length > 0 && { error: errors.join(', ') }),
         resourceRules: answers.flatMap((answer) => answer.resourceRules),
         pathRules: answers.flatMap((answer) => answer.pathRules),
         incomplete: answers.some((answer) => answer.incomplete),

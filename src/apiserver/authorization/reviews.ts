@@ -1,8 +1,9 @@
 /** Access reviews: asking the server what somebody may do (`kubectl auth can-i`). See https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-api-access */
 import { LocalSubjectAccessReview, SelfSubjectAccessReview, SelfSubjectRulesReview, SubjectAccessReview } from '../../api/kinds.ts';
+import type { Kind } from '../../api/kind.ts';
 import type { V1NonResourceAttributes, V1ResourceAttributes, V1SubjectAccessReviewStatus } from '../../api/types.ts';
 import { badRequest, invalid } from '../../machinery/errors.ts';
-import { type FieldError, invalidValue } from '../../machinery/field-error.ts';
+import type { KubeObject } from '../../machinery/object.ts';
 import type { Answer, Call, User } from '../request.ts';
 import { decodeBody, type VirtualResources } from '../virtual.ts';
 import { andThen, type NowOrLater } from '../now-or-later.ts';
@@ -26,7 +27,7 @@ export function accessReviews(authorizer: Authorizer): VirtualResources {
       'authorization.k8s.io/selfsubjectaccessreviews',
       (call) => {
         const review = decodeBody(call, SelfSubjectAccessReview);
-        checkQuestion('SelfSubjectAccessReview', review.spec, []);
+        check(SelfSubjectAccessReview, review);
         return andThen(answer(authorizer, call.user, review.spec), (status) => created({ ...review, status }));
       },
     ],
@@ -34,7 +35,7 @@ export function accessReviews(authorizer: Authorizer): VirtualResources {
       'authorization.k8s.io/subjectaccessreviews',
       (call) => {
         const review = decodeBody(call, SubjectAccessReview);
-        checkQuestion('SubjectAccessReview', review.spec, subjectErrors(review.spec));
+        check(SubjectAccessReview, review);
         return andThen(answer(authorizer, userOf(review.spec), review.spec), (status) => created({ ...review, status }));
       },
     ],
@@ -42,13 +43,8 @@ export function accessReviews(authorizer: Authorizer): VirtualResources {
       'authorization.k8s.io/localsubjectaccessreviews',
       (call) => {
         const review = decodeBody(call, LocalSubjectAccessReview);
-        checkQuestion('LocalSubjectAccessReview', review.spec, [...subjectErrors(review.spec), ...localErrors(review.spec)]);
-        const asked = review.spec.resourceAttributes?.namespace;
-        if (asked !== call.target.namespace) {
-          throw badRequest(
-            `namespace must match the request's namespace: the review is about "${asked ?? ''}", the request about "${call.target.namespace ?? ''}"`,
-          );
-        }
+        review.metadata.namespace ??= call.target.namespace ?? '';
+        check(LocalSubjectAccessReview, review);
         return andThen(answer(authorizer, userOf(review.spec), review.spec), (status) => created({ ...review, status }));
       },
     ],
@@ -58,7 +54,7 @@ export function accessReviews(authorizer: Authorizer): VirtualResources {
         const review = decodeBody(call, SelfSubjectRulesReview);
         const namespace = review.spec?.namespace ?? '';
         if (namespace === '') throw badRequest('no namespace on request');
-        const { resourceRules, pathRules, incomplete } = authorizer.rulesFor(call.user, namespace);
+        const { resourceRules, pathRules, incomplete, error } = authorizer.rulesFor(call.user, namespace);
         const listed = resourceRules.map(({ verbs, apiGroups, resources, resourceNames }) => ({
           verbs: [...verbs],
           apiGroups: [...apiGroups],
@@ -66,39 +62,18 @@ export function accessReviews(authorizer: Authorizer): VirtualResources {
           ...(resourceNames.length > 0 && { resourceNames: [...resourceNames] }),
         }));
         const nonResourceRules = pathRules.map(({ verbs, nonResourceURLs }) => ({ verbs: [...verbs], nonResourceURLs: [...nonResourceURLs] }));
-        return created({ ...review, status: { resourceRules: listed, nonResourceRules, incomplete } });
+        return created({
+          ...review,
+          status: { resourceRules: listed, nonResourceRules, incomplete, ...(error !== undefined && { evaluationError: error }) },
+        });
       },
     ],
   ]);
 }
 
-/** The names of the two kinds of question go by upstream's rule: exactly one. */
-function checkQuestion(kind: string, spec: Question | undefined, others: readonly FieldError[]): void {
-  const errors: FieldError[] = [];
-  if (spec?.resourceAttributes !== undefined && spec.nonResourceAttributes !== undefined) {
-    errors.push(invalidValue('spec.nonResourceAttributes', spec.nonResourceAttributes, 'cannot be specified in combination with resourceAttributes'));
-  }
-  if (spec?.resourceAttributes === undefined && spec?.nonResourceAttributes === undefined) {
-    errors.push(
-      invalidValue(
-        'spec.resourceAttributes',
-        spec?.nonResourceAttributes,
-        'exactly one of nonResourceAttributes or resourceAttributes must be specified',
-      ),
-    );
-  }
-  errors.push(...others);
-  if (errors.length > 0) throw invalid({ group: 'authorization.k8s.io', kind }, '', errors);
-}
-
-function subjectErrors(spec: Subject | undefined): FieldError[] {
-  const nobody = (spec?.user ?? '') === '' && (spec?.groups ?? []).length === 0;
-  return nobody ? [invalidValue('spec.user', spec?.user ?? '', 'at least one of user or group must be specified')] : [];
-}
-
-function localErrors(spec: Question | undefined): FieldError[] {
-  if (spec?.nonResourceAttributes === undefined) return [];
-  return [invalidValue('spec.nonResourceAttributes', spec.nonResourceAttributes, 'disallowed on this kind of request')];
+function check<T extends KubeObject>(kind: Kind<T>, review: T): void {
+  const errors = kind.validate?.(review, undefined) ?? [];
+  if (errors.length > 0) throw invalid(kind, '', errors);
 }
 
 function userOf(spec: Subject): User {

@@ -9,6 +9,7 @@ import { askWithRetries } from '../authentication/webhook-token.ts';
 import { ExpiringCache } from '../expiring-cache.ts';
 import type { NowOrLater } from '../now-or-later.ts';
 import { WebhookConnection, type WebhookOptions } from '../webhook-connection.ts';
+import { doesMatch, type MatchCondition } from './match-conditions.ts';
 import { allowed, type Attributes, type Authorizer, type Decision, noOpinion } from './authorizer.ts';
 
 export interface AuthorizationWebhookOptions extends WebhookOptions {
@@ -19,6 +20,10 @@ export interface AuthorizationWebhookOptions extends WebhookOptions {
   readonly timeoutMs?: number;
   /** What it means when it cannot be asked: no opinion unless said otherwise. */
   readonly failurePolicy?: 'NoOpinion' | 'Deny';
+  /** For logs; absent for the one of the flags. */
+  readonly name?: string;
+  /** Only requests for which all of these hold are asked about. */
+  readonly matchConditions?: readonly MatchCondition[];
 }
 
 const cacheBound = 10_000;
@@ -40,11 +45,14 @@ export class WebhookAuthorizer implements Authorizer {
   }
 
   authorize(attributes: Attributes): Decision {
-    return this.known.get(JSON.stringify(specOf(attributes))) ?? noOpinion;
+    const spec = specOf(attributes);
+    return this.unasked(spec) ?? this.known.get(JSON.stringify(spec)) ?? noOpinion;
   }
 
   decide(attributes: Attributes): NowOrLater<Decision> {
     const spec = specOf(attributes);
+    const settled = this.unasked(spec);
+    if (settled !== undefined) return settled;
     const key = JSON.stringify(spec);
     const known = this.known.get(key);
     if (known !== undefined) return known;
@@ -57,23 +65,37 @@ export class WebhookAuthorizer implements Authorizer {
   }
 
   rulesFor(): ReturnType<Authorizer['rulesFor']> {
-    return { resourceRules: [], pathRules: [], incomplete: true };
+    return { resourceRules: [], pathRules: [], incomplete: true, error: 'webhook authorizer does not support user rule resolution' };
   }
 
   close(): void {
     this.webhook.close();
   }
 
+  /** The answer for a request that its conditions leave out, or that they cannot say about. */
+  private unasked(spec: V1SubjectAccessReviewSpec): Decision | undefined {
+    const { matchConditions = [] } = this.options;
+    if (matchConditions.length === 0) return undefined;
+    const match = doesMatch(matchConditions, spec);
+    if (typeof match === 'boolean') return match ? undefined : noOpinion;
+    this.world.log.warn('the match conditions of an authorization webhook failed', { webhook: this.options.name, error: match.message });
+    return this.failed();
+  }
+
+  private failed(): Decision {
+    return this.options.failurePolicy === 'Deny' ? { verdict: 'denied', reason: 'the authorization webhook failed' } : noOpinion;
+  }
+
   private async ask(spec: V1SubjectAccessReviewSpec, key: string): Promise<Decision> {
-    const { authorizedTtlMs = 300_000, unauthorizedTtlMs = 30_000, timeoutMs = 30_000, failurePolicy = 'NoOpinion' } = this.options;
+    const { authorizedTtlMs = 300_000, unauthorizedTtlMs = 30_000, timeoutMs = 30_000 } = this.options;
     const review = { apiVersion: 'authorization.k8s.io/v1', kind: 'SubjectAccessReview', metadata: {}, spec };
     try {
       const answer = decisionOf(await askWithRetries(this.world, () => this.webhook.post(review, timeoutMs)));
       if (key.length <= keyBound) this.known.set(key, answer, answer.verdict === 'allowed' ? authorizedTtlMs : unauthorizedTtlMs);
       return answer;
     } catch (error) {
-      this.world.log.warn('the authorization webhook failed', { error: String(error) });
-      return failurePolicy === 'Deny' ? { verdict: 'denied', reason: 'the authorization webhook failed' } : noOpinion;
+      this.world.log.warn('the authorization webhook failed', { webhook: this.options.name, error: String(error) });
+      return this.failed();
     }
   }
 }

@@ -5,6 +5,7 @@
 import {
   ClusterRole,
   ClusterRoleBinding,
+  ConfigMap,
   Endpoints,
   EndpointSlice,
   FlowSchema,
@@ -20,6 +21,7 @@ import type { V1ServicePort } from '../../api/types.ts';
 import { isReason } from '../../machinery/errors.ts';
 import type { Draft, KubeObject } from '../../machinery/object.ts';
 import { equal } from '../../machinery/equal.ts';
+import { authenticationConfig } from '../aggregation/authentication-config.ts';
 import { serverUser } from '../authentication/users.ts';
 import type { Answer, RequestVerb } from '../request.ts';
 import type { Verbs } from '../verbs.ts';
@@ -29,7 +31,7 @@ import { bootstrapClusterRoleBindings, bootstrapClusterRoles, bootstrapRoleBindi
 
 export const systemNamespaces = ['default', 'kube-node-lease', 'kube-public', 'kube-system'] as const;
 
-const systemPriorityClasses: readonly Draft<PriorityClass>[] = [
+export const systemPriorityClasses: readonly Draft<PriorityClass>[] = [
   {
     metadata: { name: 'system-cluster-critical' },
     value: 2_000_000_000,
@@ -47,15 +49,17 @@ const systemPriorityClasses: readonly Draft<PriorityClass>[] = [
 export interface BootstrapOptions {
   readonly serviceCidr: string;
   readonly advertise?: Advertised;
+  /** What servers of aggregated APIs have to know about who asks them. */
+  readonly authentication?: Readonly<Record<string, string>>;
 }
 
 export async function bootstrap(verbs: Verbs, options: BootstrapOptions): Promise<void> {
   const writer = new Writer(verbs);
+  const { authentication } = options;
   await Promise.all([
     ...systemNamespaces.map((name) => writer.ensure(Namespace, { metadata: { name }, spec: {} })),
     ...systemPriorityClasses.map((priorityClass) => writer.ensure(PriorityClass, priorityClass)),
-    ...bootstrapPriorityLevels().map((level) => writer.ensure(PriorityLevelConfiguration, level, (present) => respecified(present, level))),
-    ...bootstrapFlowSchemas().map((schema) => writer.ensure(FlowSchema, schema, (present) => respecified(present, schema))),
+    bootstrapFlowControl(verbs),
     ...bootstrapClusterRoles().map((role) => writer.ensure(ClusterRole, role, (present) => reconciled(present, role))),
     ...bootstrapClusterRoleBindings().map((binding) => writer.ensure(ClusterRoleBinding, binding, (present) => reconciled(present, binding))),
   ]);
@@ -64,6 +68,21 @@ export async function bootstrap(verbs: Verbs, options: BootstrapOptions): Promis
     ...bootstrapRoles().map((role) => writer.ensure(Role, role, (present) => reconciled(present, role))),
     ...bootstrapRoleBindings().map((binding) => writer.ensure(RoleBinding, binding, (present) => reconciled(present, binding))),
     publishServer(verbs, options),
+    ...(authentication
+      ? [
+          writer.ensure(ConfigMap, { metadata: authenticationConfig, data: authentication }, (present) =>
+            withFields(present, { data: authentication }),
+          ),
+        ]
+      : []),
+  ]);
+}
+
+export async function bootstrapFlowControl(verbs: Verbs): Promise<void> {
+  const writer = new Writer(verbs);
+  await Promise.all([
+    ...bootstrapPriorityLevels().map((level) => writer.ensure(PriorityLevelConfiguration, level, (present) => respecified(present, level))),
+    ...bootstrapFlowSchemas().map((schema) => writer.ensure(FlowSchema, schema, (present) => respecified(present, schema))),
   ]);
 }
 

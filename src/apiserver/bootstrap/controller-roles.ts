@@ -219,4 +219,9 @@ export const controllerRoles: Readonly<Record<string, readonly V1PolicyRule[]>> 
     rule('get patch update', 'admissionregistration.k8s.io', 'validatingadmissionpolicies/status'),
     writesEvents,
   ],
+  'volumeattributesclass-protection-controller': [
+    rule('get list watch', '', 'persistentvolumeclaims persistentvolumes'),
+    rule('get list update watch', 'storage.k8s.io', 'volumeattributesclasses'),
+    writesEvents,
+  ],
 };

@@ -17,6 +17,11 @@ export interface KubernetesService {
 const identity = { name: 'kubernetes', namespace: 'default' } as const;
 const portName = 'https';
 
+/** A machine without a network knows no other address; as an endpoint it would be refused, and lead every pod to itself. */
+function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1';
+}
+
 export function kubernetesService(serviceCidr: string, advertise: Advertised | undefined): KubernetesService {
   const clusterIP = formatIp(nthIp(parseCidr(serviceCidr), 1));
   const service: Draft<Service> = {
@@ -29,7 +34,7 @@ export function kubernetesService(serviceCidr: string, advertise: Advertised | u
       sessionAffinity: 'None',
     },
   };
-  if (advertise === undefined) return { service, endpoints: undefined, slice: undefined };
+  if (advertise === undefined || isLoopback(advertise.address)) return { service, endpoints: undefined, slice: undefined };
   const { address, port } = advertise;
   return {
     service,

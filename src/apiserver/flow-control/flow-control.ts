@@ -5,17 +5,21 @@
  */
 import { FlowSchema, PriorityLevelConfiguration } from '../../api/kinds.ts';
 import type { World } from '../../world/world.ts';
-import type { NowOrLater } from '../now-or-later.ts';
+import type { Attributes } from '../authorization/authorizer.ts';
+import { andThen, type NowOrLater } from '../now-or-later.ts';
 import type { User } from '../request.ts';
 import type { ObjectReader } from '../verbs.ts';
 import { type Classified, covers, rulesForUser, type UserRules } from './classify.ts';
 import { type LevelSettings, PriorityLevel } from './priority-level.ts';
+import { type ObjectCounts, widthOf } from './width.ts';
 
 export interface FlowControlOptions {
   readonly world: World;
   readonly objects: ObjectReader;
   /** How many requests the server works on at a time, over all levels. */
   readonly seats: number;
+  /** What makes lists wider than other requests; all are alike when absent. */
+  readonly counts?: ObjectCounts;
 }
 
 /** A schema and the level it leads to; what a request is answered with in headers. */
@@ -57,11 +61,26 @@ export class FlowControl {
     return this.assignments.at(-1);
   }
 
-  /** A seat: there now (undefined), or later; a 429 when there is none to wait for. To be given back with `level.leave()`. */
-  enter({ schema, level }: Assignment, user: User, request: Classified): NowOrLater<void> {
-    if (level.tryEnter()) return undefined;
+  /** How many seats the request takes. */
+  widthOf(asked: Attributes, queryText: string): number {
+    const { counts } = this.options;
+    return counts === undefined ? 1 : widthOf(counts, asked, queryText);
+  }
+
+  /** Seats: there now (undefined), or later; a 429 when there are none to wait for. To be given back with `level.leave(seats)`. */
+  enter({ schema, level }: Assignment, user: User, request: Classified, seats = 1): NowOrLater<void> {
+    if (level.tryEnter(seats)) return undefined;
     const by = schema.spec.distinguisherMethod?.type;
-    return level.enter(`${schema.metadata.name}\0${by === 'ByUser' ? user.name : by === 'ByNamespace' ? request.namespace : ''}`);
+    const distinguisher = by === 'ByUser' ? user.name : by === 'ByNamespace' ? request.namespace : '';
+    return level.enter({ schema: schema.metadata.name, distinguisher }, seats, request);
+  }
+
+  /** As {@link classify} and {@link enter} in one, for what is not an ordinary exchange: who got in, leaves. */
+  seat(user: User, asked: Attributes, queryText: string): NowOrLater<{ leave(): void } | undefined> {
+    const assignment = this.classify(user, asked);
+    if (assignment === undefined) return undefined;
+    const seats = this.widthOf(asked, queryText);
+    return andThen<void, { leave(): void }>(this.enter(assignment, user, asked, seats), () => ({ leave: () => assignment.level.leave(seats) }));
   }
 
   *allLevels(): Generator<PriorityLevel> {

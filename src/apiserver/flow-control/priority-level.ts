@@ -1,7 +1,7 @@
 /**
  * One priority level: so many seats at a time, and bounded queues for those who come when all are taken. Each flow is dealt a hand of queues by its hash
- * (shuffle sharding), so a flood fills its own few and leaves others' alone; seats that come free go to the queues in turn.
- * See https://kubernetes.io/docs/concepts/cluster-administration/flow-control/
+ * (shuffle sharding), so a flood fills its own few and leaves others' alone; seats that come free go to the queue that has had least (start-time fair
+ * queuing, by seats). See https://kubernetes.io/docs/concepts/cluster-administration/flow-control/
  */
 import { createHash } from 'node:crypto';
 import { serviceUnavailable, tooManyRequests } from '../../machinery/errors.ts';
@@ -23,7 +23,17 @@ export interface LevelSettings {
   readonly queueLength: number;
 }
 
-interface Waiting {
+/** Who waits, for people to look at. */
+export interface WaitingRequest {
+  readonly schema: string;
+  readonly distinguisher: string;
+  readonly arrivedMs: number;
+  readonly seats: number;
+  /** What was asked, as given to {@link PriorityLevel.enter}. */
+  readonly about: unknown;
+}
+
+interface Waiting extends WaitingRequest {
   readonly start: () => void;
   readonly refuse: (error: Error) => void;
   readonly timer: Timer;
@@ -31,6 +41,14 @@ interface Waiting {
 
 interface Queue {
   readonly waiting: Waiting[];
+  /** What it has had so far, in seats, on the level's virtual clock: the least goes next. */
+  virtualStart: number;
+}
+
+/** A request's place in the queues. */
+export interface Flow {
+  readonly schema: string;
+  readonly distinguisher: string;
 }
 
 /** As upstream: a quarter of the time a request has in all. */
@@ -39,14 +57,17 @@ const longestWaitMs = 15_000;
 export class PriorityLevel {
   settings: LevelSettings;
   inUse = 0;
+  /** Requests that hold these seats. */
+  executing = 0;
   private readonly clock: Clock;
   /** Idle seats of other levels that this one may have now. */
   private readonly idleElsewhere: (asking: PriorityLevel) => number;
   private queues: Queue[] = [];
   private waitingCount = 0;
-  private turn = 0;
+  private virtualTime = 0;
   rejected = 0;
   dispatched = 0;
+  timedOut = 0;
 
   constructor(settings: LevelSettings, clock: Clock, idleElsewhere: (asking: PriorityLevel) => number) {
     this.settings = settings;
@@ -58,18 +79,25 @@ export class PriorityLevel {
     return this.waitingCount;
   }
 
-  /** Takes a seat if one is free and nobody waits for it. */
-  tryEnter(): boolean {
-    if (this.settings.exempt) return true;
-    if (this.inUse >= this.settings.seats && !this.mayBorrow()) return false;
-    if (this.waitingCount > 0) return false;
-    this.inUse++;
-    this.dispatched++;
+  /** Each queue and who waits in it. */
+  waitingByQueue(): readonly (readonly WaitingRequest[])[] {
+    return this.queues.map(({ waiting }) => waiting);
+  }
+
+  /** Each queue's place on the virtual clock. */
+  virtualStarts(): readonly number[] {
+    return this.queues.map(({ virtualStart }) => virtualStart);
+  }
+
+  /** Takes seats if they are free and nobody waits for them. */
+  tryEnter(seats = 1): boolean {
+    if ((this.waitingCount > 0 && !this.settings.exempt) || !this.hasRoomFor(seats)) return false;
+    this.take(seats);
     return true;
   }
 
-  /** Waits for a seat. Rejects with a 429 when the flow's queues are full, or after too long. */
-  enter(flow: string): Promise<void> {
+  /** Waits for seats. Rejects with a 429 when the flow's queues are full, or after too long. */
+  enter(flow: Flow, seats = 1, about?: unknown): Promise<void> {
     const queue = this.shortestOf(this.handOf(flow));
     if (queue === undefined || queue.waiting.length >= this.settings.queueLength) {
       this.rejected++;
@@ -82,29 +110,37 @@ export class PriorityLevel {
         queue.waiting.splice(at, 1);
         this.waitingCount--;
         this.rejected++;
+        this.timedOut++;
         reject(busy());
       });
-      const entry: Waiting = { start: resolve, refuse: reject, timer };
+      const entry: Waiting = { ...flow, arrivedMs: this.clock.now(), seats, about, start: resolve, refuse: reject, timer };
+      // Who was away does not get what it did not use.
+      if (queue.waiting.length === 0) queue.virtualStart = Math.max(queue.virtualStart, this.virtualTime);
       queue.waiting.push(entry);
       this.waitingCount++;
     });
   }
 
-  /** Gives a seat back; whoever waits longest in the queue whose turn it is gets it. */
-  leave(): void {
-    if (this.settings.exempt) return;
-    this.inUse--;
+  /** Gives seats back; the queue that has had least gets them. */
+  leave(seats = 1): void {
+    this.executing--;
+    this.inUse -= seats;
     this.dispatch();
   }
 
   /** Lets in whom there are seats for: after a seat, or settings, came. */
   dispatch(): void {
-    while (this.waitingCount > 0 && (this.inUse < this.settings.seats || this.mayBorrow())) {
-      const next = this.nextInTurn();
-      if (next === undefined) return;
+    while (this.waitingCount > 0) {
+      const queue = this.nextQueue();
+      const next = queue?.waiting[0];
+      // The widest is not passed by: it would wait for ever behind narrow ones.
+      if (queue === undefined || next === undefined || !this.hasRoomFor(next.seats)) return;
+      queue.waiting.shift();
+      this.waitingCount--;
+      this.virtualTime = queue.virtualStart;
+      queue.virtualStart += next.seats;
       next.timer.cancel();
-      this.inUse++;
-      this.dispatched++;
+      this.take(next.seats);
       next.start();
     }
   }
@@ -120,27 +156,34 @@ export class PriorityLevel {
     this.waitingCount = 0;
   }
 
-  private mayBorrow(): boolean {
-    const borrowed = this.inUse - this.settings.seats;
-    return borrowed < this.settings.borrowable && borrowed < this.idleElsewhere(this);
+  private take(seats: number): void {
+    this.inUse += seats;
+    this.executing++;
+    this.dispatched++;
   }
 
-  private nextInTurn(): Waiting | undefined {
-    for (let i = 0; i < this.queues.length; i++) {
-      this.turn = (this.turn + 1) % this.queues.length;
-      const next = this.queues[this.turn]?.waiting.shift();
-      if (next === undefined) continue;
-      this.waitingCount--;
-      return next;
+  private hasRoomFor(seats: number): boolean {
+    if (this.settings.exempt) return true;
+    const over = this.inUse + seats - this.settings.seats;
+    if (over <= 0) return true;
+    // A request wider than the level has seats goes alone.
+    if (this.inUse === 0 && this.settings.seats > 0) return true;
+    return over <= this.settings.borrowable && over <= this.idleElsewhere(this);
+  }
+
+  private nextQueue(): Queue | undefined {
+    let least: Queue | undefined;
+    for (const queue of this.queues) {
+      if (queue.waiting.length > 0 && (least === undefined || queue.virtualStart < least.virtualStart)) least = queue;
     }
-    return undefined;
+    return least;
   }
 
-  private handOf(flow: string): Queue[] {
+  private handOf({ schema, distinguisher }: Flow): Queue[] {
     const { queues: count, handSize } = this.settings;
     // Queues are only added: those who wait in one that is no longer dealt are still served.
-    while (this.queues.length < count) this.queues.push({ waiting: [] });
-    return dealHand(flow, count, handSize).flatMap((index) => this.queues[index] ?? []);
+    while (this.queues.length < count) this.queues.push({ waiting: [], virtualStart: this.virtualTime });
+    return dealHand(`${schema}\0${distinguisher}`, count, handSize).flatMap((index) => this.queues[index] ?? []);
   }
 
   private shortestOf(hand: readonly Queue[]): Queue | undefined {

@@ -87,13 +87,7 @@ export class Streams implements StreamingSubresources {
     const headers = forwardedHeaders(request, false);
     const backend = requestBackend(this.backends, target, { method: request.method ?? 'GET', path: proxiedPath(target, request), headers });
     const answering = answerOf(backend, response);
-    request.on('data', (chunk) => {
-      if (!backend.write(chunk) && request.pause !== undefined) {
-        request.pause();
-        backend.once('drain', () => request.resume());
-      }
-    });
-    request.on('end', () => backend.end());
+    passBody(request, backend);
     const answer = await answering;
     response.writeHead(answer.statusCode ?? 502, returnedHeaders(answer.rawHeaders));
     pass(answer, response);
@@ -105,8 +99,19 @@ function proxiedPath({ rest }: ResourceTarget, request: { readonly url?: string 
   return `${rest === '' ? '/' : rest}${question < 0 ? '' : (request.url ?? '').slice(question)}`;
 }
 
+/** A request's body on to the backend, no faster than that takes it. */
+export function passBody(request: HttpRequest, backend: ClientRequest): void {
+  request.on('data', (chunk) => {
+    if (!backend.write(chunk) && request.pause !== undefined) {
+      request.pause();
+      backend.once('drain', () => request.resume());
+    }
+  });
+  request.on('end', () => backend.end());
+}
+
 /** The backend's answer; ends the backend's request when the client goes away. */
-function answerOf(backend: ClientRequest, response: HttpResponse): Promise<IncomingMessage> {
+export function answerOf(backend: ClientRequest, response: HttpResponse): Promise<IncomingMessage> {
   response.on('close', () => {
     // A finished answer leaves the connection to the next request.
     if (!response.writableEnded) backend.destroy();
@@ -119,7 +124,7 @@ function answerOf(backend: ClientRequest, response: HttpResponse): Promise<Incom
 }
 
 /** Bytes as they come, no faster than the client takes them. */
-function pass(answer: IncomingMessage, response: HttpResponse): void {
+export function pass(answer: IncomingMessage, response: HttpResponse): void {
   answer.on('data', (chunk: Buffer) => {
     if (!response.write(chunk)) answer.pause();
   });

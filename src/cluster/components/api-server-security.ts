@@ -1,18 +1,27 @@
 /** The API server's flags about who may use it and what is written down, read and checked into its options. */
 import type { ApiServerOptions } from '../../apiserver/api-server.ts';
+import type { AuditBackend } from '../../apiserver/audit/audit.ts';
 import { AuditLogFile } from '../../apiserver/audit/log-file.ts';
 import { AuditPolicyError, parseAuditPolicy } from '../../apiserver/audit/policy.ts';
-import { type AuthorizationMode, authorizationModes } from '../../apiserver/authorization/modes.ts';
-import { EncryptionConfigurationError, parseEncryptionConfiguration } from '../../apiserver/encryption/configuration.ts';
+import { AuditWebhook, everyBackend } from '../../apiserver/audit/webhook.ts';
+import { type AuthenticationConfiguration, parseAuthenticationConfiguration } from '../../apiserver/authentication/configuration.ts';
+import { parseAuthorizationConfiguration } from '../../apiserver/authorization/configuration.ts';
+import { type AuthorizationMode, authorizationModes, type AuthorizerChoice } from '../../apiserver/authorization/modes.ts';
+import { ConfigurationError } from '../../apiserver/configuration-file.ts';
+import { EncryptionConfigurationError, type EncryptionRule, parseEncryptionConfiguration } from '../../apiserver/encryption/configuration.ts';
 import type { WebhookOptions } from '../../apiserver/webhook-connection.ts';
 import { connectionOf } from '../../client/kubeconfig.ts';
 import type { World } from '../../world/world.ts';
 import { ClusterError } from '../config.ts';
+import type { Followed } from './configuration-files.ts';
 import { readCertificates, readFlagFile } from './files.ts';
 
 export interface SecurityFlags {
-  readonly anonymousAuth: boolean;
+  /** Absent when the flag was not given. */
+  readonly anonymousAuth?: boolean;
   readonly apiAudiences?: readonly string[];
+  readonly enableBootstrapTokenAuth: boolean;
+  readonly authenticationConfig?: string;
   readonly requestheaderClientCaFile?: string;
   readonly requestheaderAllowedNames: readonly string[];
   readonly requestheaderUsernameHeaders: readonly string[];
@@ -30,7 +39,9 @@ export interface SecurityFlags {
   readonly oidcSigningAlgs: readonly string[];
   readonly authenticationTokenWebhookConfigFile?: string;
   readonly authenticationTokenWebhookCacheTtl: number;
-  readonly authorizationMode: readonly string[];
+  readonly authorizationConfig?: string;
+  /** Absent when the flag was not given. */
+  readonly authorizationMode?: readonly string[];
   readonly authorizationWebhookConfigFile?: string;
   readonly authorizationWebhookCacheAuthorizedTtl: number;
   readonly authorizationWebhookCacheUnauthorizedTtl: number;
@@ -39,10 +50,17 @@ export interface SecurityFlags {
   readonly auditLogMaxsize: number;
   readonly auditLogMaxbackup: number;
   readonly auditLogMaxage: number;
+  readonly auditWebhookConfigFile?: string;
+  readonly auditWebhookBatchBufferSize: number;
+  readonly auditWebhookBatchMaxSize: number;
+  readonly auditWebhookBatchMaxWait: number;
+  readonly auditWebhookInitialBackoff: number;
   readonly encryptionProviderConfig?: string;
+  readonly encryptionProviderConfigAutomaticReload: boolean;
   readonly maxRequestsInflight: number;
   readonly maxMutatingRequestsInflight: number;
   readonly enablePriorityAndFairness: boolean;
+  readonly serviceAccountIssuer: readonly string[];
 }
 
 const megabyte = 1024 * 1024;
@@ -52,7 +70,8 @@ const dayMs = 24 * 60 * 60 * 1000;
 export function readSecurity(flags: SecurityFlags, world: World): Partial<ApiServerOptions> {
   const { apiAudiences } = flags;
   return {
-    anonymousAuth: flags.anonymousAuth,
+    bootstrapTokens: flags.enableBootstrapTokenAuth,
+    ...readAuthenticationConfiguration(flags),
     ...(apiAudiences && { apiAudiences }),
     ...readRequestHeader(flags),
     ...readOidc(flags),
@@ -104,46 +123,136 @@ function readTokenWebhook(flags: SecurityFlags): Pick<ApiServerOptions, 'tokenWe
   return file === undefined ? {} : { tokenWebhook: { ...readWebhook(file), cacheTtlMs: flags.authenticationTokenWebhookCacheTtl } };
 }
 
-function readAuthorization(flags: SecurityFlags): Pick<ApiServerOptions, 'authorizationModes' | 'authorizationWebhook'> {
-  const modes = flags.authorizationMode.map((text): AuthorizationMode => {
+function readAuthenticationConfiguration(flags: SecurityFlags): Pick<ApiServerOptions, 'authenticationConfiguration' | 'anonymousAuth'> {
+  const { authenticationConfig: file, anonymousAuth, oidcIssuerUrl, oidcClientId } = flags;
+  const byFlag = anonymousAuth === undefined ? {} : { anonymousAuth };
+  if (file === undefined) return byFlag;
+  if (oidcIssuerUrl !== undefined || oidcClientId !== undefined) {
+    throw new ClusterError('--authentication-config and the --oidc flags exclude each other: name the issuer in the file');
+  }
+  const authenticationConfiguration = authenticationConfigurationOf(file, flags);
+  if (anonymousAuth !== undefined && authenticationConfiguration.anonymousAuth !== undefined) {
+    throw new ClusterError(`--anonymous-auth cannot be given when ${file} has the field anonymous`);
+  }
+  return { authenticationConfiguration, ...byFlag };
+}
+
+function authenticationConfigurationOf(file: string, { serviceAccountIssuer: [ownIssuer = ''] }: SecurityFlags): AuthenticationConfiguration {
+  return readWith('--authentication-config', file, ConfigurationError, (text) => parseAuthenticationConfiguration(text, ownIssuer));
+}
+
+function readAuthorization(flags: SecurityFlags): { authorizers: readonly AuthorizerChoice[] } {
+  const { authorizationConfig, authorizationMode, authorizationWebhookConfigFile: file } = flags;
+  if (authorizationConfig !== undefined) {
+    if (authorizationMode !== undefined || file !== undefined) {
+      throw new ClusterError('--authorization-config and the other --authorization flags exclude each other: name the webhook in the file');
+    }
+    return { authorizers: authorizersOf(authorizationConfig) };
+  }
+  const modes = (authorizationMode ?? ['Node', 'RBAC']).map((text): AuthorizationMode => {
     const mode = authorizationModes.find((known) => known === text);
     if (mode === undefined) throw new ClusterError(`--authorization-mode ${text}: there are ${authorizationModes.join(', ')}`);
     return mode;
   });
-  const file = flags.authorizationWebhookConfigFile;
+  const twice = modes.find((mode, index) => modes.indexOf(mode) !== index);
+  if (twice !== undefined) throw new ClusterError(`--authorization-mode ${modes.join(',')}: has ${twice} more than once`);
   if (modes.includes('Webhook') !== (file !== undefined)) {
     throw new ClusterError('--authorization-mode Webhook and --authorization-webhook-config-file go together: give both');
   }
-  if (file === undefined) return { authorizationModes: modes };
+  const webhook = file === undefined ? undefined : { ...readWebhook(file), ...cacheTimes(flags) };
   return {
-    authorizationModes: modes,
-    authorizationWebhook: {
-      ...readWebhook(file),
-      authorizedTtlMs: flags.authorizationWebhookCacheAuthorizedTtl,
-      unauthorizedTtlMs: flags.authorizationWebhookCacheUnauthorizedTtl,
-    },
+    authorizers: modes.flatMap((mode): AuthorizerChoice[] => {
+      if (mode !== 'Webhook') return [{ mode }];
+      return webhook === undefined ? [] : [{ mode, webhook }];
+    }),
   };
 }
 
-function readAudit(flags: SecurityFlags, world: World): Pick<ApiServerOptions, 'audit'> {
-  const { auditPolicyFile, auditLogPath: path } = flags;
-  if (path === undefined) return {};
-  // As upstream: without a policy there is nothing to write.
-  if (auditPolicyFile === undefined) throw new ClusterError('--audit-log-path needs --audit-policy-file: without a policy nothing is written');
-  const backend = new AuditLogFile(world, {
-    path,
-    maxSizeBytes: flags.auditLogMaxsize * megabyte,
-    maxBackups: flags.auditLogMaxbackup,
-    maxAgeMs: flags.auditLogMaxage * dayMs,
-  });
-  const policy = readWith('--audit-policy-file', auditPolicyFile, AuditPolicyError, parseAuditPolicy);
-  return { audit: { policy, backend } };
+function cacheTimes(flags: SecurityFlags): { authorizedTtlMs: number; unauthorizedTtlMs: number } {
+  return { authorizedTtlMs: flags.authorizationWebhookCacheAuthorizedTtl, unauthorizedTtlMs: flags.authorizationWebhookCacheUnauthorizedTtl };
 }
 
-function readEncryption({ encryptionProviderConfig: file }: SecurityFlags, world: World): Pick<ApiServerOptions, 'encryption'> {
-  if (file === undefined) return {};
-  const parse = (text: string): NonNullable<ApiServerOptions['encryption']> => parseEncryptionConfiguration(text, world.random);
-  return { encryption: readWith('--encryption-provider-config', file, EncryptionConfigurationError, parse) };
+function authorizersOf(file: string): AuthorizerChoice[] {
+  return readWith('--authorization-config', file, ConfigurationError, (text) => parseAuthorizationConfiguration(text, readWebhook));
+}
+
+function readAudit(flags: SecurityFlags, world: World): Pick<ApiServerOptions, 'audit'> {
+  const { auditPolicyFile } = flags;
+  const backends = [...auditLog(flags, world), ...auditWebhook(flags, world)];
+  if (backends.length === 0) return {};
+  // As upstream: without a policy there is nothing to write.
+  if (auditPolicyFile === undefined) {
+    throw new ClusterError('--audit-log-path and --audit-webhook-config-file need --audit-policy-file: without a policy nothing is written');
+  }
+  const policy = readWith('--audit-policy-file', auditPolicyFile, AuditPolicyError, parseAuditPolicy);
+  return { audit: { policy, backend: everyBackend(backends) } };
+}
+
+function auditLog(flags: SecurityFlags, world: World): AuditBackend[] {
+  const { auditLogPath: path } = flags;
+  if (path === undefined) return [];
+  const maxSizeBytes = flags.auditLogMaxsize * megabyte;
+  const maxAgeMs = flags.auditLogMaxage * dayMs;
+  return [new AuditLogFile(world, { path, maxSizeBytes, maxBackups: flags.auditLogMaxbackup, maxAgeMs })];
+}
+
+function auditWebhook(flags: SecurityFlags, world: World): AuditBackend[] {
+  const { auditWebhookConfigFile: file } = flags;
+  if (file === undefined) return [];
+  const options = {
+    ...readWebhook(file),
+    bufferBound: flags.auditWebhookBatchBufferSize,
+    batchSize: flags.auditWebhookBatchMaxSize,
+    maxWaitMs: flags.auditWebhookBatchMaxWait,
+    initialBackoffMs: flags.auditWebhookInitialBackoff,
+  };
+  return [new AuditWebhook(world, options)];
+}
+
+function readEncryption(flags: SecurityFlags, world: World): Pick<ApiServerOptions, 'encryption'> {
+  const file = flags.encryptionProviderConfig;
+  if (file === undefined) {
+    if (flags.encryptionProviderConfigAutomaticReload) {
+      throw new ClusterError('--encryption-provider-config-automatic-reload needs --encryption-provider-config');
+    }
+    return {};
+  }
+  return { encryption: encryptionOf(file, world) };
+}
+
+function encryptionOf(file: string, world: World): EncryptionRule[] {
+  return readWith('--encryption-provider-config', file, EncryptionConfigurationError, (text) => parseEncryptionConfiguration(text, world));
+}
+
+/** Configurations that are taken anew when their file changes. */
+export function followedConfigurations(flags: SecurityFlags, world: World): Followed[] {
+  const { authenticationConfig, authorizationConfig, encryptionProviderConfig, encryptionProviderConfigAutomaticReload } = flags;
+  const followed: Followed[] = [];
+  if (authenticationConfig !== undefined) {
+    followed.push({
+      name: '--authentication-config',
+      files: [authenticationConfig],
+      read: () => readFlagFile('--authentication-config', authenticationConfig),
+      take: (server) => server.replaceAuthentication(authenticationConfigurationOf(authenticationConfig, flags)),
+    });
+  }
+  if (authorizationConfig !== undefined) {
+    followed.push({
+      name: '--authorization-config',
+      files: [authorizationConfig],
+      read: () => readFlagFile('--authorization-config', authorizationConfig),
+      take: (server) => server.replaceAuthorizers(authorizersOf(authorizationConfig)),
+    });
+  }
+  if (encryptionProviderConfig !== undefined && encryptionProviderConfigAutomaticReload) {
+    followed.push({
+      name: '--encryption-provider-config',
+      files: [encryptionProviderConfig],
+      read: () => readFlagFile('--encryption-provider-config', encryptionProviderConfig),
+      take: (server) => server.replaceEncryption(encryptionOf(encryptionProviderConfig, world)),
+    });
+  }
+  return followed;
 }
 
 function readWith<T>(flag: string, file: string, complaint: new (message: string) => Error, parse: (text: string) => T): T {

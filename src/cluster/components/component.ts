@@ -1,4 +1,5 @@
 /** What components run alone have in common: a world to live in, a connection from a kubeconfig, and an end on SIGTERM or Ctrl-C. */
+import { AdmissionPluginError } from '../../apiserver/admission/plugins.ts';
 import type { Client } from '../../client/client.ts';
 import { type HttpTransportOptions, httpTransport } from '../../client/http.ts';
 import { connectionOf, KubeconfigError } from '../../client/kubeconfig.ts';
@@ -45,7 +46,8 @@ export async function runComponent(name: string, flags: CommonFlags, start: (run
 
 /** What the user can mend, in a plain sentence; a bug keeps its stack. */
 function plainError(error: unknown): unknown {
-  return error instanceof KubeconfigError || error instanceof StoreFailure ? new ClusterError(error.message) : error;
+  const isPlain = error instanceof KubeconfigError || error instanceof StoreFailure || error instanceof AdmissionPluginError;
+  return isPlain ? new ClusterError(error.message) : error;
 }
 
 /** A client as the kubeconfig says. */

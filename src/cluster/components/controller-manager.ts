@@ -4,10 +4,11 @@ import type { HttpTransportOptions } from '../../client/http.ts';
 import { createInformers } from '../../client/informers.ts';
 import { serviceAccountTokens } from '../../client/service-account-token.ts';
 import { allControllers } from '../../controllers/all-controllers.ts';
+import type { ControllerOptions } from '../../controllers/controller.ts';
 import { selectControllers, startControllers } from '../../controllers/manager.ts';
-import { ClusterError } from '../config.ts';
+import { checkedPool, ClusterError } from '../config.ts';
 import { clientOf, type Closers, type CommonFlags, readConnection, runComponent } from './component.ts';
-import { readCertificates } from './files.ts';
+import { readCertificates, readPair } from './files.ts';
 import { type LeaderFlags, whenLeading } from './leading.ts';
 import type { World } from '../../world/world.ts';
 
@@ -18,6 +19,10 @@ export interface ControllerManagerFlags extends CommonFlags, LeaderFlags {
   readonly rootCaFile?: string;
   readonly useServiceAccountCredentials: boolean;
   readonly concurrency: number;
+  readonly loadBalancerPool: readonly string[];
+  readonly clusterSigningCertFile?: string;
+  readonly clusterSigningKeyFile?: string;
+  readonly clusterSigningDuration: number;
 }
 
 export function runControllerManager(flags: ControllerManagerFlags): Promise<void> {
@@ -27,6 +32,9 @@ export function runControllerManager(flags: ControllerManagerFlags): Promise<voi
     const client = clientOf(connection, closers);
     const options = {
       clusterCidrs: flags.clusterCidr.split(','),
+      loadBalancerPool: checkedPool(flags.loadBalancerPool),
+      signingDurationMs: flags.clusterSigningDuration,
+      ...signingAuthority(flags),
       ...(flags.rootCaFile !== undefined && { rootCa: readCertificates('--root-ca-file', flags.rootCaFile) }),
     };
     try {
@@ -50,6 +58,14 @@ export function runControllerManager(flags: ControllerManagerFlags): Promise<voi
       closers.push(() => controllers.close());
     });
   });
+}
+
+function signingAuthority({ clusterSigningCertFile, clusterSigningKeyFile }: ControllerManagerFlags): Partial<ControllerOptions> {
+  const [certificateFlag, keyFlag] = ['--cluster-signing-cert-file', '--cluster-signing-key-file'];
+  if (clusterSigningCertFile === undefined && clusterSigningKeyFile === undefined) return {};
+  if (clusterSigningCertFile === undefined || clusterSigningKeyFile === undefined)
+    throw new ClusterError(`${certificateFlag} and ${keyFlag} go together`);
+  return { signingAuthority: readPair(certificateFlag, clusterSigningCertFile, keyFlag, clusterSigningKeyFile) };
 }
 
 /** A client that shows a token of the service account `user` names, where the manager's own would show its certificate. */

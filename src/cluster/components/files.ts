@@ -38,22 +38,31 @@ export function readPair(certificateFlag: string, certificatePath: string, keyFl
   return { certificate, key: text };
 }
 
-/** The key service account tokens are signed with; `publicPath`, as upstream wants it beside, must be its other half. */
-export function readSigningKey(path: string, publicPath: string | undefined): string {
+const signingCurves = ['prime256v1', 'secp384r1', 'secp521r1'];
+const shortestRsaBits = 2048;
+
+/** The key service account tokens are signed with. */
+export function readSigningKey(path: string): string {
   const flag = '--service-account-signing-key-file';
   const { text, key } = readPrivateKey(flag, path);
-  if (key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') {
-    throw new ClusterError(`${flag} ${path}: is not an EC P-256 key. Make one: openssl ecparam -genkey -name prime256v1 -noout -out ${path}`);
-  }
-  if (publicPath === undefined) return text;
-  const publicFlag = '--service-account-key-file';
-  const publicText = readFlagFile(publicFlag, publicPath);
-  // A private key will do, as upstream: its public half counts.
-  const publicKey = checked(`${publicFlag} ${publicPath}: holds no PEM key`, () => createPublicKey(publicText));
-  if (!publicKey.equals(createPublicKey(key))) {
-    throw new ClusterError(`${publicFlag} ${publicPath}: is not the public half of ${path}; keys that only verify are not there yet`);
+  const { namedCurve = '', modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
+  if (!signingCurves.includes(namedCurve) && !(key.asymmetricKeyType === 'rsa' && modulusLength >= shortestRsaBits)) {
+    throw new ClusterError(
+      `${flag} ${path}: is neither an RSA key of 2048 bits or more nor an EC key. Make one: openssl ecparam -genkey -name prime256v1 -noout -out ${path}`,
+    );
   }
   return text;
+}
+
+/** Keys whose service account tokens are good: one or more public keys a file; private keys and certificates will do, as upstream. */
+export function readVerificationKeys(paths: readonly string[]): string[] {
+  const flag = '--service-account-key-file';
+  return paths.flatMap((path) => {
+    const blocks = readFlagFile(flag, path).match(/-----BEGIN ([A-Z ]+)-----[\s\S]*?-----END \1-----/g) ?? [];
+    const keys = blocks.filter((block) => !block.includes('EC PARAMETERS'));
+    if (keys.length === 0) throw new ClusterError(`${flag} ${path}: holds no PEM key`);
+    return keys.map((block) => checked(`${flag} ${path}: holds no PEM key`, () => createPublicKey(block).export({ type: 'spki', format: 'pem' })));
+  });
 }
 
 function checked<T>(complaint: string, read: () => T): T {

@@ -1,0 +1,109 @@
+/**
+ * Keeps the flow control objects in order: each flow schema says in its status whether its priority level is there (condition `Dangling`), and the two
+ * schemas and levels no cluster may be without come back when somebody deletes them.
+ */
+import { FlowSchema, PriorityLevelConfiguration } from '../../api/kinds.ts';
+import type { V1FlowSchemaCondition } from '../../api/types.ts';
+import { isReason } from '../../machinery/errors.ts';
+import { timestamp, type World } from '../../world/world.ts';
+import { serverUser } from '../authentication/users.ts';
+import type { Verbs } from '../verbs.ts';
+
+export interface FlowControlUpkeep {
+  /** Resolves when everything that was out of order is written. */
+  settled(): Promise<void>;
+  close(): void;
+}
+
+/** `restore` writes the mandatory objects that are missing. */
+export function flowControlUpkeep(world: World, verbs: Verbs, restore: () => Promise<void>): FlowControlUpkeep {
+  const log = world.log.child('flow-control');
+  let running: Promise<void> | undefined;
+  let again = false;
+  let closed = false;
+  const pass = async (): Promise<void> => {
+    do {
+      again = false;
+      if (isMandatoryMissing(verbs)) await restore();
+      await Promise.all(verbs.objects.list(FlowSchema).map((schema) => writeCondition(world, verbs, schema)));
+    } while (again && !closed);
+  };
+  const wake = (): void => {
+    if (closed) return;
+    again = true;
+    // In a turn of its own: whoever made the change is in the middle of it.
+    running ??= Promise.resolve()
+      .then(pass)
+      .catch((error: unknown) => log.warn('flow schemas could not be kept in order', { error: String(error) }))
+      .finally(() => {
+        running = undefined;
+      });
+  };
+  verbs.observe(FlowSchema, (current, previous) => {
+    if (current === undefined || previous === undefined || current.object.metadata.generation !== previous.object.metadata.generation) wake();
+  });
+  verbs.observe(PriorityLevelConfiguration, (current, previous) => {
+    if (current === undefined || previous === undefined) wake();
+  });
+  wake();
+  return {
+    async settled() {
+      while (running !== undefined) await running;
+    },
+    close() {
+      closed = true;
+    },
+  };
+}
+
+const mandatory = ['exempt', 'catch-all'];
+
+function isMandatoryMissing({ objects }: Verbs): boolean {
+  return mandatory.some(
+    (name) => objects.get(FlowSchema, undefined, name) === undefined || objects.get(PriorityLevelConfiguration, undefined, name) === undefined,
+  );
+}
+
+/** What a schema's condition has to be. */
+export function danglingCondition(schema: FlowSchema, isLevelThere: boolean, nowMs: number): V1FlowSchemaCondition | undefined {
+  const { name } = schema.spec.priorityLevelConfiguration;
+  const status = isLevelThere ? 'False' : 'True';
+  const message = `This FlowSchema references the PriorityLevelConfiguration object named ${JSON.stringify(name)} ${isLevelThere ? 'and it exists' : 'but there is no such object'}`;
+  const present = schema.status.conditions?.find(({ type }) => type === 'Dangling');
+  if (present?.status === status && present.message === message) return undefined;
+  const since = present?.status === status ? present.lastTransitionTime : undefined;
+  return {
+    type: 'Dangling',
+    status,
+    lastTransitionTime: since ?? timestamp(nowMs),
+    reason: isLevelThere ? 'Found' : 'NotFound',
+    message,
+  };
+}
+
+async function writeCondition(world: World, verbs: Verbs, schema: FlowSchema): Promise<void> {
+  const level = verbs.objects.get(PriorityLevelConfiguration, undefined, schema.spec.priorityLevelConfiguration.name);
+  const condition = danglingCondition(schema, level !== undefined, world.clock.now());
+  if (condition === undefined) return;
+  const { name, resourceVersion } = schema.metadata;
+  const conditions = [...(schema.status.conditions ?? []).filter(({ type }) => type !== 'Dangling'), condition];
+  const { group, version, resource, kind } = FlowSchema;
+  await verbs
+    .handle({
+      verb: 'patch',
+      target: { group, version, namespace: undefined, resource, name, subresource: 'status', rest: '' },
+      user: serverUser,
+      query: new URLSearchParams({ fieldManager: 'api-priority-and-fairness-config-consumer-v1' }),
+      body: { apiVersion: `${group}/${version}`, kind, metadata: { resourceVersion }, status: { conditions } },
+      contentType: 'application/merge-patch+json',
+      userAgent: 'kube-apiserver',
+      signal: neverAborted,
+      warnings: [],
+    })
+    .catch((error: unknown) => {
+      // It changed or went meanwhile: that is an event of its own.
+      if (!isReason(error, 'Conflict') && !isReason(error, 'NotFound')) throw error;
+    });
+}
+
+const neverAborted = new AbortController().signal;
