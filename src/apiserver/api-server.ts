@@ -3,11 +3,12 @@ import type { Store } from '../store/store.ts';
 import type { World } from '../world/world.ts';
 import type { AuditBackend } from './audit/audit.ts';
 import type { AuditPolicy } from './audit/policy.ts';
+import type { AuthenticationConfiguration } from './authentication/configuration.ts';
 import type { OidcOptions } from './authentication/oidc.ts';
 import type { RequestHeaderOptions } from './authentication/request-header.ts';
 import type { TokenWebhookOptions } from './authentication/webhook-token.ts';
-import type { AuthorizationMode } from './authorization/modes.ts';
-import type { AuthorizationWebhookOptions } from './authorization/webhook.ts';
+import type { AuthorizerChoice } from './authorization/modes.ts';
+import type { ComputedResources } from './computed.ts';
 import type { EncryptionRule } from './encryption/configuration.ts';
 import type { User } from './request.ts';
 
@@ -20,7 +21,7 @@ export interface ApiServerOptions {
   readonly nodePortRange: { readonly from: number; readonly to: number };
   /** What the `kubernetes` Endpoints say, reachable from pods; absent for a server without a port. */
   readonly advertise?: { readonly address: string; readonly port: number };
-  /** PEM; signs and checks service account tokens. An EC P-256 private key. */
+  /** PEM; signs and checks service account tokens. A private key: RSA, or EC of curve P-256, P-384 or P-521. */
   readonly serviceAccountKey: string;
   readonly serviceAccountIssuer: string;
   /** Who a static bearer token stands for. */
@@ -37,10 +38,18 @@ export interface ApiServerOptions {
   readonly tokenWebhook?: TokenWebhookOptions;
   /** Whether requests may come without any proof, or on which paths; everywhere when absent (RBAC says how far they get). */
   readonly anonymousAuth?: boolean | readonly string[];
+  /** Issuers and anonymous paths from a file; instead of `oidc`. */
+  readonly authenticationConfiguration?: AuthenticationConfiguration;
   /** Who decides, in this order; Node and RBAC when absent. */
-  readonly authorizationModes?: readonly AuthorizationMode[];
-  /** For mode Webhook. */
-  readonly authorizationWebhook?: AuthorizationWebhookOptions;
+  readonly authorizers?: readonly AuthorizerChoice[];
+  /** Whether bootstrap tokens prove who one is; they do when absent. */
+  readonly bootstrapTokens?: boolean;
+  /** Other names the issuer of tokens had: tokens with these are good, too. */
+  readonly serviceAccountFormerIssuers?: readonly string[];
+  /** Where others find the keys of service account tokens; below the issuer when absent. */
+  readonly serviceAccountJwksUri?: string;
+  /** The longest a service account token may be asked to last; 2^32 seconds when absent. */
+  readonly serviceAccountMaxExpirationMs?: number;
   /** What is written down about requests, and where; nothing when absent. */
   readonly audit?: { readonly policy: AuditPolicy; readonly backend: AuditBackend };
   /** Which resources the store holds encrypted, and with which keys; none when absent. */
@@ -49,6 +58,10 @@ export interface ApiServerOptions {
   readonly maxRequestsInFlight?: number;
   /** Client certificate shown to kubelets, and the CA theirs must chain to. */
   readonly kubeletClient?: { readonly certificate: string; readonly key: string; readonly ca: string };
+  /** Client certificate shown to servers of aggregated APIs, which believe the identity headers it comes with. */
+  readonly proxyClient?: { readonly certificate: string; readonly key: string };
+  /** Read-only subresources that the rest of the cluster answers. */
+  readonly computed?: ComputedResources;
   /** Admission plugins to run, or to leave out, against what upstream does by default; by upstream's names. */
   readonly admissionPlugins?: { readonly enabled?: readonly string[]; readonly disabled?: readonly string[] };
 }
@@ -59,6 +72,23 @@ export interface ListenOptions {
   /** PEM chain and key served. */
   readonly certificate: string;
   readonly key: string;
+  readonly tls?: TlsSettings;
+  readonly sni?: readonly NamedCertificate[];
+}
+
+/** OpenSSL's words throughout. */
+export interface TlsSettings {
+  readonly minVersion?: 'TLSv1.2' | 'TLSv1.3';
+  /** Of TLS 1.2, in the order preferred; those of 1.3 are fixed. */
+  readonly cipherSuites?: readonly string[];
+  readonly curves?: readonly string[];
+}
+
+/** Served to clients that ask for one of the names: `example.com`, or `*.example.com` for one label more. */
+export interface NamedCertificate {
+  readonly names: readonly string[];
+  readonly certificate: string;
+  readonly key: string;
 }
 
 export interface ServingCertificates {
@@ -67,6 +97,8 @@ export interface ServingCertificates {
   readonly key: string;
   /** As at the start when absent. */
   readonly clientCa?: string;
+  /** As at the start when absent. */
+  readonly sni?: readonly NamedCertificate[];
 }
 
 /** Structurally the client's `Transport`; layers keep the two apart. */
@@ -91,6 +123,10 @@ export interface ApiServer {
   listen(options: ListenOptions): Promise<number>;
   /** Serves these from the next connection on, without a restart; open ones stay as they are. Throws when they do not go together. */
   replaceCertificates(certificates: ServingCertificates): void;
+  replaceAuthentication(configuration: AuthenticationConfiguration): void;
+  replaceAuthorizers(authorizers: readonly AuthorizerChoice[]): void;
+  /** Reads and writes by these rules from now on. Rejects, and changes nothing, when something stored could not be read any more. */
+  replaceEncryption(rules: readonly EncryptionRule[]): Promise<void>;
   /** A connection in this process, authorized and admitted as `user` on every call. */
   connect(user: User): InProcessConnection;
   /** Ends watches with a clean end, finishes requests under way, closes the port. Leaves the store to its owner. */

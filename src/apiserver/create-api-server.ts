@@ -1,4 +1,6 @@
 /** Puts the API server together: verbs below, authentication, authorization and the fixed paths around them, HTTP and in-process connections on top. */
+import { Aggregator } from './aggregation/aggregator.ts';
+import { authenticationConfigData } from './aggregation/authentication-config.ts';
 import type { ApiServer, ApiServerOptions, ListenOptions } from './api-server.ts';
 import { Auditor } from './audit/audit.ts';
 import { Authenticator } from './authentication/authenticator.ts';
@@ -9,17 +11,20 @@ import { withAuthenticatedGroup } from './authentication/users.ts';
 import type { Authorizer } from './authorization/authorizer.ts';
 import { authorizerChain } from './authorization/modes.ts';
 import { accessReviews } from './authorization/reviews.ts';
-import { bootstrap, type BootstrapOptions, publishServer } from './bootstrap/bootstrap.ts';
+import { bootstrap, bootstrapFlowControl, type BootstrapOptions, publishServer } from './bootstrap/bootstrap.ts';
 import { addDiscoveryPaths } from './discovery/discovery.ts';
 import { Dispatcher } from './dispatch.ts';
-import { encryptedStore } from './encryption/encrypted-store.ts';
+import { type EncryptedStore, encryptedStore } from './encryption/encrypted-store.ts';
 import { FlowControl } from './flow-control/flow-control.ts';
+import { addFlowControlDumps } from './flow-control/dump.ts';
 import { flowControlMetrics } from './flow-control/metrics.ts';
 import { Front } from './http/front.ts';
-import { addHealthPaths } from './http/health.ts';
+import { flowControlUpkeep, type FlowControlUpkeep } from './flow-control/upkeep.ts';
+import { addHealthPaths, doneBefore } from './http/health.ts';
 import { type Listener, listenTls } from './http/listener.ts';
 import { Metrics } from './http/metrics.ts';
 import { jsonAnswer, Paths } from './http/paths.ts';
+import { auditMetrics, buildMetrics, healthMetrics, storageMetrics } from './http/server-metrics.ts';
 import { handleUpgrade } from './http/upgrade.ts';
 import { addVersionPath } from './http/version.ts';
 import { inProcessConnection } from './in-process.ts';
@@ -41,7 +46,8 @@ const publishEveryMs = 10_000;
 /** Resolves when what every cluster starts with is written, and the server may be called. */
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const { world, serviceCidr, nodePortRange, encryption } = options;
-  const store = encryption === undefined ? options.store : encryptedStore(options.store, encryption);
+  const encrypted = encryption && (await encryptedStore(options.store, encryption));
+  const store = encrypted ?? options.store;
   // The authorizer reads what the verbs keep, and admission asks it: it comes after the server's own first writes.
   const late: { authorizer?: Authorizer } = {};
   const { admissionPlugins } = options;
@@ -53,17 +59,35 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     authorizer: () => late.authorizer,
     ...(admissionPlugins && { admissionPlugins }),
   });
-  const published: BootstrapOptions = { serviceCidr, ...(options.advertise && { advertise: options.advertise }) };
+  const published: BootstrapOptions = {
+    serviceCidr,
+    authentication: authenticationConfigData(options.clientCa, options.requestHeader),
+    ...(options.advertise && { advertise: options.advertise }),
+  };
+  const aggregator = new Aggregator({ world, verbs, ...(options.proxyClient && { proxyClient: options.proxyClient }) });
   try {
-    await bootstrap(verbs, published);
+    await Promise.all([bootstrap(verbs, published), aggregator.start()]);
   } catch (error) {
+    await aggregator.close();
     await verbs.close();
+    encrypted?.closeKeys();
     throw error;
   }
-  return assemble(options, verbs, published, late);
+  const upkeep = flowControlUpkeep(world, verbs, () => bootstrapFlowControl(verbs));
+  await upkeep.settled();
+  return assemble(options, { verbs, aggregator, published, late, encrypted, upkeep });
 }
 
-function assemble(options: ApiServerOptions, verbs: Verbs, published: BootstrapOptions, late: { authorizer?: Authorizer }): ApiServer {
+interface Parts {
+  readonly verbs: Verbs;
+  readonly aggregator: Aggregator;
+  readonly published: BootstrapOptions;
+  readonly late: { authorizer?: Authorizer };
+  readonly encrypted: EncryptedStore | undefined;
+  readonly upkeep: FlowControlUpkeep;
+}
+
+function assemble(options: ApiServerOptions, { verbs, aggregator, published, late, encrypted, upkeep }: Parts): ApiServer {
   const { world } = options;
   const { objects } = verbs;
   const log = world.log.child('apiserver');
@@ -74,14 +98,12 @@ function assemble(options: ApiServerOptions, verbs: Verbs, published: BootstrapO
     issuer: options.serviceAccountIssuer,
     ...(options.serviceAccountVerificationKeys && { verificationKeys: options.serviceAccountVerificationKeys }),
     ...(options.apiAudiences && { apiAudiences: options.apiAudiences }),
+    ...(options.serviceAccountFormerIssuers && { formerIssuers: options.serviceAccountFormerIssuers }),
+    ...(options.serviceAccountJwksUri !== undefined && { jwksUri: options.serviceAccountJwksUri }),
+    ...(options.serviceAccountMaxExpirationMs !== undefined && { maxExpirationMs: options.serviceAccountMaxExpirationMs }),
   });
   const authenticator = new Authenticator({ ...options, objects, serviceAccountTokens });
-  const authorization = authorizerChain({
-    world,
-    verbs,
-    ...(options.authorizationModes && { modes: options.authorizationModes }),
-    ...(options.authorizationWebhook && { webhook: options.authorizationWebhook }),
-  });
+  const authorization = authorizerChain(world, verbs, options.authorizers);
   const { authorizer } = authorization;
   late.authorizer = authorizer;
   const virtual = new Map([
@@ -89,7 +111,7 @@ function assemble(options: ApiServerOptions, verbs: Verbs, published: BootstrapO
     ...authenticationReviews(world, authenticator),
     ...tokenRequests(world, objects, serviceAccountTokens),
   ]);
-  const dispatcher = new Dispatcher({ verbs, authorizer, virtual });
+  const dispatcher = new Dispatcher({ verbs, authorizer, virtual, ...(options.computed && { computed: options.computed }) });
   const kubelets = new KubeletConnector(objects, options.kubeletClient);
   const streams = new Streams({ world, objects, kubelets });
   const metrics = new Metrics(world);
@@ -97,33 +119,50 @@ function assemble(options: ApiServerOptions, verbs: Verbs, published: BootstrapO
   const state = { closing: false };
   const paths = createPaths({
     verbs,
+    aggregator,
     metrics,
     serviceAccountTokens,
+    encrypted,
     isClosing: () => state.closing,
     serverAddress: () => serverAddress(options, listeners),
   });
   const { maxRequestsInFlight: seats = defaultSeats } = options;
-  const flowControl = seats === 0 ? undefined : new FlowControl({ world, objects, seats });
-  if (flowControl !== undefined) metrics.addSource(() => flowControlMetrics(flowControl));
+  const flowControl = seats === 0 ? undefined : new FlowControl({ world, objects, seats, counts: verbs });
+  if (flowControl !== undefined) {
+    metrics.addSource(() => flowControlMetrics(flowControl));
+    addFlowControlDumps(paths, flowControl);
+  }
   const audit = options.audit && new Auditor({ world, ...options.audit });
+  metrics.addSource(auditMetrics(() => audit?.emitted ?? 0));
   const front = new Front({
     world: { ...world, log },
     authenticator,
     dispatcher,
     paths,
+    aggregator,
     streams,
     metrics,
     ...(flowControl && { flowControl }),
     ...(audit && { audit }),
   });
+  const upgrades = {
+    world: { ...world, log },
+    authenticator,
+    dispatcher,
+    streams,
+    aggregator,
+    ...(flowControl && { flowControl }),
+    ...(audit && { audit }),
+  };
   const publishing = world.clock.every(publishEveryMs, () => {
     publishServer(verbs, published).catch((error: unknown) => log.warn('the kubernetes service could not be written', { error: String(error) }));
   });
   return {
     async listen(listen: ListenOptions) {
       const listener = await listenTls(world, listen, options.clientCa, {
+        handshakeFailed: () => metrics.tlsHandshakeErrors++,
         request: (request, response) => front.handle(request, response),
-        upgrade: (request, socket, head) => handleUpgrade({ world: { ...world, log }, authenticator, dispatcher, streams }, request, socket, head),
+        upgrade: (request, socket, head) => handleUpgrade(upgrades, request, socket, head),
       });
       listeners.push(listener);
       return listener.port;
@@ -131,17 +170,26 @@ function assemble(options: ApiServerOptions, verbs: Verbs, published: BootstrapO
     replaceCertificates(certificates) {
       for (const listener of listeners) listener.replaceCertificates(certificates);
     },
-    connect: (user) => inProcessConnection({ dispatcher, paths, streams, ...(audit && { audit }) }, withAuthenticatedGroup(user)),
+    replaceAuthentication: (configuration) => authenticator.replace(configuration),
+    replaceAuthorizers: (authorizers) => authorization.replace(authorizers),
+    async replaceEncryption(rules) {
+      if (encrypted === undefined) throw new Error('the server began without an encryption configuration');
+      await encrypted.replace(rules);
+    },
+    connect: (user) => inProcessConnection({ dispatcher, paths, streams, aggregator, ...(audit && { audit }) }, withAuthenticatedGroup(user)),
     async close() {
       state.closing = true;
       flowControl?.close();
+      upkeep.close();
       publishing.cancel();
       const closed = listeners.map((listener) => listener.close(closeGraceMs));
+      await aggregator.close();
       await verbs.close();
       await Promise.all(closed);
       kubelets.close();
       authenticator.close();
       authorization.close();
+      encrypted?.closeKeys();
       await audit?.close();
     },
   };
@@ -149,25 +197,44 @@ function assemble(options: ApiServerOptions, verbs: Verbs, published: BootstrapO
 
 interface PathSources {
   readonly verbs: Verbs;
+  readonly aggregator: Aggregator;
   readonly metrics: Metrics;
   readonly serviceAccountTokens: ServiceAccountTokens;
+  readonly encrypted: EncryptedStore | undefined;
   readonly isClosing: () => boolean;
   readonly serverAddress: () => string;
 }
 
-function createPaths({ verbs, metrics, serviceAccountTokens, isClosing, serverAddress: address }: PathSources): Paths {
+function createPaths({ verbs, aggregator, metrics, serviceAccountTokens, encrypted, isClosing, serverAddress: address }: PathSources): Paths {
   const paths = new Paths();
-  const ping = { name: 'ping', failure: () => undefined };
-  const storage = { name: 'etcd', failure: () => undefined };
-  const bootstrapped = { name: 'poststarthook/rbac/bootstrap-roles', failure: () => undefined };
+  const basic = ['ping', 'log', 'etcd'].map((name) => doneBefore(name));
+  const started = [
+    'poststarthook/start-apiextensions-controllers',
+    'poststarthook/crd-informer-synced',
+    'poststarthook/rbac/bootstrap-roles',
+    'poststarthook/scheduling/bootstrap-system-priority-classes',
+    'poststarthook/priority-and-fairness-config-producer',
+    'poststarthook/bootstrap-controller',
+    'poststarthook/apiservice-registration-controller',
+  ].map((name) => doneBefore(name));
   const shutdown = { name: 'shutdown', failure: () => (isClosing() ? 'the server is closing' : undefined) };
-  addHealthPaths(paths, { live: [ping, storage, bootstrapped], ready: [ping, storage, bootstrapped, shutdown] });
+  const keys = (encrypted?.providers() ?? []).map((_, index) => ({
+    name: `kms-provider-${index}`,
+    failure: (): string | undefined => encrypted?.providers()[index]?.failure,
+  }));
+  const live = [...basic, ...started];
+  const ready = [...basic, ...['etcd-readiness', 'informer-sync'].map((name) => doneBefore(name)), ...keys, ...started, shutdown];
+  const checks = { healthz: live, livez: live, readyz: ready };
+  addHealthPaths(paths, checks);
+  metrics.addSource(buildMetrics);
+  metrics.addSource(healthMetrics(checks));
+  metrics.addSource(storageMetrics(verbs));
   addVersionPath(paths);
   paths.add('/metrics', () => ({ code: 200, contentType: 'text/plain; version=0.0.4; charset=utf-8', body: metrics.render() }));
   paths.add('/openid/v1/jwks', () => ({ ...jsonAnswer(serviceAccountTokens.jwks()), contentType: 'application/jwk-set+json' }));
   paths.add('/.well-known/openid-configuration', () => jsonAnswer(serviceAccountTokens.discoveryDocument()));
-  addDiscoveryPaths(paths, verbs, address);
-  addOpenApiPaths(paths, verbs);
+  addDiscoveryPaths(paths, verbs, aggregator, address);
+  addOpenApiPaths(paths, verbs, aggregator);
   paths.add('/', () => jsonAnswer({ paths: paths.all() }));
   return paths;
 }

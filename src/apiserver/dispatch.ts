@@ -4,17 +4,20 @@ import { type Attributes, type Authorizer, checkNowOrLater, type Decision } from
 import type { NowOrLater } from './now-or-later.ts';
 import type { Answer, Call, RequestVerb, ResourceTarget, User } from './request.ts';
 import type { Verbs } from './verbs.ts';
+import type { ComputedResources } from './computed.ts';
 import type { VirtualResources } from './virtual.ts';
 
 export class Dispatcher {
   readonly verbs: Verbs;
   readonly authorizer: Authorizer;
   private readonly virtual: VirtualResources;
+  private readonly computed: ComputedResources;
 
-  constructor(options: { verbs: Verbs; authorizer: Authorizer; virtual: VirtualResources }) {
+  constructor(options: { verbs: Verbs; authorizer: Authorizer; virtual: VirtualResources; computed?: ComputedResources }) {
     this.verbs = options.verbs;
     this.authorizer = options.authorizer;
     this.virtual = options.virtual;
+    this.computed = options.computed ?? new Map();
   }
 
   /** Throws (or rejects with) a 403 unless the user may. */
@@ -35,6 +38,7 @@ export class Dispatcher {
   /** Throws a 404 when there is no such resource, or not at this place. */
   checkTarget(target: ResourceTarget): void {
     const kind = this.verbs.kindAt(target.group, target.version, target.resource);
+    if (kind === undefined && this.computed.has(computedKey(target))) return;
     if (kind === undefined) throw notFoundPath();
     if (target.subresource !== undefined && kind.subresources[target.subresource] === undefined) throw notFoundPath();
     if (kind.namespaced ? target.name !== undefined && target.namespace === undefined : target.namespace !== undefined) throw notFoundPath();
@@ -43,6 +47,8 @@ export class Dispatcher {
   /** Carries out an authorized call. */
   handle(call: Call): Promise<Answer> {
     const { target } = call;
+    const compute = this.computed.size === 0 ? undefined : this.computed.get(computedKey(target));
+    if (compute !== undefined) return answerComputed(compute, call);
     const handler = this.virtual.get(virtualKey(target));
     return handler === undefined ? this.verbs.handle(call) : answerVirtual(handler, call);
   }
@@ -53,6 +59,17 @@ async function answerVirtual(handler: (call: Call) => NowOrLater<Answer>, call: 
   const { group, resource } = call.target;
   if (call.verb !== 'create') throw methodNotAllowed({ group, resource }, call.verb);
   return handler(call);
+}
+
+// oxlint-disable-next-line require-await -- turns what is thrown into a rejection
+async function answerComputed(compute: (call: Call) => object, call: Call): Promise<Answer> {
+  const { group, resource } = call.target;
+  if (call.verb !== 'get') throw methodNotAllowed({ group, resource }, call.verb);
+  return { type: 'status', code: 200, body: compute(call) };
+}
+
+function computedKey({ group, version, resource, subresource = '' }: ResourceTarget): string {
+  return `${group}/${version}/${resource}/${subresource}`;
 }
 
 function virtualKey({ group, resource, subresource }: ResourceTarget): string {

@@ -2,7 +2,10 @@
  * A connection without a wire: components in the server's own process call it with their own identity, and are routed, authorized and admitted like
  * anybody else; only encoding is left out. Objects are shared with the cache: never to be changed.
  */
+import type { Aggregator } from './aggregation/aggregator.ts';
+import { askRemote, watchRemote } from './aggregation/remote-in-process.ts';
 import type { Auditor, AuditRecord } from './audit/audit.ts';
+import type { Decision } from './authorization/authorizer.ts';
 import { ApiError, badRequest, internalError, methodNotAllowed } from '../machinery/errors.ts';
 import type { InProcessConnection, InProcessRequest } from './api-server.ts';
 import { type Dispatcher, needsHttp } from './dispatch.ts';
@@ -16,6 +19,7 @@ export interface InProcessOptions {
   readonly dispatcher: Dispatcher;
   readonly paths: Paths;
   readonly streams: { serves(route: ResourceRoute): boolean };
+  readonly aggregator: Aggregator;
   readonly audit?: Auditor;
 }
 
@@ -38,9 +42,16 @@ async function answerRequest(options: InProcessOptions, user: User, request: InP
   request.signal?.throwIfAborted();
   closing.throwIfAborted();
   const route = routeOf(request.path);
-  if (route.type === 'path') return answerPath(options, user, request);
   const record = begin(options, user, request, route);
   try {
+    if (route.type === 'path') return await answerPath(options, user, request, record);
+    const remote = options.aggregator.remoteFor(request.path);
+    if (remote !== undefined) {
+      record?.decided(await authorize(options, user, request, route));
+      const answered = await askRemote(remote, user, request);
+      record?.completed(200);
+      return answered;
+    }
     const call = await authorizedCall(options, user, request, route, request.signal ?? closing, record);
     record?.body(call.body);
     const answer: Answer = await options.dispatcher.handle(call);
@@ -67,15 +78,15 @@ function valueOf(answer: Answer): unknown {
   }
 }
 
-function begin({ audit }: InProcessOptions, user: User, request: InProcessRequest, route: ResourceRoute): AuditRecord | undefined {
+function begin({ audit }: InProcessOptions, user: User, request: InProcessRequest, route: ReturnType<typeof routeOf>): AuditRecord | undefined {
   if (audit === undefined) return undefined;
   const queryText = request.query === undefined ? '' : new URLSearchParams(request.query).toString();
   return audit.begin({
     id: audit.world.random.uid(),
     uri: queryText === '' ? request.path : `${request.path}?${queryText}`,
-    verb: verbOf(request.method, route, queryText),
+    verb: route.type === 'path' ? request.method.toLowerCase() : verbOf(request.method, route, queryText),
     user,
-    target: route.target,
+    target: route.type === 'path' ? undefined : route.target,
     path: request.path,
     sourceIps: ['127.0.0.1'],
     userAgent: user.name,
@@ -89,12 +100,29 @@ function fail(record: AuditRecord | undefined, error: unknown): void {
   record.completed(failure.code);
 }
 
-async function answerPath({ dispatcher, paths }: InProcessOptions, user: User, request: InProcessRequest): Promise<unknown> {
-  await dispatcher.authorizePath(user, request.method.toLowerCase(), request.path);
+async function answerPath(
+  { dispatcher, paths, aggregator }: InProcessOptions,
+  user: User,
+  request: InProcessRequest,
+  record: AuditRecord | undefined,
+): Promise<unknown> {
+  record?.decided(await dispatcher.authorizePath(user, request.method.toLowerCase(), request.path));
   if (request.method !== 'GET') throw methodNotAllowed({ group: '', resource: request.path }, request.method);
-  const { body, contentType } = paths.answer({ path: request.path, query: new URLSearchParams(request.query), headers: {} });
+  const remote = aggregator.remoteFor(request.path);
+  if (remote !== undefined) {
+    const answered = await askRemote(remote, user, request);
+    record?.completed(200);
+    return answered;
+  }
+  const { code, body, contentType } = paths.answer({ path: request.path, query: new URLSearchParams(request.query), headers: {} });
+  record?.completed(code);
   const text = typeof body === 'string' ? body : Buffer.from(body).toString('utf8');
   return contentType.startsWith('application/json') ? JSON.parse(text) : text;
+}
+
+async function authorize({ dispatcher }: InProcessOptions, user: User, request: InProcessRequest, route: ResourceRoute): Promise<Decision> {
+  const queryText = request.query === undefined ? '' : new URLSearchParams(request.query).toString();
+  return dispatcher.authorize(user, verbOf(request.method, route, queryText), route.target, queryText);
 }
 
 async function authorizedCall(
@@ -141,6 +169,12 @@ async function* watchEvents(options: InProcessOptions, user: User, request: InPr
   try {
     if (signal.aborted) return;
     const watching = { ...request, query: { ...request.query, watch: 'true' } };
+    const remote = options.aggregator.remoteFor(request.path);
+    if (remote !== undefined) {
+      await authorize(options, user, watching, route);
+      yield* watchRemote(remote, user, { ...watching, signal });
+      return;
+    }
     record = begin(options, user, watching, route);
     const call = await authorizedCall(options, user, watching, route, signal, record);
     const answer = await options.dispatcher.handle(call);

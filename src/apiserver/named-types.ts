@@ -13,7 +13,8 @@ export function schemaNamed(name: string): ObjectSchema | undefined {
 
 /** The definition of a type served in a group, as built-in types are named. */
 export function builtInName(group: string, version: string, kind: string): string {
-  return `io.k8s.api.${group === '' ? 'core' : (group.split('.')[0] ?? '')}.${version}.${kind}`;
+  const prefix = group === 'apiregistration.k8s.io' ? 'io.k8s.kube-aggregator.pkg.apis' : 'io.k8s.api';
+  return `${prefix}.${group === '' ? 'core' : (group.split('.')[0] ?? '')}.${version}.${kind}`;
 }
 
 export const metaV1 = 'io.k8s.apimachinery.pkg.apis.meta.v1';

@@ -6,6 +6,7 @@ import type { Kind } from '../api/kind.ts';
 import type { KubeObject } from '../machinery/object.ts';
 import type { Store } from '../store/store.ts';
 import type { World } from '../world/world.ts';
+import type { ConnectionCall } from './admission/connection.ts';
 import type { AuthorizerSource } from './admission/permission.ts';
 import type { Pod } from '../api/kinds.ts';
 import type { Answer, Call, Encoded } from './request.ts';
@@ -34,6 +35,8 @@ export interface VerbsOptions {
 export interface Verbs {
   /** Carries out get, list, watch, create, update, patch, delete and deletecollection on objects and their stored subresources. Rejects with `ApiError`. */
   handle(call: Call): Promise<Answer>;
+  /** What webhooks and policies say to a connection about to be made; rejects with `ApiError` when they refuse it. */
+  admitConnection(call: ConnectionCall): Promise<void>;
   readonly objects: ObjectReader;
   /** The kind served at a path; undefined for none. Custom resources come and go, so ask each time. */
   kindAt(group: string, version: string, resource: string): Kind | undefined;
@@ -42,6 +45,8 @@ export interface Verbs {
   /** Calls with the state after and before every change of an object of the kind (undefined for absent), before watchers are told, until the end. */
   observe(kind: Kind, listener: (current: Encoded | undefined, previous: Encoded | undefined) => void): void;
   podsOn(nodeName: string): readonly Pod[];
+  /** How many objects of a stored kind there are, in a namespace or all. */
+  count(kind: Kind, namespace?: string): number;
   /** Counts changes of `kinds()`: what discovery and OpenAPI derived before is stale when it moved. */
   kindsGeneration(): number;
   /** Ends all watches normally and lets go of the store's watches. */

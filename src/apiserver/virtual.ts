@@ -39,7 +39,7 @@ function parseBody({ body, contentType }: Call): unknown {
   if (body === undefined) throw badRequest('the request has no body');
   if (!(body instanceof Uint8Array)) return body;
   if (contentType !== 'application/json' && contentType !== 'application/yaml' && contentType !== '') {
-    throw unsupportedMediaType(['application/json', 'application/yaml']);
+    throw unsupportedMediaType(['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf']);
   }
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8');
   try {

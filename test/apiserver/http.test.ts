@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { connect as connectHttp2 } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { gunzipSync } from 'node:zlib';
 import { after, before, test } from 'node:test';
@@ -87,7 +88,10 @@ test('what cannot be read or written is refused by its code', async () => {
   const unknownType = await server.send(configMaps, { method: 'POST', body: 'x', headers: { 'content-type': 'text/csv' } });
   assert.equal(unknownType.code, 415);
   assert.equal(unknownType.json.reason, 'UnsupportedMediaType');
-  const unacceptable = await server.send(configMaps, { headers: { accept: 'application/vnd.kubernetes.protobuf' } });
+  const supported = 'application/json, application/yaml, application/vnd.kubernetes.protobuf';
+  assert.equal(unknownType.json.message, `the body of the request was in an unknown format - accepted media types include: ${supported}`);
+  const unacceptable = await server.send(configMaps, { headers: { accept: 'text/csv' } });
+  assert.equal(unacceptable.json.message, `only the following media types are accepted: ${supported}`);
   assert.equal(unacceptable.code, 406);
   assert.equal(unacceptable.json.reason, 'NotAcceptable');
   const method = await server.send(configMaps, { method: 'OPTIONS' });
@@ -339,11 +343,231 @@ test('health, version, metrics and the list of paths', async () => {
   const metrics = await server.send('/metrics');
   assert.match(
     metrics.text,
-    /^apiserver_request_total\{code="200",component="apiserver",group="",resource="configmaps",scope="namespace",subresource="",verb="LIST",version="v1"\} \d+$/m,
+    /^apiserver_request_total\{code="200",component="apiserver",dry_run="",group="",resource="configmaps",scope="namespace",subresource="",verb="LIST",version="v1"\} \d+$/m,
   );
   const root = await server.send('/');
   for (const path of ['/api', '/api/v1', '/apis/apps/v1', '/healthz', '/metrics', '/openapi/v2', '/version'])
     assert.ok(root.json.paths.includes(path), path);
+});
+
+test('health checks have names, may be asked one by one, and left out', async () => {
+  const verbose = await server.send('/livez?verbose');
+  for (const name of ['ping', 'log', 'etcd', 'poststarthook/rbac/bootstrap-roles']) assert.ok(verbose.text.includes(`[+]${name} ok\n`), name);
+  assert.match(verbose.text, /livez check passed\n$/);
+  assert.doesNotMatch(verbose.text, /shutdown/);
+  assert.match((await server.send('/readyz?verbose')).text, /^\[\+\]shutdown ok$/m);
+  for (const path of ['/livez/ping', '/readyz/etcd', '/healthz/poststarthook/rbac/bootstrap-roles']) {
+    const { code, text } = await server.send(path);
+    assert.deepEqual([code, text], [200, 'ok'], path);
+  }
+  assert.equal((await server.send('/livez/nothing')).code, 404);
+  const unknown = await server.send('/readyz?verbose&exclude=ping&exclude=nothing');
+  assert.match(unknown.text, /^\[\+\]ping excluded: ok$/m);
+  assert.match(unknown.text, /^warn: some health checks cannot be excluded: no matches for "nothing"$/m);
+});
+
+/** The rules of the text format that a reader relies on, as promtool checks them. */
+function checkExposition(text: string): Map<string, string> {
+  assert.ok(text.endsWith('\n'));
+  const types = new Map<string, string>();
+  const seen = new Set<string>();
+  let family = '';
+  for (const line of text.trimEnd().split('\n')) {
+    const comment = /^# (HELP|TYPE) ([a-zA-Z_:][a-zA-Z0-9_:]*) (.+)$/.exec(line);
+    if (comment !== null) {
+      const [, what, name = '', rest = ''] = comment;
+      if (what === 'HELP') {
+        assert.ok(!types.has(name), `${name} comes twice`);
+        family = name;
+      } else {
+        assert.equal(name, family, 'the type stands behind the help');
+        assert.match(rest, /^(counter|gauge|histogram)$/);
+        types.set(name, rest);
+      }
+      continue;
+    }
+    const sample = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[\\"n])*",?)*\})? (-?[0-9.e+-]+|[+-]Inf|NaN)$/.exec(line);
+    assert.ok(sample !== null, line);
+    const [whole, name = '', labels = ''] = sample;
+    const isHistogram = types.get(family) === 'histogram';
+    assert.ok(isHistogram ? /_(bucket|sum|count)$/.test(name) && name.startsWith(family) : name === family, whole);
+    if (types.get(family) === 'counter') assert.match(name, /_total$/);
+    assert.ok(!seen.has(`${name}${labels}`), `${name}${labels} comes twice`);
+    seen.add(`${name}${labels}`);
+  }
+  return types;
+}
+
+test("metrics are valid, under upstream's names, and count", async () => {
+  await server.send(`${configMaps}?dryRun=All`, { method: 'POST', body: configMap('dry') });
+  await server.send(configMaps, { method: 'POST', body: configMap('counted') });
+  await watchLines(`${configMaps}?watch=true`, 1, () => Promise.resolve());
+  await server.send(`${configMaps}/nothing`);
+  const { text } = await server.send('/metrics');
+  const types = checkExposition(text);
+  for (const [name, type] of [
+    ['apiserver_request_total', 'counter'],
+    ['apiserver_request_duration_seconds', 'histogram'],
+    ['apiserver_response_sizes', 'histogram'],
+    ['apiserver_current_inflight_requests', 'gauge'],
+    ['apiserver_longrunning_requests', 'gauge'],
+    ['apiserver_watch_events_total', 'counter'],
+    ['apiserver_watch_events_sizes', 'histogram'],
+    ['apiserver_storage_objects', 'gauge'],
+    ['apiserver_resource_objects', 'gauge'],
+    ['apiserver_flowcontrol_dispatched_requests_total', 'counter'],
+    ['kubernetes_build_info', 'gauge'],
+    ['kubernetes_healthcheck', 'gauge'],
+    ['process_cpu_seconds_total', 'counter'],
+    ['process_resident_memory_bytes', 'gauge'],
+    ['process_start_time_seconds', 'gauge'],
+  ] as const)
+    assert.equal(types.get(name), type, name);
+  assert.match(text, /^apiserver_request_total\{code="201",component="apiserver",dry_run="All",group="",resource="configmaps",.*verb="POST".*\} 1$/m);
+  assert.match(text, /^apiserver_request_total\{code="404",.*resource="configmaps",scope="resource",subresource="",verb="GET",version="v1"\} \d+$/m);
+  assert.match(text, /^apiserver_storage_objects\{resource="namespaces"\} 4$/m);
+  assert.match(text, /^apiserver_watch_events_total\{group="",kind="ConfigMap",version="v1"\} [1-9]/m);
+  assert.match(text, /^apiserver_longrunning_requests\{group="",kind="ConfigMap",version="v1",.*\} \d+$/m);
+  // The one that asks.
+  assert.match(text, /^apiserver_current_inflight_requests\{request_kind="readOnly"\} 1$/m);
+  assert.match(text, /^apiserver_current_inflight_requests\{request_kind="mutating"\} 0$/m);
+});
+
+test('a body of 3 MiB is read, one byte more is refused', async () => {
+  const limit = 3 * 1024 * 1024;
+  const patch = (size: number): string => `{"metadata":{"annotations":null}${' '.repeat(size - 33)}}`;
+  await server.send(configMaps, { method: 'POST', body: configMap('limit') });
+  const headers = { 'content-type': 'application/merge-patch+json' };
+  for (const [size, code] of [
+    [limit - 1, 200],
+    [limit, 200],
+    [limit + 1, 413],
+  ] as const) {
+    const body = patch(size);
+    assert.equal(body.length, size);
+    assert.equal((await server.send(`${configMaps}/limit`, { method: 'PATCH', body, headers })).code, code, String(size));
+  }
+});
+
+test('a JSON patch of 10,000 operations is applied, one more is refused', async () => {
+  await server.send(configMaps, { method: 'POST', body: configMap('operations', { k: '' }) });
+  const headers = { 'content-type': 'application/json-patch+json' };
+  for (const [count, code] of [
+    [9_999, 200],
+    [10_000, 200],
+    [10_001, 413],
+  ] as const) {
+    const body = JSON.stringify(Array.from({ length: count }, (_, i) => ({ op: 'replace', path: '/data/k', value: String(i) })));
+    assert.equal((await server.send(`${configMaps}/operations`, { method: 'PATCH', body, headers })).code, code, String(count));
+  }
+});
+
+test('answers are compressed above 128 KiB', async () => {
+  await server.send(configMaps, { method: 'POST', body: configMap('threshold', { k: '' }) });
+  const empty = Buffer.byteLength((await server.send(`${configMaps}/threshold`)).text);
+  const headers = { 'content-type': 'application/merge-patch+json' };
+  for (const [over, encoding] of [
+    [-200, undefined],
+    [200, 'gzip'],
+  ] as const) {
+    const body = JSON.stringify({ data: { k: 'x'.repeat(128 * 1024 - empty + over) } });
+    await server.send(`${configMaps}/threshold`, { method: 'PATCH', body, headers });
+    const reply = await server.send(`${configMaps}/threshold`, { headers: { 'accept-encoding': 'gzip' } });
+    assert.equal(reply.headers['content-encoding'], encoding);
+  }
+});
+
+test('keys that stand twice are refused, warned of or let pass, as asked', async () => {
+  const json = '{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"twice","labels":{"a":"1","a":"2"}},"data":{"k":"1","k":"2"}}';
+  const yaml = 'kind: ConfigMap\napiVersion: v1\nmetadata:\n  name: twice\ndata:\n  k: "1"\n  k: "2"\n';
+  const send = (body: string, type: string, validation: string) =>
+    server.send(`${configMaps}?dryRun=All${validation}`, { method: 'POST', body, headers: { 'content-type': type } });
+  const strict = await send(json, 'application/json', '&fieldValidation=Strict');
+  assert.equal(strict.code, 400);
+  assert.match(strict.json.message, /strict decoding error: duplicate field "metadata\.labels\.a", duplicate field "data\.k"$/);
+  const strictYaml = await send(yaml, 'application/yaml', '&fieldValidation=Strict');
+  assert.equal(strictYaml.code, 400);
+  assert.match(strictYaml.json.message, /strict decoding error: yaml: unmarshal errors:\n {2}line 7: key "k" already set in map$/);
+  const warned = await send(json, 'application/json', '');
+  assert.equal(warned.code, 201);
+  assert.equal(warned.headers['warning'], '299 - "duplicate field \\"metadata.labels.a\\"", 299 - "duplicate field \\"data.k\\""');
+  assert.equal(warned.json.data.k, '2');
+  const warnedYaml = await send(yaml, 'application/yaml', '&fieldValidation=Warn');
+  assert.equal(warnedYaml.headers['warning'], '299 - "line 7: key \\"k\\" already set in map"');
+  assert.equal(warnedYaml.json.data.k, '2');
+  for (const [body, type] of [
+    [json, 'application/json'],
+    [yaml, 'application/yaml'],
+  ] as const) {
+    const ignored = await send(body, type, '&fieldValidation=Ignore');
+    assert.equal(ignored.code, 201);
+    assert.equal(ignored.headers['warning'], undefined);
+    assert.equal(ignored.json.data.k, '2');
+  }
+});
+
+test('keys that stand twice in patches', async () => {
+  await server.send(configMaps, { method: 'POST', body: configMap('patched-twice') });
+  const patch = (body: string, type: string, query: string) =>
+    server.send(`${configMaps}/patched-twice?${query}`, { method: 'PATCH', body, headers: { 'content-type': type } });
+  const merge = await patch('{"data":{"k":"1","k":"2"}}', 'application/merge-patch+json', 'fieldValidation=Strict');
+  assert.equal(merge.code, 422);
+  assert.match(merge.json.message, /patch: Invalid value: .*strict decoding error: duplicate field "data\.k"/);
+  const warned = await patch('{"data":{"k":"1","k":"2"}}', 'application/strategic-merge-patch+json', '');
+  assert.equal(warned.code, 200);
+  assert.equal(warned.headers['warning'], '299 - "duplicate field \\"data.k\\""');
+  const applied = '{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"patched-twice"},"data":{"k":"2","k":"2"}}';
+  const apply = await patch(applied, 'application/apply-patch+yaml', 'fieldManager=me&force=true&fieldValidation=Strict');
+  assert.equal(apply.code, 400);
+  assert.match(apply.json.message, /line 1: key "k" already set in map/);
+});
+
+test('a client may ask for a shorter time, and must ask for one that is a time', async () => {
+  assert.equal((await server.send(`${configMaps}?timeout=5s`)).code, 200);
+  assert.equal((await server.send(`${configMaps}?timeout=0s`)).code, 200);
+  const reply = await server.send(`${configMaps}?timeout=soon`);
+  assert.equal(reply.code, 400);
+  assert.match(reply.json.message, /^invalid timeout specified in the request URL/);
+});
+
+test('a request that takes too long is ended with a 504', async () => {
+  const silent = createServer();
+  const sockets = new Set<Socket>();
+  silent.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+  });
+  await new Promise<void>((resolve) => {
+    silent.listen(0, '127.0.0.1', resolve);
+  });
+  const { port } = silent.address() as AddressInfo;
+  const webhooks = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations';
+  const webhook = {
+    name: 'silent.example.com',
+    clientConfig: { url: `https://127.0.0.1:${port}/`, caBundle: Buffer.from(server.ca.certificate).toString('base64') },
+    rules: [{ apiGroups: [''], apiVersions: ['v1'], resources: ['configmaps'], operations: ['CREATE'] }],
+    sideEffects: 'None',
+    admissionReviewVersions: ['v1'],
+    timeoutSeconds: 30,
+  };
+  const configuration = {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'ValidatingWebhookConfiguration',
+    metadata: { name: 'silent' },
+    webhooks: [webhook],
+  };
+  try {
+    assert.equal((await server.send(webhooks, { method: 'POST', body: configuration })).code, 201);
+    const reply = await server.send(`${configMaps}?timeout=1s`, { method: 'POST', body: configMap('late') });
+    assert.equal(reply.code, 504);
+    assert.equal(reply.json.reason, 'Timeout');
+    assert.match(reply.json.message, /request did not complete within the allotted timeout/);
+  } finally {
+    await server.send(`${webhooks}/silent`, { method: 'DELETE' });
+    for (const socket of sockets) socket.destroy();
+    silent.close();
+  }
+  assert.equal((await server.send(`${configMaps}/late`)).code, 404);
 });
 
 test('the in-process connection is routed, authorized and answered like HTTP', async () => {

@@ -67,6 +67,36 @@ test('OpenAPI v2 is one document whose references resolve', async () => {
   assert.equal(new Set(ids).size, ids.length, 'operation ids are unique');
 });
 
+test('documents are asked for once: by hash for good, by ETag again when they changed', async () => {
+  const { paths } = (await server.send('/openapi/v3')).json;
+  const url: string = paths['apis/batch/v1'].serverRelativeURL;
+  const byHash = await server.send(url);
+  assert.equal(byHash.headers['cache-control'], 'public, immutable');
+  assert.ok(Date.parse(String(byHash.headers['expires'])) > server.world.clock.now());
+  const elsewhere = await server.send('/openapi/v3/apis/batch/v1?hash=OLD');
+  assert.deepEqual([elsewhere.code, elsewhere.headers['location']], [301, url]);
+  const gnostic = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
+  for (const [path, accept] of [
+    ['/openapi/v3', 'application/json'],
+    ['/openapi/v3/apis/batch/v1', 'application/json'],
+    ['/openapi/v2', 'application/json'],
+    ['/openapi/v2', gnostic],
+    ['/apis', 'application/json'],
+    ['/apis/batch', 'application/json'],
+    ['/apis/batch/v1', 'application/json'],
+    ['/api/v1', 'application/json'],
+  ] as const) {
+    const first = await server.send(path, { headers: { accept } });
+    assert.equal(first.code, 200, path);
+    const again = await server.send(path, { headers: { accept, 'if-none-match': String(first.headers['etag']) } });
+    assert.deepEqual([again.code, again.text], [304, ''], `${path} ${accept}`);
+    assert.equal((await server.send(path, { headers: { accept, 'if-none-match': '"other"' } })).code, 200);
+  }
+  const protobuf = await server.send('/openapi/v2', { headers: { accept: gnostic } });
+  assert.equal(protobuf.headers['content-type'], 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf');
+  assert.ok(protobuf.text.includes('io.k8s.api.core.v1.Pod'));
+});
+
 test('an empty cluster has its namespaces, roles, priority classes and the kubernetes service', async () => {
   const names = async (path: string): Promise<string[]> => (await server.send(path)).json.items.map((item: Json) => item.metadata.name);
   assert.deepEqual(await names('/api/v1/namespaces'), ['default', 'kube-node-lease', 'kube-public', 'kube-system']);

@@ -6,9 +6,10 @@ import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { notFoundPath } from '../../machinery/errors.ts';
 import { parseAccept } from '../http/negotiate.ts';
-import { jsonAnswer, type PathAnswer, type PathRequest, type Paths } from '../http/paths.ts';
+import type { PathAnswer, PathRequest, Paths } from '../http/paths.ts';
+import type { Aggregator } from '../aggregation/aggregator.ts';
 import type { Verbs } from '../verbs.ts';
-import { apiGroup, apiResourceList, groupDiscovery, groupsOf, type ServedGroup } from './resources.ts';
+import { apiGroup, apiResourceList, groupDiscovery, type ServedGroup } from './resources.ts';
 
 type AggregatedVersion = 'v2' | 'v2beta1';
 
@@ -17,13 +18,17 @@ interface Document {
   readonly etag: string;
 }
 
-export function addDiscoveryPaths(paths: Paths, verbs: Verbs, serverAddress: () => string): void {
-  const discovery = new Discovery(verbs);
+export function addDiscoveryPaths(paths: Paths, verbs: Verbs, aggregator: Aggregator, serverAddress: () => string): void {
+  const discovery = new Discovery(verbs, aggregator);
   const root = (core: boolean, plain: () => object) => (request: PathRequest) => {
     const version = aggregatedVersion(request.headers);
     return version === undefined
-      ? jsonAnswer(plain(), 200, { vary: 'Accept' })
-      : aggregatedAnswer(discovery.aggregated(core, version), version, request.headers);
+      ? conditional(discovery.plain(request.path, plain), 'application/json', request.headers)
+      : conditional(
+          discovery.aggregated(core, version),
+          `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`,
+          request.headers,
+        );
   };
   paths.add(
     '/api',
@@ -37,10 +42,10 @@ export function addDiscoveryPaths(paths: Paths, verbs: Verbs, serverAddress: () 
     '/apis',
     root(false, () => ({ kind: 'APIGroupList', apiVersion: 'v1', groups: discovery.groups().map((group) => apiGroup(group)) })),
   );
-  paths.add('/api/', ({ path }) => discovery.below('', path.slice('/api/'.length)));
-  paths.add('/apis/', ({ path }) => {
+  paths.add('/api/', ({ path, headers }) => conditional(discovery.below(path, '', path.slice('/api/'.length)), 'application/json', headers));
+  paths.add('/apis/', ({ path, headers }) => {
     const [group = '', ...rest] = path.slice('/apis/'.length).split('/');
-    return discovery.below(group, rest.join('/'));
+    return conditional(discovery.below(path, group, rest.join('/')), 'application/json', headers);
   });
   paths.addListed(() => discovery.paths());
 }
@@ -48,12 +53,14 @@ export function addDiscoveryPaths(paths: Paths, verbs: Verbs, serverAddress: () 
 /** Derived from the kinds, and again when they change. */
 class Discovery {
   private readonly verbs: Verbs;
-  private generation = -1;
+  private readonly aggregator: Aggregator;
+  private generation = '';
   private served: readonly ServedGroup[] = [];
   private readonly documents = new Map<string, Document>();
 
-  constructor(verbs: Verbs) {
+  constructor(verbs: Verbs, aggregator: Aggregator) {
     this.verbs = verbs;
+    this.aggregator = aggregator;
   }
 
   /** Without the core group, which has a root of its own. */
@@ -63,16 +70,23 @@ class Discovery {
 
   aggregated(core: boolean, version: AggregatedVersion): Document {
     const groups = this.current().filter(({ group }) => (group === '') === core);
-    const key = `${String(core)} ${version}`;
+    return this.kept(`${String(core)} ${version}`, () => ({
+      kind: 'APIGroupDiscoveryList',
+      apiVersion: `apidiscovery.k8s.io/${version}`,
+      metadata: {},
+      items: groups.map((group) => groupDiscovery(group)),
+    }));
+  }
+
+  plain(path: string, make: () => object): Document {
+    this.current();
+    return this.kept(path, make);
+  }
+
+  private kept(key: string, make: () => object): Document {
     let document = this.documents.get(key);
     if (document === undefined) {
-      const list = {
-        kind: 'APIGroupDiscoveryList',
-        apiVersion: `apidiscovery.k8s.io/${version}`,
-        metadata: {},
-        items: groups.map((group) => groupDiscovery(group)),
-      };
-      const body = Buffer.from(JSON.stringify(list));
+      const body = Buffer.from(JSON.stringify(make()));
       document = { body, etag: `"${createHash('sha512').update(body).digest('hex').toUpperCase()}"` };
       this.documents.set(key, document);
     }
@@ -80,14 +94,14 @@ class Discovery {
   }
 
   /** `/apis/<group>` and `/apis/<group>/<version>`. */
-  below(groupName: string, versionPath: string): PathAnswer {
+  below(path: string, groupName: string, versionPath: string): Document {
     const version = versionPath.endsWith('/') ? versionPath.slice(0, -1) : versionPath;
     const group = this.current().find((candidate) => candidate.group === groupName);
     if (group === undefined) throw notFoundPath();
-    if (version === '') return jsonAnswer({ kind: 'APIGroup', apiVersion: 'v1', ...apiGroup(group) });
+    if (version === '') return this.kept(path, () => ({ kind: 'APIGroup', apiVersion: 'v1', ...apiGroup(group) }));
     const served = group.versions.find((candidate) => candidate.version === version);
     if (served === undefined) throw notFoundPath();
-    return jsonAnswer(apiResourceList(groupName, version, served.kinds));
+    return this.kept(path, () => apiResourceList(groupName, version, served.kinds));
   }
 
   paths(): string[] {
@@ -99,10 +113,10 @@ class Discovery {
   }
 
   private current(): readonly ServedGroup[] {
-    const generation = this.verbs.kindsGeneration();
+    const generation = `${this.verbs.kindsGeneration()} ${this.aggregator.generation()}`;
     if (generation !== this.generation) {
       this.generation = generation;
-      this.served = groupsOf(this.verbs.kinds());
+      this.served = this.aggregator.groups();
       this.documents.clear();
     }
     return this.served;
@@ -121,8 +135,7 @@ function aggregatedVersion(headers: IncomingHttpHeaders): AggregatedVersion | un
   return undefined;
 }
 
-function aggregatedAnswer({ body, etag }: Document, version: AggregatedVersion, headers: IncomingHttpHeaders): PathAnswer {
-  const contentType = `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`;
+function conditional({ body, etag }: Document, contentType: string, headers: IncomingHttpHeaders): PathAnswer {
   const shared = { etag, vary: 'Accept' };
   if (headers['if-none-match'] === etag) return { code: 304, contentType, body: '', headers: shared };
   return { code: 200, contentType, body, headers: shared };

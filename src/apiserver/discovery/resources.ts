@@ -1,11 +1,20 @@
 /** What is served, in the two forms of discovery: a list per group and version, and everything at once. Pure: from kinds to documents. */
 import { createHash } from 'node:crypto';
 import { apiVersionOf, type Kind, type Subresource } from '../../api/kind.ts';
+import type { RemoteResource } from '../aggregation/remote-api.ts';
 
 /** The versions of a group, preferred first. */
 export interface ServedGroup {
   readonly group: string;
-  readonly versions: readonly { readonly version: string; readonly kinds: readonly Kind[] }[];
+  readonly versions: readonly ServedVersion[];
+}
+
+export interface ServedVersion {
+  readonly version: string;
+  /** What this server serves itself. */
+  readonly kinds: readonly Kind[];
+  /** There for a version that another server serves: what it said last, and whether it could be asked since. */
+  readonly remote?: { readonly resources: readonly RemoteResource[]; readonly isCurrent: boolean };
 }
 
 /** In the order of the kinds; versions by upstream's priority (v2 before v1, GA before beta). */
@@ -87,28 +96,56 @@ function apiSubresource(kind: Kind, name: string, { body, verbs }: Subresource):
 export function groupDiscovery({ group, versions }: ServedGroup): object {
   return {
     metadata: { ...(group !== '' && { name: group }), creationTimestamp: null },
-    versions: versions.map(({ version, kinds }) => ({
+    versions: versions.map(({ version, kinds, remote }) => ({
       version,
-      resources: kinds.map((kind) => {
-        const subresources = subresourcesOf(kind).map(([subresource, { body, verbs }]) => ({
-          subresource,
-          responseKind: responseKind(body ?? kind),
-          verbs,
-        }));
-        return {
-          resource: kind.resource,
-          responseKind: responseKind(kind),
-          scope: kind.namespaced ? 'Namespaced' : 'Cluster',
-          singularResource: kind.singular,
-          verbs: kind.verbs,
-          ...(kind.shortNames.length > 0 && { shortNames: kind.shortNames }),
-          ...(kind.categories.length > 0 && { categories: kind.categories }),
-          ...(subresources.length > 0 && { subresources }),
-        };
-      }),
-      freshness: 'Current',
+      ...(remote && { resources: remoteResources(group, version, remote.resources), freshness: remote.isCurrent ? 'Current' : 'Stale' }),
+      ...(!remote && { resources: ownResources(kinds), freshness: 'Current' }),
     })),
   };
+}
+
+function ownResources(kinds: readonly Kind[]): object[] {
+  return kinds.map((kind) => {
+    const subresources = subresourcesOf(kind).map(([subresource, { body, verbs }]) => ({
+      subresource,
+      responseKind: responseKind(body ?? kind),
+      verbs,
+    }));
+    return {
+      resource: kind.resource,
+      responseKind: responseKind(kind),
+      scope: kind.namespaced ? 'Namespaced' : 'Cluster',
+      singularResource: kind.singular,
+      verbs: kind.verbs,
+      ...(kind.shortNames.length > 0 && { shortNames: kind.shortNames }),
+      ...(kind.categories.length > 0 && { categories: kind.categories }),
+      ...(subresources.length > 0 && { subresources }),
+    };
+  });
+}
+
+/** From the plain form of discovery, which every server has, to this one. */
+function remoteResources(group: string, version: string, resources: readonly RemoteResource[]): object[] {
+  const kindOf = (resource: RemoteResource): object =>
+    responseKind({ group: resource.group ?? group, version: resource.version ?? version, kind: resource.kind });
+  return resources
+    .filter(({ name }) => !name.includes('/'))
+    .map((resource) => {
+      const { name, singularName = '', namespaced, verbs = [], shortNames = [], categories = [] } = resource;
+      const subresources = resources
+        .filter((candidate) => candidate.name.startsWith(`${name}/`))
+        .map((candidate) => ({ subresource: candidate.name.slice(name.length + 1), responseKind: kindOf(candidate), verbs: candidate.verbs ?? [] }));
+      return {
+        resource: name,
+        responseKind: kindOf(resource),
+        scope: namespaced === true ? 'Namespaced' : 'Cluster',
+        singularResource: singularName,
+        verbs,
+        ...(shortNames.length > 0 && { shortNames }),
+        ...(categories.length > 0 && { categories }),
+        ...(subresources.length > 0 && { subresources }),
+      };
+    });
 }
 
 function responseKind({ group, version, kind }: { group: string; version: string; kind: string }): object {
@@ -123,7 +160,7 @@ function subresourcesOf(kind: Kind): [string, Subresource][] {
 function storageVersionHash(kind: Kind): string {
   const stored = kind.storedAs?.kind() ?? kind;
   return createHash('sha256')
-    .update(`${apiVersionOf(stored)}/${stored.kind}`)
+    .update(`${apiVersionOf({ group: stored.group, version: kind.custom?.storageVersion ?? stored.version })}/${stored.kind}`)
     .digest()
     .subarray(0, 8)
     .toString('base64');

@@ -5,8 +5,7 @@ import { builtInName, metaV1, schemaNamed } from '../named-types.ts';
 import { type Envelope, readEnvelope, readObject } from '../protobuf/decode.ts';
 import { ProtobufError } from '../protobuf/wire.ts';
 import type { Call } from '../request.ts';
-
-export const protobufMediaType = 'application/vnd.kubernetes.protobuf';
+import { protobufMediaType } from './negotiate.ts';
 
 /** Throws a 400 for protobuf that cannot be read, and a 415 for types that have none. */
 export function bodyOf(body: Uint8Array | undefined, contentType: string): Pick<Call, 'body' | 'contentType'> {
@@ -30,6 +29,6 @@ function schemaOf({ apiVersion, kind }: Envelope): ObjectSchema {
   const group = slash < 0 ? '' : apiVersion.slice(0, slash);
   // Options of requests travel under the group of the object they are about.
   const schema = schemaNamed(kind.endsWith('Options') ? `${metaV1}.${kind}` : builtInName(group, apiVersion.slice(slash + 1), kind));
-  if (schema === undefined) throw unsupportedMediaType(['application/json', 'application/yaml']);
+  if (schema === undefined) throw unsupportedMediaType(['application/json', 'application/yaml', protobufMediaType]);
   return schema;
 }

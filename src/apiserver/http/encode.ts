@@ -1,6 +1,8 @@
 /** Answers as bytes, in the form negotiated. Plain JSON goes out as the verbs made it; everything else is made from the object. */
 import { stringify as stringifyYaml } from 'yaml';
 import type { Kind } from '../../api/kind.ts';
+import { ApiError } from '../../machinery/errors.ts';
+import { listInProtobuf, metadataInProtobuf, metadataListInProtobuf, objectInProtobuf, valueInProtobuf } from '../protobuf/answers.ts';
 import { includeObjectOf, metadataOnly, tableOf } from '../table.ts';
 import type { Answer, Encoded, ListAnswer, ObjectAnswer } from '../request.ts';
 import type { Accepted } from './negotiate.ts';
@@ -30,33 +32,46 @@ export function encodeAnswer(answer: WholeAnswer, context: EncodeContext): Uint8
 }
 
 export function encodeValue(value: object, { format, pretty }: Accepted): Uint8Array {
+  if (format === 'protobuf') return valueInProtobuf(value);
   if (format === 'yaml') return Buffer.from(stringifyYaml(value, { aliasDuplicateObjects: false, lineWidth: 0 }));
   return Buffer.from(pretty ? `${JSON.stringify(value, undefined, 2)}\n` : JSON.stringify(value));
 }
 
 function encodeObject(answer: ObjectAnswer, { accepted, kind, query, nowMs }: EncodeContext): Uint8Array {
-  if (accepted.as === 'object' || kind === undefined || kind.virtual === true || answer.object.kind !== kind.kind) {
-    return accepted.format === 'json' && !accepted.pretty && answer.bytes !== undefined ? answer.bytes : encodeValue(answer.object, accepted);
+  const { format, as, metaVersion } = accepted;
+  const { object } = answer;
+  const isOfKind = kind !== undefined && kind.virtual !== true && object.kind === kind.kind;
+  if (as === 'object' || !isOfKind) {
+    if (format === 'json' && !accepted.pretty && answer.bytes !== undefined) return answer.bytes;
+    return format === 'protobuf' && isOfKind ? objectInProtobuf(object, kind.schema) : encodeValue(object, accepted);
   }
-  if (accepted.as === 'metadata') return encodeValue(metadataOnly(answer.object, accepted.metaVersion), accepted);
-  const options = { includeObject: includeObjectOf(query), version: accepted.metaVersion, nowMs };
-  return encodeValue(tableOf(kind, [answer.object], { resourceVersion: answer.object.metadata.resourceVersion }, options), accepted);
+  if (as === 'metadata-list') throw notThisForm(`you requested PartialObjectMetadataList, but the requested object is not a list (${object.kind})`);
+  if (as === 'metadata') {
+    return format === 'protobuf' ? metadataInProtobuf(object, metaVersion) : encodeValue(metadataOnly(object, metaVersion), accepted);
+  }
+  const options = { includeObject: includeObjectOf(query), version: metaVersion, nowMs };
+  return encodeValue(tableOf(kind, [object], { resourceVersion: object.metadata.resourceVersion }, options), accepted);
 }
 
 function encodeList(answer: ListAnswer, { accepted, kind, query, nowMs }: EncodeContext): Uint8Array {
-  if (accepted.as === 'object' || kind === undefined) {
-    return accepted.format === 'json' && !accepted.pretty ? joinList(answer) : encodeValue(wholeList(answer), accepted);
+  const { format, as, metaVersion } = accepted;
+  if (as === 'object' || kind === undefined) {
+    if (format === 'protobuf' && kind !== undefined) return listInProtobuf(answer, kind.schema);
+    return format === 'json' && !accepted.pretty ? joinList(answer) : encodeValue(wholeList(answer), accepted);
   }
+  if (as === 'metadata') throw notThisForm(`you requested PartialObjectMetadata, but the requested object is a list (${answer.kind})`);
+  if (as === 'metadata-list' && format === 'protobuf') return metadataListInProtobuf(answer, metaVersion);
   const objects = answer.items.map((item) => item.object);
-  if (accepted.as === 'metadata') {
-    const items = objects.map((object) => metadataOnly(object, accepted.metaVersion));
-    return encodeValue(
-      { kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${accepted.metaVersion}`, metadata: answer.metadata, items },
-      accepted,
-    );
+  if (as === 'metadata-list') {
+    const items = objects.map((object) => metadataOnly(object, metaVersion));
+    return encodeValue({ kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${metaVersion}`, metadata: answer.metadata, items }, accepted);
   }
-  const options = { includeObject: includeObjectOf(query), version: accepted.metaVersion, nowMs };
+  const options = { includeObject: includeObjectOf(query), version: metaVersion, nowMs };
   return encodeValue(tableOf(kind, objects, answer.metadata, options), accepted);
+}
+
+function notThisForm(message: string): ApiError {
+  return new ApiError('NotAcceptable', message);
 }
 
 export function wholeList({ kind, apiVersion, metadata, items }: ListAnswer): object {

@@ -4,14 +4,17 @@
  */
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { Kind } from '../../api/kind.ts';
-import { ApiError, internalError, notAcceptable } from '../../machinery/errors.ts';
+import { parseDuration } from '../../machinery/duration.ts';
+import { ApiError, badRequest, internalError, timeout } from '../../machinery/errors.ts';
 import type { Timer } from '../../world/world.ts';
+import type { RemoteApi } from '../aggregation/remote-api.ts';
 import type { AuditedRequest, AuditRecord } from '../audit/audit.ts';
 import type { Attributes } from '../authorization/authorizer.ts';
 import type { Assignment } from '../flow-control/flow-control.ts';
 import { attributesOf, attributesOfPath } from '../dispatch.ts';
 import { isLater, type NowOrLater } from '../now-or-later.ts';
-import type { Answer, Call, RequestVerb, User, WatchAnswer } from '../request.ts';
+import { servesProtobuf } from '../protobuf/answers.ts';
+import type { Answer, Call, RequestVerb, ResourceTarget, User, WatchAnswer } from '../request.ts';
 import { includeObjectOf } from '../table.ts';
 import { bodyOf } from './body.ts';
 import { compress, shouldCompress } from './compression.ts';
@@ -19,9 +22,10 @@ import { type HttpRequest, type HttpResponse, readBody } from './connection.ts';
 import { encodeAnswer, encodeValue, type WholeAnswer, wholeList } from './encode.ts';
 import { actingAs, type FrontOptions, identify } from './front-options.ts';
 import { auditId, mediaTypeOf, sourceIps, warningHeader } from './headers.ts';
-import type { RequestLabels } from './metrics.ts';
+import type { Histogram } from './exposition.ts';
+import type { InflightKind, RequestLabels, WatchCounter } from './metrics.ts';
 import { largeBodyFromBytes, sendLargeBody } from './large-body.ts';
-import { type Accepted, negotiate, prettyFor } from './negotiate.ts';
+import { type Accepted, contentTypeOf, negotiate, prettyFor } from './negotiate.ts';
 import { type HttpMethod, type ResourceRoute, routeOf, verbOf } from './route.ts';
 import { streamWatch } from './watch-stream.ts';
 
@@ -30,6 +34,9 @@ const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PAT
 
 /** A client that does not read what it asked for may not keep it in memory for long; smaller answers fit into the system's buffers. */
 const readingLimitMs = 60_000;
+
+/** As upstream: how long a request may take that is not meant to run long. */
+const requestLimitMs = 60_000;
 
 /** One request and its response. */
 export class Exchange {
@@ -50,7 +57,12 @@ export class Exchange {
   private id: string | undefined;
   private assignment: Assignment | undefined;
   private isSeated = false;
+  private seats = 1;
   private readingLimit: Timer | undefined;
+  private inflight: InflightKind | undefined;
+  private watched: WatchCounter | undefined;
+  private sentBytes = -1;
+  private limitMs = requestLimitMs;
 
   constructor(options: FrontOptions, request: HttpRequest, response: HttpResponse) {
     this.options = options;
@@ -61,6 +73,8 @@ export class Exchange {
     const question = url.indexOf('?');
     this.path = question < 0 ? url : url.slice(0, question);
     this.queryText = question < 0 ? '' : url.slice(question + 1);
+    this.inflight = request.method === 'GET' || request.method === 'HEAD' ? 'readOnly' : 'mutating';
+    options.metrics.inflight[this.inflight]++;
   }
 
   run(): void {
@@ -88,7 +102,9 @@ export class Exchange {
       this.whenThere(this.takeSeat(asked), () => {
         this.whenThere(options.dispatcher.check(asked), (decision) => {
           this.record?.decided(decision);
-          if (route.type === 'path') this.runPath(method);
+          const remote = options.aggregator.remoteFor(this.path);
+          if (remote !== undefined) this.runRemote(remote);
+          else if (route.type === 'path') this.runPath(method);
           else this.runResource(method, route);
         });
       });
@@ -102,7 +118,8 @@ export class Exchange {
     const assignment = flowControl.classify(asked.user, asked);
     if (assignment === undefined) return undefined;
     this.assignment = assignment;
-    const entered = flowControl.enter(assignment, asked.user, asked);
+    this.seats = flowControl.widthOf(asked, this.queryText);
+    const entered = flowControl.enter(assignment, asked.user, asked, this.seats);
     if (!isLater(entered)) {
       this.isSeated = true;
       return undefined;
@@ -117,22 +134,35 @@ export class Exchange {
   private leaveSeat(): void {
     if (!this.isSeated) return;
     this.isSeated = false;
-    this.assignment?.level.leave();
+    this.assignment?.level.leave(this.seats);
   }
 
   private runResource(method: HttpMethod, route: ResourceRoute): void {
     const { request, options } = this;
     options.dispatcher.checkTarget(route.target);
     if (options.streams.serves(route)) {
-      options.streams.handle(route, request, this.response, this.query()).catch((error: unknown) => this.fail(error));
+      this.leaveInflight();
+      this.stream(route).catch((error: unknown) => this.fail(error));
       return;
     }
-    const accepted = this.accepted();
+    if (this.queryText.includes('timeout=')) this.limitMs = this.askedLimit();
+    const accepted = this.accepted(route);
     if (method === 'GET' || method === 'HEAD') {
       this.dispatch(route, accepted, undefined);
       return;
     }
     this.whenThere(readBody(request), (body) => this.dispatch(route, accepted, body.length > 0 ? body : undefined));
+  }
+
+  private async stream(route: ResourceRoute): Promise<void> {
+    const { options, request } = this;
+    const { target } = route;
+    if (target.subresource !== 'log') {
+      const annotate = this.record && ((key: string, value: string): void => this.record?.annotate(key, value));
+      await options.dispatcher.verbs.admitConnection({ target, user: this.user, query: this.query(), annotate });
+      if (this.isClosed) return;
+    }
+    await options.streams.handle(route, request, this.response, this.query());
   }
 
   /** Goes on in this turn if the value is there, and later if not; what goes wrong later is answered. */
@@ -156,9 +186,23 @@ export class Exchange {
     this.auditEnd();
     if (!this.response.writableEnded || this.verb === 'watch') this.aborter.abort();
     const { metrics, world } = this.options;
-    metrics.inflight--;
-    if (this.verb === 'watch' && this.code === 200) metrics.watchers--;
-    metrics.observe(this.labels(), this.code, (world.clock.now() - this.startedMs) / 1000);
+    this.leaveInflight();
+    if (this.watched !== undefined) this.watched.open--;
+    metrics.observe(this.labels(), this.code, (world.clock.now() - this.startedMs) / 1000, this.sentBytes);
+  }
+
+  /** Answers that it took too long, unless it is answered or meant to run long. */
+  endIfLate(nowMs: number): void {
+    if (this.inflight === undefined || this.response.headersSent || nowMs - this.startedMs < this.limitMs) return;
+    this.fail(timeout('Timeout: request did not complete within the allotted timeout'));
+    this.aborter.abort();
+  }
+
+  /** No longer counted among those that are soon done. */
+  private leaveInflight(): void {
+    if (this.inflight === undefined) return;
+    this.options.metrics.inflight[this.inflight]--;
+    this.inflight = undefined;
   }
 
   fail(error: unknown): void {
@@ -180,11 +224,23 @@ export class Exchange {
       return;
     }
     const retryAfter = failure.details?.retryAfterSeconds;
+    const accepted = acceptedForErrors(this.request, this.queryText);
     this.write(
       failure.code,
-      errorBytes(failure, this.request, this.queryText),
-      'application/json',
+      encodeValue(failure.toStatus(), accepted),
+      contentTypeOf(accepted.format),
       retryAfter === undefined ? undefined : { 'retry-after': String(retryAfter) },
+    );
+  }
+
+  /** Another server's answer, which lasts as long as it lasts. */
+  private runRemote(remote: RemoteApi): void {
+    this.leaveSeat();
+    remote.handle(this.request, this.response, this.user).then(
+      () => {
+        this.code = this.response.statusCode;
+      },
+      (error: unknown) => this.fail(error),
     );
   }
 
@@ -195,8 +251,29 @@ export class Exchange {
     this.write(answer.code, typeof answer.body === 'string' ? Buffer.from(answer.body) : answer.body, answer.contentType, answer.headers);
   }
 
-  private accepted(): Accepted {
-    return prettyFor(negotiate(this.request.headers.accept), this.queryText, this.request.headers['user-agent'] ?? '');
+  private accepted({ target }: ResourceRoute): Accepted {
+    const { headers } = this.request;
+    const accepted = negotiate(headers.accept, { protobuf: this.writesProtobuf(target), stream: this.verb === 'watch' });
+    return prettyFor(accepted, this.queryText, headers['user-agent'] ?? '');
+  }
+
+  /** What answers with another kind than the path's, such as a scale, has the path's kind's forms. */
+  private writesProtobuf({ group, version, resource }: ResourceTarget): boolean {
+    const kind = this.options.dispatcher.verbs.kindAt(group, version, resource);
+    return kind !== undefined && servesProtobuf(kind);
+  }
+
+  /** A client may want to wait less long than the server would let it. */
+  private askedLimit(): number {
+    const asked = this.query().get('timeout') ?? '';
+    if (asked === '' || asked === '0') return requestLimitMs;
+    let askedMs: number;
+    try {
+      askedMs = parseDuration(asked);
+    } catch (error) {
+      throw badRequest(`invalid timeout specified in the request URL - ${error instanceof Error ? error.message : String(error)}`);
+    }
+    return askedMs > 0 ? Math.min(askedMs, requestLimitMs) : requestLimitMs;
   }
 
   private query(): URLSearchParams {
@@ -230,7 +307,7 @@ export class Exchange {
   }
 
   private send(call: Call, answer: Answer, accepted: Accepted): void {
-    if (this.isClosed) return;
+    if (this.isClosed || this.response.headersSent) return;
     if (answer.type === 'watch') {
       this.sendWatch(call, answer, accepted);
       return;
@@ -239,23 +316,28 @@ export class Exchange {
       this.record.answer(answer.type === 'list' ? wholeList(answer) : answer.type === 'object' ? answer.object : answer.body);
     const { query } = call;
     const bytes = encodeAnswer(answer, { accepted, kind: this.kindOf(call), query, nowMs: this.options.world.clock.now() });
-    this.write(codeOf(answer), bytes, accepted.format === 'json' ? 'application/json' : 'application/yaml');
+    this.write(codeOf(answer), bytes, contentTypeOf(accepted.format));
   }
 
   private sendWatch(call: Call, answer: WatchAnswer, accepted: Accepted): void {
-    if (accepted.format !== 'json') throw notAcceptable(['application/json', 'application/json;stream=watch']);
+    const contentType = accepted.format === 'json' ? 'application/json' : `${contentTypeOf(accepted.format)};stream=watch`;
     const { response, options } = this;
     const includeObject = includeObjectOf(call.query);
-    options.metrics.watchers++;
+    const kind = this.kindOf(call);
+    if (kind !== undefined) {
+      this.watched = options.metrics.watchCounter(kind);
+      this.watched.open++;
+    }
+    this.leaveInflight();
     this.code = 200;
-    response.writeHead(200, { 'content-type': 'application/json', ...this.commonHeaders() });
+    response.writeHead(200, { 'content-type': contentType, ...this.commonHeaders() });
     response.flushHeaders?.();
     this.leaveSeat();
     this.record?.started(200);
     streamWatch(
       answer,
-      { accepted, kind: this.kindOf(call), includeObject, now: () => options.world.clock.now() },
-      { write: batchedWriter(response), pending: () => response.writableLength, end: () => response.end() },
+      { accepted, kind, includeObject, now: () => options.world.clock.now() },
+      { write: batchedWriter(response, this.watched?.sizes), pending: () => response.writableLength, end: () => response.end() },
     );
   }
 
@@ -281,6 +363,7 @@ export class Exchange {
   private finish(code: number, bytes: Uint8Array, headers: OutgoingHttpHeaders): void {
     this.leaveSeat();
     headers['content-length'] = bytes.length;
+    this.sentBytes = bytes.length;
     this.response.writeHead(code, headers);
     if (this.request.method === 'HEAD') {
       this.response.end();
@@ -330,15 +413,16 @@ export class Exchange {
 
   /** Only names that exist become labels: what else a client may write into a path is its own business. */
   private labels(): RequestLabels {
-    const { route } = this;
-    const unknown = { group: '', version: '', resource: '', subresource: '', scope: '' };
-    if (route === undefined) return { verb: this.request.method ?? '', ...unknown };
+    const { route, verb, queryText } = this;
+    if (route === undefined) return { verb: this.request.method ?? '', kind: undefined, subresource: '', scope: '', dryRun: false };
     const { group, version, resource, subresource = '', name, namespace } = route.target;
     const kind = this.options.dispatcher.verbs.kindAt(group, version, resource);
+    const shownVerb = verb === 'patch' && mediaTypeOf(this.request) === 'application/apply-patch+yaml' ? 'APPLY' : upperVerbs[verb];
+    const dryRun = queryText.includes('dryRun=All');
     if (kind === undefined || (subresource !== '' && kind.subresources[subresource] === undefined))
-      return { verb: upperVerbs[this.verb], ...unknown };
+      return { verb: shownVerb, kind: undefined, subresource: '', scope: '', dryRun };
     const scope = name !== undefined ? 'resource' : namespace !== undefined ? 'namespace' : 'cluster';
-    return { verb: upperVerbs[this.verb], group, version, resource, subresource, scope };
+    return { verb: shownVerb, kind, subresource, scope, dryRun };
   }
 }
 
@@ -367,14 +451,22 @@ function codeOf(answer: WholeAnswer): number {
   return answer.type === 'list' ? 200 : answer.code;
 }
 
-/** Errors are plain JSON, whatever was asked for, except YAML. */
-function errorBytes(error: ApiError, request: HttpRequest, queryText: string): Uint8Array {
-  const plain: Accepted = { format: 'json', as: 'object', metaVersion: 'v1', pretty: false };
-  return encodeValue(error.toStatus(), prettyFor(plain, queryText, request.headers['user-agent'] ?? ''));
+const anyForm = { protobuf: true, stream: false } as const;
+const plainJson: Accepted = { format: 'json', as: 'object', metaVersion: 'v1', pretty: false };
+
+/** An error is itself, in the format asked for; plain JSON for whoever takes none that there is. */
+function acceptedForErrors({ headers }: HttpRequest, queryText: string): Accepted {
+  let accepted = plainJson;
+  try {
+    accepted = { ...negotiate(headers.accept, anyForm), as: 'object' };
+  } catch {
+    // That is another error than the one to tell.
+  }
+  return prettyFor(accepted, queryText, headers['user-agent'] ?? '');
 }
 
 /** Events of one commit, or of one list of past ones, go out as one chunk. */
-function batchedWriter(response: HttpResponse): (event: Uint8Array) => void {
+function batchedWriter(response: HttpResponse, sizes: Histogram | undefined): (event: Uint8Array) => void {
   let corked = false;
   return (event) => {
     if (!corked) {
@@ -386,5 +478,6 @@ function batchedWriter(response: HttpResponse): (event: Uint8Array) => void {
       });
     }
     response.write(event);
+    sizes?.observe(event.length);
   };
 }

@@ -1,5 +1,6 @@
 /** What the HTTP front works with, and who is asking: shared by requests and upgrades. */
 import type { World } from '../../world/world.ts';
+import type { Aggregator } from '../aggregation/aggregator.ts';
 import type { Auditor } from '../audit/audit.ts';
 import type { Authenticator } from '../authentication/authenticator.ts';
 import { asksToImpersonate, impersonate } from '../authentication/impersonation.ts';
@@ -25,6 +26,8 @@ export interface FrontOptions {
   readonly authenticator: Authenticator;
   readonly dispatcher: Dispatcher;
   readonly paths: Paths;
+  /** What other servers serve. */
+  readonly aggregator: Aggregator;
   readonly streams: StreamingSubresources;
   readonly metrics: Metrics;
   /** Absent when nothing is written down. */

@@ -7,10 +7,17 @@ export interface HealthCheck {
   readonly failure: () => string | undefined;
 }
 
-export function addHealthPaths(paths: Paths, checks: { readonly live: readonly HealthCheck[]; readonly ready: readonly HealthCheck[] }): void {
-  addEndpoint(paths, 'healthz', checks.live);
-  addEndpoint(paths, 'livez', checks.live);
-  addEndpoint(paths, 'readyz', checks.ready);
+export type HealthEndpoint = 'healthz' | 'livez' | 'readyz';
+
+export function addHealthPaths(paths: Paths, checks: Readonly<Record<HealthEndpoint, readonly HealthCheck[]>>): void {
+  addEndpoint(paths, 'healthz', checks.healthz);
+  addEndpoint(paths, 'livez', checks.livez);
+  addEndpoint(paths, 'readyz', checks.readyz);
+}
+
+/** A check of what was done before the server answered anybody: whoever can ask finds it done. */
+export function doneBefore(name: string): HealthCheck {
+  return { name, failure: () => undefined };
 }
 
 function addEndpoint(paths: Paths, endpoint: string, checks: readonly HealthCheck[]): void {

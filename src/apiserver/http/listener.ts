@@ -6,16 +6,17 @@ import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } f
 import type { IncomingMessage } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { DEFAULT_CIPHERS, type SecureContextOptions } from 'node:tls';
+import { createSecureContext, DEFAULT_CIPHERS, type SecureContext, type SecureContextOptions } from 'node:tls';
 import { ApiError, badRequest, entityTooLarge } from '../../machinery/errors.ts';
 import type { World } from '../../world/world.ts';
-import type { ListenOptions, ServingCertificates } from '../api-server.ts';
+import type { ListenOptions, NamedCertificate, ServingCertificates, TlsSettings } from '../api-server.ts';
 import type { HttpRequest, HttpResponse } from './connection.ts';
 
 export interface ListenerHandlers {
   readonly request: (request: HttpRequest, response: HttpResponse) => void;
   /** An HTTP/1.1 request to change protocols; `head` is what came after its headers. */
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  readonly handshakeFailed: () => void;
 }
 
 export interface Listener {
@@ -34,16 +35,23 @@ const firstCipher = 'TLS_AES_128_GCM_SHA256';
 const ciphers = [firstCipher, ...DEFAULT_CIPHERS.split(':').filter((cipher) => cipher !== firstCipher)].join(':');
 
 export async function listenTls(world: World, options: ListenOptions, clientCa: string, handlers: ListenerHandlers): Promise<Listener> {
+  const settings = contextSettings(options.tls ?? {});
   const secure = (served: ServingCertificates): SecureContextOptions => ({
     cert: served.certificate,
     key: served.key,
     ca: served.clientCa ?? clientCa,
-    minVersion: 'TLSv1.2',
-    ciphers,
     honorCipherOrder: true,
+    ...settings,
   });
+  const namedContexts = (served: ServingCertificates): NamedContext[] =>
+    (served.sni ?? options.sni ?? []).map((named) => ({ ...named, context: createSecureContext(secure({ ...served, ...named })) }));
+  let named = namedContexts(options);
   const server = createSecureServer({
     ...secure(options),
+    ...((options.sni ?? []).length > 0 && {
+      // No context is the server's own.
+      SNICallback: (name: string, answer: (error: Error | null, context?: SecureContext) => void) => answer(null, contextFor(named, name)),
+    }),
     allowHTTP1: true,
     requestCert: true,
     // A connection without a certificate may still show a token; one with a bad certificate gets a 401 it can read.
@@ -70,6 +78,7 @@ export async function listenTls(world: World, options: ListenOptions, clientCa: 
   });
   server.on('sessionError', () => undefined);
   server.on('tlsClientError', (error, socket) => {
+    handlers.handshakeFailed();
     world.log.debug('a TLS handshake failed', { error: error.message });
     socket.destroy();
   });
@@ -79,8 +88,33 @@ export async function listenTls(world: World, options: ListenOptions, clientCa: 
   await listening(server, options);
   // The server listens on TCP.
   const { port } = server.address() as AddressInfo;
-  const replaceCertificates = (served: ServingCertificates): void => server.setSecureContext(secure(served));
+  const replaceCertificates = (served: ServingCertificates): void => {
+    const next = namedContexts(served);
+    server.setSecureContext(secure(served));
+    named = next;
+  };
   return { port, replaceCertificates, close: (graceMs) => closeServer(world, server, sockets, sessions, graceMs) };
+}
+
+interface NamedContext extends NamedCertificate {
+  readonly context: SecureContext;
+}
+
+function contextSettings({ minVersion = 'TLSv1.2', cipherSuites, curves }: TlsSettings): SecureContextOptions {
+  const fixed = DEFAULT_CIPHERS.split(':').filter((cipher) => cipher.startsWith('TLS_'));
+  return {
+    minVersion,
+    ciphers: cipherSuites === undefined ? ciphers : [...fixed, ...cipherSuites].join(':'),
+    ...(curves && { ecdhCurve: curves.join(':') }),
+  };
+}
+
+/** A name as it is goes before one with a star. */
+function contextFor(named: readonly NamedContext[], name: string): SecureContext | undefined {
+  const asked = name.toLowerCase();
+  const starred = asked.replace(/^[^.]+/, '*');
+  const found = named.find(({ names }) => names.includes(asked)) ?? named.find(({ names }) => names.includes(starred));
+  return found?.context;
 }
 
 function listening(server: Http2SecureServer, { host, port }: ListenOptions): Promise<void> {

@@ -1,13 +1,16 @@
 /**
  * Content negotiation: which of the forms the server can write the `Accept` header asks for. Upstream's forms are `Table` and
- * `PartialObjectMetadata(List)` besides the object itself, in JSON or YAML. Protobuf is passed over in favour of what else the client takes.
+ * `PartialObjectMetadata(List)` besides the object itself, in JSON, YAML or protobuf. Tables are never protobuf, and custom resources have only their metadata in
+ * it: such clauses are passed over in favour of what else the client takes.
  * See https://kubernetes.io/docs/reference/using-api/api-concepts/#alternate-representations-of-resources
  */
 import { notAcceptable } from '../../machinery/errors.ts';
 
+export type Format = 'json' | 'yaml' | 'protobuf';
+
 export interface Accepted {
-  readonly format: 'json' | 'yaml';
-  readonly as: 'object' | 'table' | 'metadata';
+  readonly format: Format;
+  readonly as: 'object' | 'table' | 'metadata' | 'metadata-list';
   /** Of `meta.k8s.io`, for tables and metadata. */
   readonly metaVersion: 'v1' | 'v1beta1';
   readonly pretty: boolean;
@@ -23,21 +26,41 @@ export interface MediaRange {
 const plainJson: Accepted = { format: 'json', as: 'object', metaVersion: 'v1', pretty: false };
 const prettyJson: Accepted = { ...plainJson, pretty: true };
 
-export const supportedMediaTypes: readonly string[] = ['application/json', 'application/yaml'];
+/** What is to be written. */
+export interface Writable {
+  /** Whether the object itself may be written in protobuf. */
+  readonly protobuf: boolean;
+  /** A stream of events, for which YAML has no form. */
+  readonly stream: boolean;
+}
+
+const json = 'application/json';
+const yaml = 'application/yaml';
+export const protobufMediaType = 'application/vnd.kubernetes.protobuf';
 
 const cacheBound = 256;
-const seen = new Map<string, Accepted | undefined>();
+/** By what can be written. */
+const seen = [0, 1, 2, 3].map(() => new Map<string, Accepted | undefined>());
 
 /** Throws a 406 when nothing the client takes can be written. */
-export function negotiate(accept: string | undefined): Accepted {
-  if (accept === undefined || accept === '*/*' || accept === 'application/json' || accept === '') return plainJson;
-  if (!seen.has(accept)) {
-    if (seen.size >= cacheBound) seen.clear();
-    seen.set(accept, choose(parseAccept(accept)));
+export function negotiate(accept: string | undefined, writable: Writable): Accepted {
+  if (accept === undefined || accept === '*/*' || accept === json || accept === '') return plainJson;
+  const known = seen[(writable.protobuf ? 1 : 0) + (writable.stream ? 2 : 0)] ?? new Map<string, Accepted | undefined>();
+  if (!known.has(accept)) {
+    if (known.size >= cacheBound) known.clear();
+    known.set(accept, choose(parseAccept(accept), writable));
   }
-  const accepted = seen.get(accept);
-  if (accepted === undefined) throw notAcceptable(supportedMediaTypes);
+  const accepted = known.get(accept);
+  if (accepted === undefined) throw notAcceptable(mediaTypes(writable));
   return accepted;
+}
+
+function mediaTypes({ protobuf, stream }: Writable): string[] {
+  return [json, ...(stream ? [] : [yaml]), ...(protobuf ? [protobufMediaType] : [])];
+}
+
+export function contentTypeOf(format: Format): string {
+  return format === 'json' ? json : format === 'yaml' ? yaml : protobufMediaType;
 }
 
 /** The same form, indented for people: `?pretty=true`, or a terminal tool or browser asking without saying. */
@@ -65,25 +88,40 @@ export function parseAccept(accept: string): MediaRange[] {
     const quality = parameters['q'] === undefined ? 1 : Number(parameters['q']);
     if (type.trim() !== '' && quality > 0) ranges.push({ type: type.trim().toLowerCase(), parameters, quality });
   }
-  return ranges.sort((a, b) => b.quality - a.quality);
+  return ranges.sort((a, b) => b.quality - a.quality || generality(a.type) - generality(b.type));
 }
 
-function choose(ranges: readonly MediaRange[]): Accepted | undefined {
+/** What is named precisely is wanted more than what a `*` allows. */
+function generality(type: string): number {
+  return type.startsWith('*') ? 2 : type.endsWith('*') ? 1 : 0;
+}
+
+function choose(ranges: readonly MediaRange[], writable: Writable): Accepted | undefined {
   for (const { type, parameters } of ranges) {
     const format = formatOf(type);
-    if (format === undefined) continue;
+    if (format === undefined || (format === 'yaml' && writable.stream)) continue;
     const pretty = parameters['pretty'] === '1' || parameters['pretty'] === 'true';
-    const as = parameters['as'];
-    if (as === undefined) return { format, as: 'object', metaVersion: 'v1', pretty };
+    const asked = parameters['as'];
+    if (asked === undefined) {
+      if (format === 'protobuf' && !writable.protobuf) continue;
+      return { format, as: 'object', metaVersion: 'v1', pretty };
+    }
+    const as = forms[asked];
     const version = parameters['v'];
-    if (parameters['g'] !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1')) continue;
-    if (as === 'Table') return { format, as: 'table', metaVersion: version, pretty };
-    if (as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList') return { format, as: 'metadata', metaVersion: version, pretty };
+    if (as === undefined || parameters['g'] !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1')) continue;
+    if (as === 'table' && format === 'protobuf') continue;
+    return { format, as, metaVersion: version, pretty };
   }
   return undefined;
 }
 
-function formatOf(type: string): 'json' | 'yaml' | undefined {
-  if (type === 'application/json' || type === '*/*' || type === 'application/*') return 'json';
-  return type === 'application/yaml' ? 'yaml' : undefined;
+const forms: Readonly<Record<string, Accepted['as'] | undefined>> = {
+  Table: 'table',
+  PartialObjectMetadata: 'metadata',
+  PartialObjectMetadataList: 'metadata-list',
+};
+
+function formatOf(type: string): Format | undefined {
+  if (type === json || type === '*/*' || type === 'application/*') return 'json';
+  return type === yaml ? 'yaml' : type === protobufMediaType ? 'protobuf' : undefined;
 }

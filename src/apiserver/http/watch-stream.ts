@@ -1,15 +1,17 @@
 /**
- * Watches on the wire: a line of JSON per event, the object's bytes spliced in as they are. What a client has not read yet is bounded; one that falls
+ * Watches on the wire: a line of JSON per event, the object's bytes spliced in as they are, or a protobuf message with its length. What a client has not read yet is bounded; one that falls
  * behind is told so by the verbs (410) and ended. Over WebSocket each event is a message.
  */
 import type { Kind } from '../../api/kind.ts';
 import { ApiError, internalError } from '../../machinery/errors.ts';
 import type { EncodedWatchEvent, WatchAnswer, WatchSink } from '../request.ts';
+import { errorEventInProtobuf, eventInProtobuf, metadataEventInProtobuf } from '../protobuf/answers.ts';
 import { type IncludeObject, metadataOnly, tableOf } from '../table.ts';
 import type { Accepted } from './negotiate.ts';
 
 /** Where the events go. */
 export interface EventWriter {
+  /** A line of JSON with its line break, or a protobuf message with its length before it. */
   write(event: Uint8Array): void;
   /** Bytes handed over and not yet sent. */
   pending(): number;
@@ -57,7 +59,7 @@ class WritingSink implements WatchSink {
 
   send(event: EncodedWatchEvent): boolean {
     if (this.ended) return false;
-    this.writer.write(this.form.accepted.as === 'object' ? frame(event) : Buffer.from(`${JSON.stringify(this.transformed(event))}\n`));
+    this.writer.write(this.encoded(event));
     return this.writer.pending() < this.bound;
   }
 
@@ -66,14 +68,23 @@ class WritingSink implements WatchSink {
     this.ended = true;
     if (error !== undefined) {
       const status = (error instanceof ApiError ? error : internalError(error.message)).toStatus();
-      this.writer.write(Buffer.from(`${JSON.stringify({ type: 'ERROR', object: status })}\n`));
+      const isProtobuf = this.form.accepted.format === 'protobuf';
+      this.writer.write(isProtobuf ? errorEventInProtobuf(status) : line({ type: 'ERROR', object: status }));
     }
     this.writer.end();
   }
 
+  private encoded(event: EncodedWatchEvent): Uint8Array {
+    const { accepted, kind } = this.form;
+    if (accepted.format === 'protobuf' && kind !== undefined) {
+      return accepted.as === 'object' ? eventInProtobuf(event, kind.schema) : metadataEventInProtobuf(event, accepted.metaVersion);
+    }
+    return accepted.as === 'object' ? frame(event) : line(this.transformed(event));
+  }
+
   private transformed({ type, object }: EncodedWatchEvent): object {
     const { accepted, kind, includeObject, now } = this.form;
-    if (accepted.as === 'metadata' || kind === undefined) return { type, object: metadataOnly(object, accepted.metaVersion) };
+    if (accepted.as !== 'table' || kind === undefined) return { type, object: metadataOnly(object, accepted.metaVersion) };
     const options = { includeObject, version: accepted.metaVersion, nowMs: now() };
     const { resourceVersion } = object.metadata;
     // A bookmark is an object in nothing but its version.
@@ -83,6 +94,10 @@ class WritingSink implements WatchSink {
     this.headersShown = true;
     return { type, object: shown };
   }
+}
+
+function line(value: object): Buffer {
+  return Buffer.from(`${JSON.stringify(value)}\n`);
 }
 
 function frame(event: EncodedWatchEvent): Uint8Array {

@@ -84,6 +84,11 @@ export class Definitions {
   /** What a definition says, with what every object has. */
   private addCustom(name: string, custom: CustomKind, gvks: readonly GroupVersionKind[]): void {
     const published = custom.published(this.dialect.version);
+    if (this.dialect.version === 2 && published['x-kubernetes-preserve-unknown-fields'] === true) {
+      // Not even what every object has: kubectl would take what is told for all there may be.
+      this.written.set(name, { type: 'object', 'x-kubernetes-group-version-kind': gvks });
+      return;
+    }
     const own = published['properties'];
     const { apiVersion, kind } = descriptions()[`${metaV1}.Status`] ?? {};
     this.refer(`${metaV1}.ObjectMeta`);

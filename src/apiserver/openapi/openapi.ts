@@ -7,23 +7,29 @@ import type { Kind } from '../../api/kind.ts';
 import { notAcceptable, notFoundPath } from '../../machinery/errors.ts';
 import { groupsOf } from '../discovery/resources.ts';
 import { parseAccept } from '../http/negotiate.ts';
-import { jsonAnswer, type PathAnswer, type PathRequest, type Paths } from '../http/paths.ts';
+import type { PathAnswer, PathRequest, Paths } from '../http/paths.ts';
 import { versionInfo } from '../http/version.ts';
 import type { Verbs } from '../verbs.ts';
+import type { Aggregator } from '../aggregation/aggregator.ts';
 import { Definitions } from './definitions.ts';
 import { type Dialect, openApi2, openApi3 } from './dialect.ts';
+import { encodeGnostic, gnosticContentType, gnosticMediaType } from './gnostic.ts';
+import { mergeRemote } from './merge-remote.ts';
 import { Operations } from './operations.ts';
 
-export function addOpenApiPaths(paths: Paths, verbs: Verbs): void {
-  const documents = new Documents(verbs);
-  paths.add('/openapi/v3', () => jsonAnswer(documents.index()));
-  paths.add('/openapi/v3/', (request) => conditional(request, documents.v3(request.path.slice('/openapi/v3/'.length))));
-  paths.add('/openapi/v2', (request) => protobufAnswer(request) ?? conditional(request, documents.v2()));
+export function addOpenApiPaths(paths: Paths, verbs: Verbs, aggregator: Aggregator): void {
+  const documents = new Documents(verbs, aggregator);
+  paths.add('/openapi/v3', (request) => conditional(request, documents.index(), 'application/json'));
+  paths.add('/openapi/v3/', (request) => hashed(request, documents.v3(request.path.slice('/openapi/v3/'.length))));
+  paths.add('/openapi/v2', (request) =>
+    takesGnostic(request) ? conditional(request, documents.gnostic(), gnosticContentType) : conditional(request, documents.v2(), 'application/json'),
+  );
 }
 
 interface Document {
   readonly body: Buffer;
-  readonly etag: string;
+  /** Of the body, in quotes an ETag. */
+  readonly hash: string;
 }
 
 const info = { title: 'Kubernetes', version: versionInfo.gitVersion } as const;
@@ -31,36 +37,34 @@ const bearer = { type: 'apiKey', description: 'Bearer token', name: 'authorizati
 
 class Documents {
   private readonly verbs: Verbs;
+  private readonly aggregator: Aggregator;
   /** Kept as long as nothing changes about the kinds in them: a definition that comes costs no other group's document. */
   private readonly made = new Map<string, Document & { readonly revision: string }>();
 
-  constructor(verbs: Verbs) {
+  constructor(verbs: Verbs, aggregator: Aggregator) {
     this.verbs = verbs;
+    this.aggregator = aggregator;
   }
 
   /** Where each document is, with a hash that changes when it does. */
-  index(): object {
-    const entries = groupsOf(this.verbs.kinds()).flatMap(({ group, versions }) =>
-      versions.map(({ version, kinds }) => {
-        const hash = createHash('sha256')
-          .update(`${versionInfo.gitVersion} ${revisionsOf(kinds)}`)
-          .digest('hex')
-          .toUpperCase();
-        const path = group === '' ? `api/${version}` : `apis/${group}/${version}`;
-        return [path, { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` }] as const;
-      }),
-    );
-    return { paths: Object.fromEntries(entries) };
+  index(): Document {
+    return this.keep('index', this.revision(), () => ({
+      paths: Object.fromEntries(
+        [...this.places()].map(([path, hash]) => [path, { serverRelativeURL: `/openapi/v3/${path}?hash=${encodeURIComponent(hash)}` }]),
+      ),
+    }));
   }
 
-  /** Throws a 404 for a group and version that are not served. */
+  /** The document of a group and version, and the hash the index tells for it. Throws a 404 for what is not served. */
   v3(path: string): Document {
-    const kinds = this.verbs.kinds().filter(({ group, version }) => path === (group === '' ? `api/${version}` : `apis/${group}/${version}`));
+    const remote = this.aggregator.openApi().get(path)?.v3;
+    if (remote !== undefined) return remote;
+    const kinds = this.verbs.kinds().filter((kind) => placeOf(kind) === path);
     if (kinds.length === 0) {
       this.made.delete(path);
       throw notFoundPath();
     }
-    return this.keep(path, revisionsOf(kinds), () => {
+    const document = this.keep(path, revisionsOf(kinds), () => {
       const { definitions, operations } = describe(kinds, openApi3);
       return {
         openapi: '3.0.0',
@@ -69,32 +73,81 @@ class Documents {
         components: { schemas: definitions, securitySchemes: { BearerToken: bearer } },
       };
     });
+    return { body: document.body, hash: hashOfKinds(kinds) };
   }
 
   v2(): Document {
-    return this.keep('v2', String(this.verbs.kindsGeneration()), () => {
-      const { definitions, operations } = describe(this.verbs.kinds(), openApi2);
-      return { swagger: '2.0', info, paths: operations, definitions, securityDefinitions: { BearerToken: bearer }, security: [{ BearerToken: [] }] };
-    });
+    return this.keep('v2', this.revision(), () => this.swagger());
+  }
+
+  gnostic(): Document {
+    return this.keepBytes('gnostic', this.revision(), () => encodeGnostic(JSON.parse(this.v2().body.toString('utf8'))));
+  }
+
+  private swagger(): object {
+    const { definitions, operations } = describe(this.verbs.kinds(), openApi2);
+    const document = {
+      swagger: '2.0',
+      info,
+      paths: operations as Record<string, unknown>,
+      definitions: definitions as Record<string, unknown>,
+      securityDefinitions: { BearerToken: bearer },
+      security: [{ BearerToken: [] }],
+    };
+    for (const [path, { v2 }] of this.aggregator.openApi()) if (v2) mergeRemote(document, v2.document, `/${path}`);
+    return document;
+  }
+
+  private places(): Map<string, string> {
+    const places = new Map<string, string>();
+    for (const { group, versions } of groupsOf(this.verbs.kinds())) {
+      for (const { version, kinds } of versions) places.set(placeOf({ group, version }), hashOfKinds(kinds));
+    }
+    for (const [path, { v3 }] of this.aggregator.openApi()) {
+      if (v3) places.set(path, v3.hash);
+      else places.delete(path);
+    }
+    return places;
+  }
+
+  private revision(): string {
+    return `${this.verbs.kindsGeneration()} ${this.aggregator.generation()}`;
   }
 
   private keep(key: string, revision: string, make: () => object): Document {
+    return this.keepBytes(key, revision, () => Buffer.from(JSON.stringify(make())));
+  }
+
+  private keepBytes(key: string, revision: string, make: () => Buffer): Document {
     let document = this.made.get(key);
     if (document?.revision !== revision) {
-      const body = Buffer.from(JSON.stringify(make()));
-      document = { body, etag: `"${createHash('sha256').update(body).digest('hex').toUpperCase()}"`, revision };
+      const body = make();
+      document = { body, hash: createHash('sha256').update(body).digest('hex').toUpperCase(), revision };
       this.made.set(key, document);
     }
     return document;
   }
 }
 
-/** Changes with what is said about any of the kinds. */
-function revisionsOf(kinds: readonly Kind[]): string {
-  return kinds.map(({ resource, custom }) => `${resource} ${custom?.revision ?? ''}`).join('\n');
+function placeOf({ group, version }: Pick<Kind, 'group' | 'version'>): string {
+  return group === '' ? `api/${version}` : `apis/${group}/${version}`;
 }
 
-function describe(kinds: readonly Kind[], dialect: Dialect): { definitions: object; operations: object } {
+/** Without making the document: the index is asked for more often than what it names. */
+function hashOfKinds(kinds: readonly Kind[]): string {
+  return createHash('sha256')
+    .update(`${versionInfo.gitVersion} ${revisionsOf(kinds)}`)
+    .digest('hex')
+    .toUpperCase();
+}
+
+/** Changes with what is said about any of the kinds. */
+function revisionsOf(kinds: readonly Kind[]): string {
+  const lines = kinds.map(({ resource, custom }) => `${resource} ${custom?.revision ?? ''}`);
+  return lines.sort().join('\n');
+}
+
+export function describe(kinds: readonly Kind[], dialect: Dialect): { definitions: object; operations: object } {
   const definitions = new Definitions(dialect);
   const operations = new Operations(dialect, definitions);
   for (const kind of kinds) {
@@ -104,34 +157,34 @@ function describe(kinds: readonly Kind[], dialect: Dialect): { definitions: obje
   return { operations: operations.all(), definitions: definitions.all() };
 }
 
-const gnosticMediaType = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
-
-/**
- * kubectl asks for version 2 in protobuf when version 3 does not know a kind, to learn whether it is a custom one. The document it gets knows no
- * definitions either, which is all it needs to say "no matches for kind"; whoever wants definitions takes JSON.
- */
-function protobufAnswer({ headers }: PathRequest): PathAnswer | undefined {
-  if (headers.accept === undefined || parseAccept(headers.accept)[0]?.type !== gnosticMediaType) return undefined;
-  return { code: 200, contentType: gnosticMediaType.replace('@', '.'), body: emptyGnosticDocument };
+/** Old clients know no other form; newer ones ask for it when version 3 does not know a kind. */
+function takesGnostic({ headers }: PathRequest): boolean {
+  return headers.accept !== undefined && parseAccept(headers.accept)[0]?.type === gnosticMediaType;
 }
 
-/** https://github.com/google/gnostic/blob/main/openapiv2/OpenAPIv2.proto: fields 1 (swagger), 2 (info: 1 title, 2 version) and 8 (paths). */
-const emptyGnosticDocument = Buffer.concat([
-  delimited(1, Buffer.from('2.0')),
-  delimited(2, Buffer.concat([delimited(1, Buffer.from(info.title)), delimited(2, Buffer.from(info.version))])),
-  delimited(8, Buffer.alloc(0)),
-]);
-
-/** A field of fewer than 128 bytes. */
-function delimited(field: number, bytes: Buffer): Buffer {
-  return Buffer.concat([Buffer.from([(field << 3) | 2, bytes.length]), bytes]);
+/** A document asked for by its hash never changes: whoever has it need not ask again. By another hash it is elsewhere. */
+function hashed(request: PathRequest, document: Document): PathAnswer {
+  const asked = request.query.get('hash');
+  if (asked === null || asked === '') return conditional(request, document, 'application/json');
+  if (asked !== document.hash) {
+    const location = `${request.path}?hash=${encodeURIComponent(document.hash)}`;
+    return { code: 301, contentType: 'text/html; charset=utf-8', body: '', headers: { location } };
+  }
+  const answer = conditional(request, document, 'application/json');
+  return { ...answer, headers: { ...answer.headers, 'cache-control': 'public, immutable', expires: farFuture } };
 }
 
-function conditional({ headers }: PathRequest, { body, etag }: Document): PathAnswer {
+/** Any time that is long after the process: the hash says whether a document still is the one. */
+const farFuture = 'Fri, 31 Dec 9999 23:59:59 GMT';
+
+function conditional({ headers }: PathRequest, { body, hash }: Document, contentType: string): PathAnswer {
   const ranges = headers.accept === undefined ? [] : parseAccept(headers.accept);
-  const takesJson = ranges.length === 0 || ranges.some(({ type }) => type === 'application/json' || type === '*/*' || type === 'application/*');
-  if (!takesJson) throw notAcceptable(['application/json']);
-  const shared = { etag, vary: 'Accept' };
-  if (headers['if-none-match'] === etag) return { code: 304, contentType: 'application/json', body: '', headers: shared };
-  return { code: 200, contentType: 'application/json', body, headers: shared };
+  const takesIt =
+    contentType !== 'application/json' ||
+    ranges.length === 0 ||
+    ranges.some(({ type }) => type === 'application/json' || type === '*/*' || type === 'application/*');
+  if (!takesIt) throw notAcceptable(['application/json', gnosticMediaType]);
+  const shared = { etag: `"${hash}"`, vary: 'Accept' };
+  if (headers['if-none-match'] === shared.etag) return { code: 304, contentType, body: '', headers: shared };
+  return { code: 200, contentType, body, headers: shared };
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isReason } from '../../machinery/errors.ts';
-import { bodyOf, protobufMediaType } from '../http/body.ts';
+import { bodyOf } from '../http/body.ts';
+import { protobufMediaType } from '../http/negotiate.ts';
 
 /** What stock kubectl v1.35.2 sent, and the object it meant. */
 const sent: readonly (readonly [string, string, object])[] = [

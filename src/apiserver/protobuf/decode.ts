@@ -1,10 +1,9 @@
 /**
- * Bodies in Kubernetes' protobuf form, which Go clients send for built-in kinds, as the JSON values they stand for. Answers are never written in it: such
- * clients take JSON as well. See https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding
+ * Bodies in Kubernetes' protobuf form, which Go clients send for built-in kinds, as the JSON values they stand for; `encode.ts` is the way back. See https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding
  */
 import type { ObjectSchema, Schema } from '../../machinery/schema.ts';
 import { type Message, messageOf } from './messages.ts';
-import { ProtobufError, Reader, type WireType } from './wire.ts';
+import { magic, ProtobufError, Reader, type WireType } from './wire.ts';
 
 export interface Envelope {
   readonly apiVersion: string;
@@ -12,8 +11,6 @@ export interface Envelope {
   /** The object itself, still encoded. */
   readonly raw: Buffer;
 }
-
-const magic = Buffer.from('k8s\0');
 
 /** Deeper than any real object; keeps hostile bytes from exhausting the stack. */
 const depthBound = 64;

@@ -1,5 +1,5 @@
 /**
- * Field numbers of the kinds' protobuf messages: facts of the published wire format (`protobuf` tags of k8s.io/api and k8s.io/apimachinery v0.36). By message,
+ * Field numbers of the kinds' protobuf messages: facts of the published wire format (`protobuf` tags of k8s.io/api, apimachinery and kube-aggregator v0.36). By message,
  * fields as words: `replicas=1!` is kept as sent; without the mark a zero means absent, as JSON's `omitempty` has it. `+core.v1.VolumeSource=2` is a
  * message whose fields stand among the object's own in JSON.
  */
@@ -38,6 +38,11 @@ export const messageFields: Readonly<Record<string, string | undefined>> = {
   'admissionregistration.v1.Validation': 'expression=1! message=2 reason=3! messageExpression=4',
   'admissionregistration.v1.Variable': 'name=1! expression=2!',
   'admissionregistration.v1.WebhookClientConfig': 'url=3! service=1! caBundle=2',
+  'apiregistration.v1.APIService': 'metadata=1 spec=2 status=3',
+  'apiregistration.v1.APIServiceCondition': 'type=1! status=2! lastTransitionTime=3 reason=4 message=5',
+  'apiregistration.v1.APIServiceSpec': 'service=1 group=2 version=3 insecureSkipTLSVerify=4 caBundle=5 groupPriorityMinimum=7! versionPriority=8!',
+  'apiregistration.v1.APIServiceStatus': 'conditions=1',
+  'apiregistration.v1.ServiceReference': 'namespace=1 name=2 port=3!',
   'apps.v1.ControllerRevision': 'metadata=1 data=2 revision=3!',
   'apps.v1.DaemonSet': 'metadata=1 spec=2 status=3',
   'apps.v1.DaemonSetCondition': 'type=1! status=2! lastTransitionTime=3 reason=4 message=5',
@@ -433,6 +438,7 @@ export const messageFields: Readonly<Record<string, string | undefined>> = {
   'meta.v1.ObjectMeta':
     'name=1 generateName=2 namespace=3 selfLink=4 uid=5 resourceVersion=6 generation=7 creationTimestamp=8 deletionTimestamp=9! deletionGracePeriodSeconds=10! labels=11 annotations=12 ownerReferences=13 finalizers=14 managedFields=17',
   'meta.v1.OwnerReference': 'apiVersion=5! kind=1! name=3! uid=4! controller=6! blockOwnerDeletion=7!',
+  'meta.v1.PartialObjectMetadata': 'metadata=1',
   'meta.v1.Preconditions': 'uid=1! resourceVersion=2!',
   'meta.v1.ServerAddressByClientCIDR': 'clientCIDR=1! serverAddress=2!',
   'meta.v1.ShardInfo': 'selector=1!',

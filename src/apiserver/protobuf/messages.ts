@@ -15,9 +15,11 @@ export type Message = ReadonlyMap<number, MessageField>;
 
 const parsed = new Map<string, Message>();
 
+const prefixes = /^io\.k8s\.(?:api|apimachinery\.pkg\.apis|kube-aggregator\.pkg\.apis)\./;
+
 /** `core.v1.Pod` for `io.k8s.api.core.v1.Pod`; undefined for what has no protobuf form. */
 export function messageOf(definition: string): Message | undefined {
-  const name = definition.replace('io.k8s.apimachinery.pkg.apis.', '').replace('io.k8s.api.', '');
+  const name = definition.replace(prefixes, '');
   const known = parsed.get(name);
   if (known !== undefined) return known;
   const words = messageFields[name];

@@ -1,4 +1,7 @@
-/** Protobuf's wire format, as much as reading needs. See https://protobuf.dev/programming-guides/encoding/ */
+/** Protobuf's wire format, as much as reading needs; `backward-writer.ts` writes it. See https://protobuf.dev/programming-guides/encoding/ */
+
+/** What Kubernetes' protobuf bodies begin with. */
+export const magic = Buffer.from('k8s\0');
 
 export type WireType = 0 | 1 | 2 | 5;
 

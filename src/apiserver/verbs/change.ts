@@ -11,6 +11,7 @@ import type { AnyObject } from '../registry/decoding.ts';
 import type { Entry } from '../registry/encoding.ts';
 import type { Encoded } from '../request.ts';
 import { commitDelete, commitObject, dryRunAnswer } from './commit.ts';
+import { addWarnings, viewErrors } from './object-rules.ts';
 import { trackWrite } from './managed-fields.ts';
 import type { ObjectCall, Storage } from './storage.ts';
 import type { UpdateStrategy } from './strategy.ts';
@@ -85,7 +86,9 @@ async function attemptChange(storage: Storage, call: ObjectCall, entry: Entry, c
       after.metadata.generation = (before.metadata.generation ?? 0) + 1;
     }
     const errors = strategy.validate(served.stored, after, before);
+    if (strategy.subresource === '') errors.push(...viewErrors(served, after, before));
     if (errors.length > 0) throw invalid(served.kind, entry.name, errors);
+    if (strategy.subresource === '') addWarnings(call, after, before);
     await storage.admission.validate(request);
     allocation?.allocate();
 

@@ -20,19 +20,25 @@ export async function commitObject(
   before: Entry | undefined,
   alongside?: Alongside,
 ): Promise<Entry | 'conflict'> {
-  const { cache } = served;
-  const put = putOf(storage, served, path, object);
-  const { key, value } = put;
+  const { converted } = served;
+  const put = putOf(storage, served, path, converted ? ((await converted.conversion.toStored(object)) as AnyObject) : object);
+  const { key } = put;
   const guard = { key, modRevision: before?.revision ?? 0 };
   const more = alongside !== undefined && alongside.operations.length > 0 ? alongside : undefined;
-  const revision = await guarded(() =>
+  const revision = await guarded(served, () =>
     more ? storage.registry.store.commit([put, ...more.operations], [guard, ...more.guards]) : storage.registry.store.commit([put], [guard]),
   );
   if (revision === 'conflict') return 'conflict';
+  if (converted) {
+    // What is written is written: that it cannot be read back just now is the next reader's trouble.
+    await converted.caughtUp((changed) => changed === path).catch(() => undefined);
+  }
+  const { cache } = served;
   const entry = cache.get(path);
   if (entry?.revision === revision) return entry;
   // Written over in the same moment: the answer still is what this write made.
   const place = { path, revision, createRevision: before?.createRevision ?? revision };
+  const value = converted ? encodeForStore(object) : put.value;
   return new Entry(place, spliceRevision(value, cache.headLength(value), revision), undefined, false);
 }
 
@@ -48,15 +54,17 @@ export function putOf({ registry, world }: Pick<Storage, 'registry' | 'world'>, 
 /** Deletes the object if it still is what `before` shows; answers the revision of the deletion. */
 export function commitDelete(storage: Storage, served: ServedKind, before: Entry): Promise<number | 'conflict'> {
   const key = served.cache.prefix + before.path;
-  return guarded(() => storage.registry.store.commit([{ type: 'delete', key }], [{ key, modRevision: before.revision }]));
+  return guarded(served, () => storage.registry.store.commit([{ type: 'delete', key }], [{ key, modRevision: before.revision }]));
 }
 
-async function guarded(commit: () => Promise<number>): Promise<number | 'conflict'> {
+async function guarded({ converted }: ServedKind, commit: () => Promise<number>): Promise<number | 'conflict'> {
   try {
     return await commit();
   } catch (error) {
-    if (error instanceof Conflict) return 'conflict';
-    throw error;
+    if (!(error instanceof Conflict)) throw error;
+    // What the other one wrote is what the next attempt begins with.
+    if (converted) await converted.caughtUp((path) => error.key.endsWith(`/${path}`));
+    return 'conflict';
   }
 }
 

@@ -3,6 +3,7 @@ import { allKinds, Pod } from '../../api/kinds.ts';
 import { ApiError, internalError, notFoundPath } from '../../machinery/errors.ts';
 import { Compacted, FutureRevision, StoreFailure } from '../../store/store.ts';
 import { AdmissionChain } from '../admission/admission.ts';
+import { connectionRequest } from '../admission/connection.ts';
 import { admissionPlugins } from '../admission/plugins.ts';
 import { ServiceAllocator } from '../allocation/service-allocator.ts';
 import { definitionDefaults } from '../custom-resources/default-values.ts';
@@ -16,7 +17,7 @@ import { deleteObject } from './delete.ts';
 import { get } from './get.ts';
 import { list } from './list.ts';
 import { patch } from './patch.ts';
-import { methodNotServed, type ObjectCall, type Storage } from './storage.ts';
+import { mattersTo, methodNotServed, type ObjectCall, type Storage } from './storage.ts';
 import { wholeObject } from './strategy.ts';
 import { handleSubresource } from './subresources.ts';
 import { createBinding } from './subresources/binding.ts';
@@ -42,7 +43,20 @@ export async function createVerbs(options: VerbsOptions): Promise<Verbs> {
         throw asApiError(storage, error);
       }
     },
+    async admitConnection(call) {
+      const { group, version, resource } = call.target;
+      const kind = registry.kindAt(group, version, resource);
+      if (!kind) throw notFoundPath();
+      const request = connectionRequest(kind, call);
+      try {
+        await admission.admit(request);
+        await admission.validate(request);
+      } catch (error) {
+        throw asApiError(storage, error);
+      }
+    },
     objects: registry,
+    count: (kind, namespace) => registry.servedKind(kind).cache.list(namespace).length,
     observe: (kind, listener) => registry.servedKind(kind).cache.onEvent(({ current, previous }) => listener(current, previous)),
     podsOn: (nodeName) =>
       registry
@@ -69,6 +83,7 @@ async function route(storage: Storage, call: Call): Promise<Answer> {
   }
   const objectCall: ObjectCall = { ...call, served };
   if (served.kind.deprecationWarning !== undefined) call.warnings.push(served.kind.deprecationWarning);
+  if (served.converted) await served.converted.caughtUp(mattersTo(call));
   if (target.subresource !== undefined) return handleSubresource(storage, objectCall, target.subresource);
   if (call.verb === 'connect' || !served.kind.verbs.includes(call.verb)) throw methodNotServed();
   switch (call.verb) {

@@ -171,7 +171,7 @@ const refusals: readonly { name: string; path?: string; body: object | string; c
     body: 'x',
     contentType: 'application/vnd.kubernetes.protobuf',
     code: 415,
-    message: /accepted media types include: application\/json, application\/yaml$/,
+    message: /accepted media types include: application\/json, application\/yaml, application\/vnd.kubernetes.protobuf$/,
   },
   {
     name: 'an unknown field, strictly',

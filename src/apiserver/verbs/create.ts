@@ -12,6 +12,7 @@ import { maxAttempts } from './change.ts';
 import { commitObject, dryRunAnswer } from './commit.ts';
 import { objectAnswer } from './get.ts';
 import { trackWrite } from './managed-fields.ts';
+import { addWarnings, viewErrors } from './object-rules.ts';
 import { methodNotServed, type ObjectCall, type Storage } from './storage.ts';
 import { type WriteOptions, writeOptionsOf } from './write-options.ts';
 
@@ -109,9 +110,10 @@ async function createNamed(
   const path = objectPath(served.kind.namespaced ? object.metadata.namespace : undefined, name);
   const allocation = storage.services.begin(served.stored, object, undefined);
   try {
-    const errors = validateObject(served.stored, object, undefined);
+    const errors = [...validateObject(served.stored, object, undefined), ...viewErrors(served, object, undefined)];
     // A missing name is one of the errors.
     if (errors.length > 0) throw invalid(served.kind, name || '', errors);
+    addWarnings(call, object, undefined);
     for (let attempt = 1; ; attempt++) {
       const alongside = new Alongside();
       try {

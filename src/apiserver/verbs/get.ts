@@ -4,11 +4,12 @@ import { parseRevision } from '../registry/list-options.ts';
 import { objectPath } from '../registry/storage-key.ts';
 import type { Entry } from '../registry/encoding.ts';
 import type { Encoded, ObjectAnswer } from '../request.ts';
-import { nameOf, type ObjectCall, type Storage } from './storage.ts';
+import { mattersTo, nameOf, type ObjectCall, type Storage } from './storage.ts';
 
 export async function get(storage: Storage, call: ObjectCall): Promise<ObjectAnswer> {
   const revision = parseRevision(call.query.get('resourceVersion') ?? '');
   if (revision !== undefined) await storage.registry.waitFor(revision);
+  if (revision !== undefined && call.served.converted) await call.served.converted.caughtUp(mattersTo(call));
   return objectAnswer(200, call.served.encoded(findEntry(call)));
 }
 

@@ -126,6 +126,45 @@ test('a page whose version was compacted is Expired', async () => {
   assert.equal(code, 410);
   assert.equal(body['reason'], 'Expired');
   assert.match(body['message'], /^The provided continue parameter is too old to display a consistent list result\./);
+  // The token in the answer goes on where the page would have begun, with what is there now.
+  const rest = await server.get(`${configMaps}?continue=${encodeURIComponent(body.metadata.continue ?? '')}`);
+  assert.deepEqual(
+    rest.body.items?.map(({ metadata }) => metadata.name),
+    ['b', 'c', 'd'],
+  );
+  assert.equal(rest.body.metadata.resourceVersion, String(server.store.revision()));
+});
+
+test('a continue token says the version: no other may be asked for', async () => {
+  await make('a', 'b');
+  const token = encodeURIComponent((await server.get(`${configMaps}?limit=1`)).body.metadata.continue ?? '');
+  assert.equal((await server.get(`${configMaps}?limit=1&resourceVersion=0&continue=${token}`)).code, 200);
+  const { code, body } = await server.get(`${configMaps}?limit=1&resourceVersion=3&continue=${token}`);
+  assert.equal(code, 400);
+  assert.equal(body['message'], 'specifying resource version is not allowed when using continue');
+});
+
+test('pages show the version of the first, whatever happens meanwhile', async () => {
+  await make('a', 'b', 'c', 'd', 'e');
+  const first = (await server.get(`${configMaps}?limit=2`)).body;
+  await make('bb', 'f');
+  await server.delete(`${configMaps}/c`);
+  await server.patch(`${configMaps}/d`, { data: { n: '1' } });
+  const names: string[] = [];
+  let token = first.metadata.continue;
+  const remaining: (number | undefined)[] = [];
+  while (token !== undefined) {
+    const { body } = await server.get(`${configMaps}?limit=1&continue=${encodeURIComponent(token)}`);
+    for (const { metadata, ...rest } of body.items ?? []) {
+      names.push(metadata.name);
+      assert.equal(rest['data'], undefined);
+    }
+    remaining.push(body.metadata.remainingItemCount);
+    assert.equal(body.metadata.resourceVersion, first.metadata.resourceVersion);
+    token = body.metadata.continue;
+  }
+  assert.deepEqual(names, ['c', 'd', 'e']);
+  assert.deepEqual(remaining, [2, 1, undefined]);
 });
 
 test('resource versions: any, at least, exactly, the future, and nonsense', async () => {

@@ -5,7 +5,7 @@ import { applyJsonPatch } from '../../machinery/json-patch.ts';
 import { applyMergePatch } from '../../machinery/merge-patch.ts';
 import { PatchError } from '../../machinery/patch-error.ts';
 import { applyStrategicMerge } from '../../machinery/strategic-merge.ts';
-import { type AnyObject, type BodyType, bodyTypeOf, decodeAs, textOf } from '../registry/decoding.ts';
+import { type AnyObject, type BodyType, bodyTypeOf, checkPatchKeys, decodeAs, fieldValidationOf, textOf } from '../registry/decoding.ts';
 import { objectPath } from '../registry/storage-key.ts';
 import type { Call, ObjectAnswer } from '../request.ts';
 import { apply } from './apply.ts';
@@ -88,18 +88,22 @@ export function parsePatch(call: Call, type: BodyType): Patch {
   }
 }
 
-function parseDocument({ body }: Call): unknown {
+function parseDocument({ body, query, warnings }: Call): unknown {
   if (!(body instanceof Uint8Array)) {
     if (body === undefined) throw badRequest('unexpected end of JSON input');
     return body;
   }
+  const text = textOf(body);
+  let document: unknown;
   try {
-    return parseBoundedJson(textOf(body));
+    document = parseBoundedJson(text);
   } catch (error) {
     throw badRequest(
       body.length === 0 ? 'unexpected end of JSON input' : `error decoding patch: ${error instanceof Error ? error.message : String(error)}`,
     );
   }
+  checkPatchKeys(document, text, fieldValidationOf(query, 'PatchOptions'), warnings);
+  return document;
 }
 
 function parseObject(call: Call): object {

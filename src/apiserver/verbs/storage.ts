@@ -5,6 +5,7 @@ import type { AdmissionChain } from '../admission/admission.ts';
 import type { ServiceAllocator } from '../allocation/service-allocator.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { ServedKind } from '../registry/served-kind.ts';
+import { objectPath } from '../registry/storage-key.ts';
 import type { Call } from '../request.ts';
 
 /** The parts of the server that outlive a call. */
@@ -24,6 +25,16 @@ export interface ObjectCall extends Call {
 export function nameOf(call: Call): string {
   if (call.target.name === undefined) throw methodNotServed();
   return call.target.name;
+}
+
+/** Which objects a call is about, by their path: one, those of a name space, or all; none for one that is yet to be created. */
+export function mattersTo({ verb, target: { namespace, name } }: Call): (path: string) => boolean {
+  if (verb === 'create' && name === undefined) return () => false;
+  if (name !== undefined) {
+    const own = objectPath(namespace, name);
+    return (path) => path === own;
+  }
+  return namespace === undefined ? () => true : (path) => path.startsWith(`${namespace}/`);
 }
 
 /** The resource is there, but not for this verb. */

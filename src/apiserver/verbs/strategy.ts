@@ -2,11 +2,11 @@
 import { validateObject, validateStatusUpdate } from '../../api/object-meta.ts';
 import type { Kind } from '../../api/kind.ts';
 import { clone } from '../../machinery/clone.ts';
-import { equal } from '../../machinery/equal.ts';
-import { FieldError, forbiddenField, invalidValue } from '../../machinery/field-error.ts';
+import type { FieldError } from '../../machinery/field-error.ts';
 import type { ObjectMeta } from '../../machinery/object.ts';
 import type { Pod } from '../../api/kinds.ts';
-import { qosClassOf } from '../../api/pods/qos.ts';
+import { validateEphemeralUpdate } from '../../api/pods/validate-ephemeral.ts';
+import { validatePodResize } from '../../api/pods/validate-resize.ts';
 import type { AnyObject } from '../registry/decoding.ts';
 
 export interface UpdateStrategy {
@@ -37,18 +37,19 @@ export const wholeObject: UpdateStrategy = {
   validate: (kind, after, before) => validateObject(kind, after, before),
 };
 
-/** `status`. Labels and annotations of core objects may be written with it: the kubelet does so for its node. */
+/** `status`. Labels, annotations and finalizers of core objects may be written with it: kubelets and the keepers of load balancers do so. */
 export const statusOnly: UpdateStrategy = {
   subresource: 'status',
   countsGeneration: false,
   tracked: true,
   merge(desired, live, kind) {
-    const { labels, annotations, managedFields, resourceVersion, uid } = desired.metadata;
+    const { labels, annotations, finalizers, managedFields, resourceVersion, uid } = desired.metadata;
     const metadata: ObjectMeta = { ...live.metadata, resourceVersion, ...(uid && { uid }) };
     assign(metadata, 'managedFields', managedFields);
     if (kind.group === '') {
       assign(metadata, 'labels', labels);
       assign(metadata, 'annotations', annotations);
+      assign(metadata, 'finalizers', finalizers);
     }
     return { ...live, metadata, status: desired['status'] };
   },
@@ -114,18 +115,7 @@ export const ephemeralContainers: UpdateStrategy = {
     const metadata = { ...live.metadata, resourceVersion: desired.metadata.resourceVersion };
     return { ...live, metadata, spec: { ...part(live, 'spec'), ephemeralContainers: part(desired, 'spec')['ephemeralContainers'] } };
   },
-  validate(kind, after, before) {
-    const now = containersOf(after, 'ephemeralContainers');
-    const errors: FieldError[] = [];
-    for (const old of containersOf(before, 'ephemeralContainers')) {
-      const kept = now.find((container) => container['name'] === old['name']);
-      const field = 'spec.ephemeralContainers';
-      const name = JSON.stringify(old['name']);
-      if (!kept) errors.push(forbiddenField(field, `existing ephemeral containers ${name} may not be removed`));
-      else if (!equal(kept, old)) errors.push(forbiddenField(field, `existing ephemeral containers ${name} may not be changed`));
-    }
-    return errors.length > 0 ? errors : validateAsNew(kind, after);
-  },
+  validate: (_kind, after, before) => validateEphemeralUpdate(after as AnyObject & Pod, before as AnyObject & Pod),
 };
 
 /** `pods/resize`: resources of containers, while the pod runs. */
@@ -146,29 +136,8 @@ export const containerResources: UpdateStrategy = {
     if (spec['initContainers'] !== undefined) spec['initContainers'] = containersOf(live, 'initContainers').map(resized);
     return { ...live, metadata, spec };
   },
-  validate(kind, after, before) {
-    if (qosClassOf((after as AnyObject & Pod).spec) !== qosClassOf((before as AnyObject & Pod).spec)) {
-      return [invalidValue('spec', qosClassOf((after as AnyObject & Pod).spec), 'Pod QOS Class may not change as a result of resizing')];
-    }
-    return validateAsNew(kind, after);
-  },
+  validate: (_kind, after, before) => validatePodResize(after as AnyObject & Pod, before as AnyObject & Pod),
 };
-
-/**
- * What the rules for changing pods would refuse is judged by those for new ones. A new pod has no ephemeral containers: they stand in line with the others
- * meanwhile.
- */
-function validateAsNew(kind: Kind, pod: AnyObject): FieldError[] {
-  const containers = containersOf(pod, 'containers');
-  const all = [...containers, ...containersOf(pod, 'ephemeralContainers')];
-  const inLine = { ...pod, spec: { ...part(pod, 'spec'), containers: all, ephemeralContainers: [] } };
-  const ephemeral = /^spec\.containers\[(\d+)\]/;
-  return validateObject(kind, inLine, undefined).map((error) => {
-    const index = Number(ephemeral.exec(error.field)?.[1] ?? -1);
-    if (index < containers.length) return error;
-    return new FieldError(error.reason, error.field.replace(ephemeral, `spec.ephemeralContainers[${index - containers.length}]`), error.detail());
-  });
-}
 
 type Fields = Readonly<Record<string, unknown>> & { [field: string]: unknown };
 

@@ -21,6 +21,26 @@ beforeEach(async () => {
 });
 afterEach(() => server.close());
 
+test('kinds that never change unconditionally want the version they are updated from', async () => {
+  const leases = '/apis/coordination.k8s.io/v1/namespaces/a/leases';
+  const lease = { metadata: { name: 'l' }, spec: { holderIdentity: 'me' } };
+  const { resourceVersion } = (await server.post(leases, lease)).body.metadata;
+  const { code, body } = await server.put(`${leases}/l`, lease);
+  assert.equal(code, 422);
+  assert.match(body['message'], /metadata\.resourceVersion: Invalid value: .*: must be specified for an update/);
+  assert.equal((await server.put(`${leases}/l`, { ...lease, metadata: { name: 'l', resourceVersion } })).code, 200);
+});
+
+test('nothing empty is kept in metadata', async () => {
+  await server.patch(x, { metadata: { finalizers: ['a.b/c'] } });
+  const options = { contentType: 'application/strategic-merge-patch+json' };
+  const { body } = await server.patch(x, { metadata: { '$deleteFromPrimitiveList/finalizers': ['a.b/c'], labels: { l: null } } }, options);
+  assert.equal('finalizers' in body.metadata, false);
+  assert.equal('labels' in body.metadata, false);
+  const created = await server.post(configMaps, { metadata: { name: 'e', labels: {}, annotations: {}, finalizers: [], ownerReferences: [] } });
+  assert.deepEqual(Object.keys(created.body.metadata).toSorted(), ['creationTimestamp', 'name', 'namespace', 'resourceVersion', 'uid']);
+});
+
 test('an update replaces all but what the server keeps', async () => {
   const before = (await server.get(x)).body;
   const { code, body } = await server.put(x, { metadata: { name: 'x', annotations: { n: '1' } }, data: { b: '2' } });

@@ -1,7 +1,8 @@
 /** UPDATE (PUT): the client's object in place of the stored one, or as a new one for the few kinds that allow it. */
-import { notFound } from '../../machinery/errors.ts';
+import { badRequest, invalid, notFound } from '../../machinery/errors.ts';
+import { invalidValue } from '../../machinery/field-error.ts';
 import type { Kind } from '../../api/kind.ts';
-import { bodyTypeOf, decodeAs, parseBody } from '../registry/decoding.ts';
+import { type AnyObject, bodyTypeOf, decodeAs, parseBody } from '../registry/decoding.ts';
 import { objectPath } from '../registry/storage-key.ts';
 import type { ObjectAnswer } from '../request.ts';
 import { changeObject } from './change.ts';
@@ -10,7 +11,6 @@ import { objectAnswer } from './get.ts';
 import { nameOf, type ObjectCall, type Storage } from './storage.ts';
 import type { UpdateStrategy } from './strategy.ts';
 import { writeOptionsOf } from './write-options.ts';
-import { badRequest } from '../../machinery/errors.ts';
 
 /** Upstream's `AllowCreateOnUpdate`. */
 const createdByUpdate: ReadonlySet<string> = new Set([
@@ -29,6 +29,31 @@ const createdByUpdate: ReadonlySet<string> = new Set([
 
 export function isCreatedByUpdate(kind: Pick<Kind, 'group' | 'resource'>): boolean {
   return createdByUpdate.has(`${kind.group}/${kind.resource}`);
+}
+
+/** Kinds whose updates must say which version they are of, besides all custom ones: those without upstream's `AllowUnconditionalUpdate`. */
+const neverUnconditional: ReadonlySet<string> = new Set([
+  'admissionregistration.k8s.io/mutatingadmissionpolicies',
+  'admissionregistration.k8s.io/mutatingadmissionpolicybindings',
+  'admissionregistration.k8s.io/mutatingwebhookconfigurations',
+  'admissionregistration.k8s.io/validatingadmissionpolicies',
+  'admissionregistration.k8s.io/validatingadmissionpolicybindings',
+  'admissionregistration.k8s.io/validatingwebhookconfigurations',
+  'apiextensions.k8s.io/customresourcedefinitions',
+  'apiregistration.k8s.io/apiservices',
+  'coordination.k8s.io/leases',
+  'node.k8s.io/runtimeclasses',
+  'policy/poddisruptionbudgets',
+  'storage.k8s.io/csidrivers',
+  'storage.k8s.io/csinodes',
+  'storage.k8s.io/csistoragecapacities',
+  'storage.k8s.io/volumeattachments',
+]);
+
+function requireVersion(kind: Kind, name: string, { metadata }: AnyObject): void {
+  if (metadata.resourceVersion && metadata.resourceVersion !== '0') return;
+  if (kind.custom === undefined && !neverUnconditional.has(`${kind.group}/${kind.resource}`)) return;
+  throw invalid(kind, name, [invalidValue('metadata.resourceVersion', 0, 'must be specified for an update')]);
 }
 
 export async function update(storage: Storage, call: ObjectCall, strategy: UpdateStrategy): Promise<ObjectAnswer> {
@@ -57,6 +82,7 @@ export async function update(storage: Storage, call: ObjectCall, strategy: Updat
     startStatus(kind, first);
     return objectAnswer(201, await createDecoded(storage, call, first, options, undefined));
   }
+  requireVersion(kind, name, first);
   let fresh: typeof first | undefined = first;
   const encoded = await changeObject(
     storage,

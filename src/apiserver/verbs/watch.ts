@@ -1,11 +1,12 @@
 /** WATCH: past events from the cache's ring or the whole state, then live ones, until the client leaves, the time is up or it falls behind. */
 import { expired } from '../../machinery/errors.ts';
 import { bookmarkEvent } from '../registry/bookmark.ts';
+import { EntryEvent } from '../registry/encoding.ts';
 import { type ListOptions, listOptionsOf } from '../registry/list-options.ts';
 import { candidates, scopeOf, selectionOf, testOf } from '../registry/selection.ts';
 import { Watcher } from '../registry/watcher.ts';
 import type { WatchAnswer, WatchSink } from '../request.ts';
-import type { ObjectCall, Storage } from './storage.ts';
+import { mattersTo, type ObjectCall, type Storage } from './storage.ts';
 
 /** Without a timeout of its own a watch lasts between this and twice as long, so that reconnects spread out. */
 const minTimeoutSeconds = 1_800;
@@ -15,6 +16,7 @@ export async function watch(storage: Storage, call: ObjectCall): Promise<WatchAn
   // A selector that cannot be parsed is a 400, not an event: find out before the stream begins.
   selectionOf(call.served, call.target.namespace, call.target.name, call.query);
   if (options.revision !== undefined) await storage.registry.waitFor(options.revision);
+  if (call.served.converted) await call.served.converted.caughtUp(mattersTo(call));
   return { type: 'watch', start: (sink) => start(storage, call, options, sink) };
 }
 
@@ -29,7 +31,7 @@ function start(storage: Storage, call: ObjectCall, options: ListOptions, sink: W
   const selection = selectionOf(served, target.namespace, target.name, query);
   const selects = testOf(served, selection);
   const replaysState = wantsState(options);
-  const fromRevision = replaysState || options.revision === undefined || options.revision === 0 ? registry.revision() : options.revision;
+  const fromRevision = replaysState || options.revision === undefined || options.revision === 0 ? registry.shownRevision(served) : options.revision;
   const past = replaysState ? [] : cache.eventsAfter(fromRevision);
 
   const onAbort = (): void => watcher.end(undefined);
@@ -55,7 +57,7 @@ function start(storage: Storage, call: ObjectCall, options: ListOptions, sink: W
   signal.addEventListener('abort', onAbort, { once: true });
   if (replaysState) {
     for (const entry of candidates(served, selection)) {
-      if (!selects || selects(entry)) watcher.replay(entry.added, entry.revision);
+      if (!selects || selects(entry)) watcher.replay(new EntryEvent('ADDED', entry), entry.revision);
     }
     if (options.sendInitialEvents && options.bookmarks) watcher.replay(bookmarkEvent(served.kind, fromRevision, true), fromRevision);
   }
