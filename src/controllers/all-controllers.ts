@@ -1,4 +1,10 @@
 /** Every controller there is. One that is not in this list does not run. */
+import { tokenCleaner } from './bootstrap-tokens/cleaner.ts';
+import { bootstrapSigner } from './bootstrap-tokens/signer.ts';
+import { certificateApprovingController } from './certificates/approving.ts';
+import { certificateCleaner } from './certificates/cleaning.ts';
+import { certificateSigningController } from './certificates/signing.ts';
+import { admissionPolicyStatusController } from './admission-policy-status.ts';
 import { clusterRoleAggregationController } from './cluster-role-aggregation.ts';
 import type { ControllerDefinition } from './controller.ts';
 import { cronJobController } from './cron-job/cron-job.ts';
@@ -9,7 +15,9 @@ import { endpointSliceController } from './endpoints/endpoint-slices.ts';
 import { endpointsController } from './endpoints/endpoints.ts';
 import { endpointSliceMirroringController } from './endpoints/mirroring.ts';
 import { garbageCollector } from './garbage-collector/garbage-collector.ts';
+import { horizontalPodAutoscalerController } from './horizontal-pod-autoscaler/horizontal-pod-autoscaler.ts';
 import { jobController } from './job/job.ts';
+import { loadBalancerController } from './load-balancer/load-balancer.ts';
 import { namespaceController } from './namespace.ts';
 import { nodeIpamController } from './node-ipam/node-ipam.ts';
 import { nodeLifecycleController } from './node-lifecycle/node-lifecycle.ts';
@@ -42,10 +50,18 @@ export const allControllers: readonly ControllerDefinition[] = [
   jobController,
   cronJobController,
   ttlAfterFinishedController,
+  loadBalancerController,
   disruptionController,
+  horizontalPodAutoscalerController,
   namespaceController,
   podGarbageCollector,
   clusterRoleAggregationController,
+  admissionPolicyStatusController,
+  certificateApprovingController,
+  certificateSigningController,
+  certificateCleaner,
+  bootstrapSigner,
+  tokenCleaner,
   resourceQuotaController,
   claimProtectionController,
   volumeProtectionController,

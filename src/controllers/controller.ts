@@ -21,6 +21,8 @@ export interface ControllerDefinition {
   readonly name: string;
   /** The service account in `kube-system` that it acts as: its API calls are authorized as that user. */
   readonly serviceAccount: string;
+  /** Acts as the manager itself: what it works on are service accounts' own credentials. */
+  readonly actsAsManager?: boolean;
   /** Whose events they are said to be; the service account's name when absent. */
   readonly eventSource?: string;
   /** Kinds may be watched here; nothing may be written. Reconciling starts when the caches are filled. */
@@ -39,6 +41,12 @@ export interface ControllerOptions {
   readonly nodeMonitorPeriodMs: number;
   /** How many ended pods are kept before the oldest go. */
   readonly terminatedPodThreshold: number;
+  /** Addresses, `first-last` ranges and CIDRs for Services of type LoadBalancer; the nodes' own addresses when there are none. */
+  readonly loadBalancerPool: readonly string[];
+  /** Signs certificate requests to the cluster's own signers (certificate and key in PEM); they stay unsigned when absent. */
+  readonly signingAuthority?: { readonly certificate: string; readonly key: string };
+  /** How long certificates hold at most. Upstream's `--cluster-signing-duration`. */
+  readonly signingDurationMs: number;
 }
 
 export const defaultOptions: ControllerOptions = {
@@ -48,6 +56,8 @@ export const defaultOptions: ControllerOptions = {
   nodeMonitorGracePeriodMs: 40_000,
   nodeMonitorPeriodMs: 5_000,
   terminatedPodThreshold: 12_500,
+  loadBalancerPool: [],
+  signingDurationMs: 365 * 24 * 60 * 60_000,
 };
 
 export interface ControllerContext {

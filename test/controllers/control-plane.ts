@@ -9,6 +9,7 @@ import type { Client } from '../../src/client/client.ts';
 import type { Informers } from '../../src/client/informer.ts';
 import { createInformers } from '../../src/client/informers.ts';
 import { createClient } from '../../src/client/typed-client.ts';
+import type { ControllerOptions } from '../../src/controllers/controller.ts';
 import { type Controllers, startControllers } from '../../src/controllers/manager.ts';
 import { isReason } from '../../src/machinery/errors.ts';
 import type { Draft, KubeObject } from '../../src/machinery/object.ts';
@@ -39,6 +40,7 @@ export interface ControlPlaneOptions {
   /** Pods are bound to this node (or what it answers), become ready at once, and end at once when deleted. */
   readonly node?: string | ((pod: Pod) => string | undefined);
   readonly ready?: (pod: Pod) => boolean;
+  readonly options?: Partial<ControllerOptions>;
   /** The controllers' caches lag behind by so much. */
   readonly lagMs?: number;
 }
@@ -77,7 +79,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       informers: caches,
       clientFor: (name) => as({ name, uid: '', groups: ['system:serviceaccounts', 'system:serviceaccounts:kube-system'], extra: {} }),
       ...(options.controllers !== undefined && { controllers: options.controllers }),
-      options: { clusterCidrs: ['10.244.0.0/16'], rootCa: 'the CA' },
+      options: { clusterCidrs: ['10.244.0.0/16'], rootCa: 'the CA', ...options.options },
     });
     return { controllers, caches };
   }
@@ -206,10 +208,11 @@ function pretendKubelet(
     if (condition?.status === status && pod.status.phase === 'Running') return;
     const podIP = addresses.get(pod.metadata.uid) ?? `10.244.0.${++lastAddress}`;
     addresses.set(pod.metadata.uid, podIP);
-    const conditions = [{ type: 'Ready', status, lastTransitionTime: timestamp(world.clock.now()) }];
+    const now = timestamp(world.clock.now());
+    const conditions = [{ type: 'Ready', status, lastTransitionTime: now }];
     await pods.patch(
       pod.metadata.name,
-      { status: { phase: 'Running', podIP, podIPs: [{ ip: podIP }], conditions } },
+      { status: { phase: 'Running', startTime: pod.status.startTime ?? now, podIP, podIPs: [{ ip: podIP }], conditions } },
       { type: 'strategic', subresource: 'status' },
     );
   }

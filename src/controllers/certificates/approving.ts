@@ -1,0 +1,59 @@
+/**
+ * Approves the client certificates that kubelets ask for at their start and renew, when who asks may do so. Upstream's
+ * `pkg/controller/certificates/approver`.
+ */
+import { CertificateSigningRequest, SubjectAccessReview } from '../../api/kinds.ts';
+import { timestamp } from '../../world/world.ts';
+import type { ControllerDefinition } from '../controller.ts';
+import { autoApprovals, isDecided, isIssued } from './recognize.ts';
+
+export const certificateApprovingController: ControllerDefinition = {
+  name: 'certificatesigningrequest-approving-controller',
+  serviceAccount: 'certificate-controller',
+  setup(context) {
+    const { client, world } = context;
+    const enqueue = (request: CertificateSigningRequest): void => {
+      if (!isDecided(request) && !isIssued(request)) context.enqueue(request.metadata.name);
+    };
+    const requests = context.watch(CertificateSigningRequest, { added: enqueue, updated: enqueue });
+
+    async function mayHave({ spec }: CertificateSigningRequest, subresource: string): Promise<boolean> {
+      const review = await client.resource(SubjectAccessReview).create({
+        metadata: {},
+        spec: {
+          user: spec.username ?? '',
+          groups: spec.groups ?? [],
+          ...(spec.uid !== undefined && { uid: spec.uid }),
+          ...(spec.extra && { extra: spec.extra }),
+          resourceAttributes: { group: 'certificates.k8s.io', resource: 'certificatesigningrequests', verb: 'create', subresource, version: '*' },
+        },
+      });
+      return review.status.allowed;
+    }
+
+    return {
+      async reconcile(name) {
+        const request = requests.get(name);
+        if (!request || isDecided(request) || isIssued(request)) return;
+        const { parseRequest } = await import('./x509.ts');
+        const { subject } = await parseRequest(request.spec.request);
+        const ways = autoApprovals(request, subject);
+        for (const { subresource, message } of ways) {
+          if (!(await mayHave(request, subresource))) continue;
+          const now = timestamp(world.clock.now());
+          const approved = { type: 'Approved', status: 'True', reason: 'AutoApproved', message, lastUpdateTime: now, lastTransitionTime: now };
+          const conditions = [...(request.status.conditions ?? []), approved];
+          await client.transport.request({
+            method: 'PUT',
+            path: `/apis/certificates.k8s.io/v1/certificatesigningrequests/${name}/approval`,
+            body: { ...request, status: { ...request.status, conditions } },
+          });
+          return;
+        }
+        // Rights may come yet: bindings are often made after the request.
+        if (ways.length > 0)
+          throw new Error(`recognized csr "${name}" as [${ways.map((way) => way.subresource).join(' ')}] but subject access review was not approved`);
+      },
+    };
+  },
+};
