@@ -18,6 +18,20 @@ export function amountsOf(list: Readonly<Record<string, string>> | undefined): M
   return amounts;
 }
 
+/** What a container that asks for nothing is counted with when nodes are compared, as upstream does, so that such pods spread. */
+const assumedCpu = 100;
+const assumedMemory = 200 * 1024 * 1024;
+
+/** CPU and memory as they are counted for scores: what is asked for, or upstream's assumption for each container that asks for nothing. */
+export function nonZeroRequests(pod: Pod, requests: Amounts): { cpu: number; memory: number } {
+  const { spec } = pod;
+  const [cpu, memory] = [requests.get('cpu') ?? 0, requests.get('memory') ?? 0];
+  const podLevel = spec.resources?.requests;
+  const silent = (resource: string): number =>
+    podLevel?.[resource] !== undefined ? 0 : spec.containers.filter((container) => container.resources?.requests?.[resource] === undefined).length;
+  return { cpu: cpu + silent('cpu') * assumedCpu, memory: memory + silent('memory') * assumedMemory };
+}
+
 /** What the pod needs reserved on a node, `pods: 1` included. */
 export function podRequests(pod: Pod): Map<string, number> {
   const { spec } = pod;
@@ -60,14 +74,6 @@ function containerRequests(pod: Pod, container: V1Container): Map<string, number
 
 export function addTo(total: Map<string, number>, amounts: Amounts): void {
   for (const [name, amount] of amounts) total.set(name, (total.get(name) ?? 0) + amount);
-}
-
-export function subtractFrom(total: Map<string, number>, amounts: Amounts): void {
-  for (const [name, amount] of amounts) {
-    const left = (total.get(name) ?? 0) - amount;
-    if (left === 0) total.delete(name);
-    else total.set(name, left);
-  }
 }
 
 function raiseTo(total: Map<string, number>, amounts: Amounts): void {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Node, Pod } from '../api/kinds.ts';
-import { defaultPlugins } from './plugins.ts';
+import { ClusterState } from './cluster-state.ts';
+import { podInfo } from './pod-info.ts';
 import { schedule } from './schedule.ts';
-import { ClusterState, podInfo } from './snapshot.ts';
 import { testNode, testPod } from './test-objects.ts';
+import { decide, outcomeOf, testProfile } from './test-profile.ts';
 
 interface Case {
   readonly name: string;
@@ -41,7 +42,7 @@ const cases: readonly Case[] = [
     name: 'CPU and memory short on one, taint on the other',
     nodes: [testNode('a'), testNode('b', { taints: [taint] })],
     pod: testPod('p', {}, { cpu: '3', memory: '8Gi' }),
-    expect: '0/2 nodes are available: 1 Insufficient cpu, 1 Insufficient memory, 1 node(s) had untolerated taint {dedicated: gpu}.',
+    expect: '0/2 nodes are available: 1 Insufficient cpu, 1 Insufficient memory, 1 node(s) had untolerated taint(s).',
   },
   {
     name: 'the emptier node',
@@ -99,7 +100,7 @@ const cases: readonly Case[] = [
     name: 'a toleration of another value',
     nodes: [testNode('a', { taints: [taint] })],
     pod: testPod('p', { tolerations: [{ key: 'dedicated', operator: 'Equal', value: 'cpu' }] }),
-    expect: '0/1 nodes are available: 1 node(s) had untolerated taint {dedicated: gpu}.',
+    expect: '0/1 nodes are available: 1 node(s) had untolerated taint(s).',
   },
   {
     name: 'a soft taint only where nothing else is free',
@@ -168,22 +169,15 @@ const cases: readonly Case[] = [
 ];
 
 for (const { name, nodes, placed = [], pod, expect } of cases) {
-  test(`schedule: ${name}`, () => {
-    const state = new ClusterState();
-    for (const node of nodes) state.setNode(node);
-    for (const [other, nodeName] of placed) state.setPod({ ...other, spec: { ...other.spec, nodeName } });
-    const decision = schedule(state, podInfo(pod), defaultPlugins, 0);
-    assert.equal(decision.type === 'placed' ? decision.nodeName : decision.message, expect);
-  });
+  test(`schedule: ${name}`, () => assert.equal(outcomeOf(decide({ nodes, placed }, pod)), expect));
 }
 
+const profile = testProfile();
+const begin = { chance: 0, start: 0 };
+
 test('ties are broken by the number passed in, and by nothing else', () => {
-  const state = new ClusterState();
-  for (const name of ['a', 'b', 'c']) state.setNode(testNode(name));
-  const pick = (tie: number): string => {
-    const decision = schedule(state, podInfo(testPod('p')), defaultPlugins, tie);
-    return decision.type === 'placed' ? decision.nodeName : decision.message;
-  };
+  const nodes = ['a', 'b', 'c'].map((name) => testNode(name));
+  const pick = (chance: number): string => outcomeOf(decide({ nodes }, testPod('p'), undefined, chance));
   assert.deepEqual([0, 0.4, 0.99].map(pick), ['a', 'b', 'c']);
 });
 
@@ -192,10 +186,21 @@ test('an assumed pod counts until it is forgotten', () => {
   state.setNode(testNode('a'));
   const [first, second] = [podInfo(testPod('p', {}, { cpu: '2' })), podInfo(testPod('q', {}, { cpu: '2' }))];
   state.assume(first, 'a');
-  assert.equal(schedule(state, second, defaultPlugins, 0).type, 'refused');
+  assert.equal(schedule(state, second, profile, begin).type, 'refused');
   state.forget(first.key);
-  assert.equal(schedule(state, second, defaultPlugins, 0).type, 'placed');
-  assert.deepEqual([...(state.nodes[0]?.requested ?? [])], []);
+  assert.equal(schedule(state, second, profile, begin).type, 'placed');
+  assert.deepEqual([...state.requested.at(0)], []);
+});
+
+test('an assumed pod that was bound and never seen on its node is taken back in time', () => {
+  const state = new ClusterState();
+  state.setNode(testNode('a'));
+  state.assume(podInfo(testPod('p')), 'a');
+  assert.deepEqual(state.forgetExpired(1e15), [], 'a binding under way has no end');
+  state.bound('default/p', 1000);
+  assert.deepEqual(state.forgetExpired(999), []);
+  assert.deepEqual(state.forgetExpired(1000), ['default/p']);
+  assert.equal(state.nodes[0]?.pods.size, 0);
 });
 
 test('a confirmed pod is not forgotten', () => {
@@ -206,4 +211,17 @@ test('a confirmed pod is not forgotten', () => {
   state.setPod({ ...pod, spec: { ...pod.spec, nodeName: 'a' } });
   state.forget('default/p');
   assert.equal(state.nodes[0]?.pods.size, 1);
+});
+
+test('the event says what preemption could have done', () => {
+  const full = decide({ nodes: [testNode('a'), testNode('b', { unschedulable: true })] }, testPod('p', {}, { cpu: '3' }));
+  assert.equal(
+    full.type === 'refused' && full.message,
+    '0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable. no new claims to deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.',
+  );
+  const busy = decide({ nodes: [testNode('a')], placed: [[testPod('q', {}, { cpu: '2' }), 'a']] }, testPod('p', {}, { cpu: '1' }));
+  assert.equal(
+    busy.type === 'refused' && busy.message,
+    '0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.',
+  );
 });

@@ -1,34 +1,49 @@
 /**
- * The scheduler: keeps the snapshot current, takes pods from the queue, decides, and binds. Deciding is synchronous and pure (`schedule.ts`); only
- * binding waits, and the pod counts on its node meanwhile, so the next decision need not.
+ * The scheduler: keeps the snapshot current, takes pods from the queue, decides, and binds. Deciding is synchronous and pure (`schedule.ts`); only binding and
+ * making room wait, and the pod counts on its node meanwhile, so the next decision need not.
  */
-import { Node, Pod } from '../api/kinds.ts';
+import { Pod } from '../api/kinds.ts';
 import type { Client } from '../client/client.ts';
 import type { EventRecorder } from '../client/events.ts';
 import type { Informers } from '../client/informer.ts';
-import { equal } from '../machinery/equal.ts';
 import { isReason } from '../machinery/errors.ts';
 import { keyOf } from '../machinery/object.ts';
-import { type World, timestamp } from '../world/world.ts';
-import type { ClusterEvent, Plugin } from './plugin.ts';
+import type { World } from '../world/world.ts';
+import { bind, reserve, unreserve } from './binding-cycle.ts';
+import { buildProfiles } from './build-profile.ts';
+import { clusterObjects } from './cluster-objects.ts';
+import { ClusterState } from './cluster-state.ts';
+import { watchCluster } from './cluster-watch.ts';
+import { defaultConfiguration, type SchedulerConfiguration } from './config/configuration.ts';
+import { explain, type Explanation } from './explain.ts';
+import { scheduleWithExtenders } from './extended-schedule.ts';
+import { hasNode, type PodInfo, podInfo } from './pod-info.ts';
+import type { PluginDefinition } from './plugin.ts';
 import { defaultPlugins } from './plugins.ts';
+import { type WaitingStatus, writeWaiting } from './pod-conditions.ts';
+import type { Profile } from './profile.ts';
 import { SchedulingQueue } from './queue.ts';
-import { type Refused, schedule } from './schedule.ts';
-import { ClusterState, type PodInfo, podInfo } from './snapshot.ts';
+import { type Decision, type Placed, type Refused, schedule } from './schedule.ts';
+import { ChangeWaits, PermitWaits, RefusedLate } from './waiting.ts';
 
 export interface SchedulerOptions {
   readonly world: World;
   readonly client: Client;
   readonly informers: Informers;
   readonly events: EventRecorder;
-  /** Pods with another `spec.schedulerName` are left alone. */
-  readonly name?: string;
-  readonly plugins?: readonly Plugin[];
+  /** One profile with upstream's defaults when absent. Pods whose `spec.schedulerName` has no profile are left alone. */
+  readonly configuration?: SchedulerConfiguration;
+  /** Plugins there are; those of {@link defaultPlugins} when absent. */
+  readonly plugins?: readonly PluginDefinition[];
 }
 
 export interface Scheduler {
-  /** Resolves when nodes and pods are known and the first pods were tried. */
+  /** Resolves when the cluster is known and the first pods were tried. */
   readonly ready: Promise<void>;
+  /** What the scheduler thinks of a pod right now, node by node; undefined when there is no such pod, or it is another scheduler's. */
+  explain(namespace: string, name: string): Explanation | undefined;
+  /** How many pods wait where. */
+  sizes(): Readonly<Record<'active' | 'backoff' | 'unschedulable' | 'in-flight', number>>;
   close(): void;
 }
 
@@ -36,166 +51,306 @@ export interface Scheduler {
 const decisionsPerTurn = 64;
 /** Bindings under way at once: enough to fill a group commit, few enough not to starve others. */
 const bindingsAtOnce = 256;
+/** How long the API server may take to show a binding it took. */
+const assumedForMs = 60_000;
+const expireEveryMs = 30_000;
 
+/** Throws a `ConfigurationError` for a configuration that makes no sense. */
 export function startScheduler(options: SchedulerOptions): Scheduler {
-  const { world, client, informers, events, name = 'default-scheduler', plugins = defaultPlugins } = options;
-  const log = world.log.child('scheduler');
-  const state = new ClusterState();
-  const queue = new SchedulingQueue(plugins, world.clock, () => wake());
-  const pods = informers.of(Pod);
-  const nodes = informers.of(Node);
-  let closed = false;
-  let running = false;
-  let binding = 0;
+  return new RunningScheduler(options);
+}
 
-  const unsubscribe = [
-    nodes.subscribe({
-      added(node) {
-        state.setNode(node);
-        queue.happened('node-added');
-      },
-      updated(node, old) {
-        state.setNode(node);
-        for (const event of nodeEvents(node, old)) queue.happened(event);
-      },
-      deleted: (node) => state.removeNode(node.metadata.name),
-    }),
-    pods.subscribe({
-      added: seen,
-      updated: seen,
-      deleted(pod) {
-        queue.remove(keyOf(pod));
-        state.removePod(keyOf(pod));
-        if (hasNode(pod)) queue.happened('assigned-pod-deleted');
-      },
-    }),
-  ];
-  const ready = Promise.all([nodes.synced, pods.synced]).then(() => run());
+/** Makes everything the configuration names, and lets it go. Throws a `ConfigurationError`. */
+export function checkConfiguration(
+  configuration: SchedulerConfiguration,
+  { world, client, events }: Pick<SchedulerOptions, 'world' | 'client' | 'events'>,
+): void {
+  const { clock } = world;
+  const shared = { world, client, events, snapshot: new ClusterState(), waiting: new PermitWaits(clock), changes: new ChangeWaits(clock) };
+  buildProfiles(configuration, defaultPlugins, (schedulerName) => ({ ...shared, schedulerName }));
+}
 
-  function seen(pod: Pod): void {
-    const key = keyOf(pod);
-    const finished = pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed';
-    if (hasNode(pod) || finished) {
-      queue.remove(key);
-      state.setPod(pod);
-      if (finished) queue.happened('assigned-pod-deleted');
-      return;
-    }
-    if (pod.spec.schedulerName !== name) return;
-    if (pod.metadata.deletionTimestamp !== undefined) {
-      queue.remove(key);
-      return;
-    }
-    if (state.isAssumed(key)) return;
+class RunningScheduler implements Scheduler {
+  readonly ready: Promise<void>;
+  private readonly options: SchedulerOptions;
+  private readonly state: ClusterState;
+  private readonly queue: SchedulingQueue;
+  private readonly profiles: ReadonlyMap<string, Profile>;
+  private readonly changes: ChangeWaits;
+  private readonly permits: PermitWaits;
+  private readonly abort = new AbortController();
+  private readonly stops: (() => void)[] = [];
+  private synced = false;
+  private running = false;
+  private binding = 0;
+  /** Where the next search over nodes begins. */
+  private start = 0;
+
+  constructor(options: SchedulerOptions) {
+    this.options = options;
+    const { world, client, informers, events, configuration = defaultConfiguration, plugins = defaultPlugins } = options;
+    const { clock } = world;
+    this.state = new ClusterState(clusterObjects((kind) => informers.of(kind)));
+    this.changes = new ChangeWaits(clock);
+    this.permits = new PermitWaits(clock);
+    const shared = { world, client, events, snapshot: this.state, waiting: this.permits, changes: this.changes };
+    const profiles = buildProfiles(configuration, plugins, (schedulerName) => ({ ...shared, schedulerName }));
+    this.profiles = new Map(profiles.map((profile) => [profile.schedulerName, profile]));
+    const compare = profiles[0]?.queueSort.compare;
+    if (compare === undefined) throw new Error('a scheduler without profiles');
+    this.queue = new SchedulingQueue({
+      profileOf: (info) => this.profileOf(info.pod),
+      compare,
+      clock,
+      onReady: () => this.wake(),
+      initialBackoffMs: configuration.podInitialBackoffMs,
+      maxBackoffMs: configuration.podMaxBackoffMs,
+    });
+    this.stops.push(
+      watchCluster(informers, this.state, {
+        happened: (event) => {
+          this.queue.happened(event);
+          this.changes.changed();
+        },
+        waiting: (pod, changed) => this.waiting(pod, changed),
+        settled: (pod) => {
+          const key = keyOf(pod);
+          this.queue.remove(key);
+          this.state.denominate(key);
+          if (!hasNode(pod)) this.permits.reject(key, '', 'the pod is gone');
+        },
+      }),
+    );
+    const expiry = clock.every(expireEveryMs, () => this.expire());
+    this.stops.push(() => expiry.cancel());
+    this.ready = this.begin();
+  }
+
+  explain(namespace: string, name: string): Explanation | undefined {
+    const pod = this.options.informers.of(Pod).get(name, namespace);
+    const profile = pod && this.profileOf(pod);
+    if (pod === undefined || profile === undefined) return undefined;
     const info = podInfo(pod);
-    queue.put(info);
-    const held = queue.heldBecause(info);
-    if (held) void condition(info, 'SchedulingGated', 'Scheduling is blocked due to non-empty scheduling gates').catch(logged(info));
+    return explain(this.state, info, profile, hasNode(pod) ? undefined : this.queue.heldBecause(info));
   }
 
-  function wake(): void {
-    if (!running && !closed && nodes.hasSynced() && pods.hasSynced()) queueMicrotask(run);
+  sizes(): ReturnType<Scheduler['sizes']> {
+    return this.queue.sizes();
   }
 
-  function run(): void {
-    if (running || closed) return;
-    running = true;
+  close(): void {
+    this.abort.abort(new Error('the scheduler was closed'));
+    for (const stop of this.stops) stop();
+    this.permits.close();
+    this.queue.close();
+  }
+
+  private async begin(): Promise<void> {
+    await this.options.informers.synced();
+    this.synced = true;
+    this.run();
+  }
+
+  private profileOf({ spec }: Pod): Profile | undefined {
+    return this.profiles.get(spec.schedulerName ?? '');
+  }
+
+  // ---- pods that come in
+
+  private waiting(pod: Pod, events: Parameters<SchedulingQueue['put']>[1]): void {
+    const key = keyOf(pod);
+    // One that was bound a moment ago is not taken in again because the cache is behind.
+    if (this.profileOf(pod) === undefined || (this.state.isAssumed(key) && !this.queue.has(key))) return;
+    const info = podInfo(pod);
+    const nominated = pod.status.nominatedNodeName;
+    if (nominated !== undefined && nominated !== '') this.state.nominate(info, nominated);
+    this.queue.put(info, events);
+    const held = this.queue.heldBecause(info);
+    if (held?.plugin === 'SchedulingGates') {
+      this.tell(info, { reason: 'SchedulingGated', message: 'Scheduling is blocked due to non-empty scheduling gates' });
+    }
+  }
+
+  /** A binding the API server took and never showed: the pod is seen as it is there, and tried again if it has no node. */
+  private expire(): void {
+    for (const key of this.state.forgetExpired(this.options.world.clock.now())) {
+      const [namespace = '', name = ''] = key.split('/');
+      const pod = this.options.informers.of(Pod).get(name, namespace);
+      if (pod && !pod.spec.nodeName && pod.metadata.deletionTimestamp === undefined) this.waiting(pod, []);
+    }
+  }
+
+  // ---- the loop
+
+  private wake(): void {
+    if (!this.running && this.synced && !this.abort.signal.aborted) queueMicrotask(() => this.run());
+  }
+
+  private run(): void {
+    if (this.running || !this.synced || this.abort.signal.aborted) return;
+    this.running = true;
     let decisions = 0;
+    let suspended = false;
     try {
-      while (binding < bindingsAtOnce && decisions < decisionsPerTurn) {
-        const info = queue.pop();
+      while (this.binding < bindingsAtOnce && decisions < decisionsPerTurn) {
+        const info = this.queue.pop();
         if (!info) break;
         decisions++;
-        decide(info);
+        suspended = this.try(info);
+        if (suspended) break;
       }
     } finally {
-      running = false;
+      this.running = suspended;
     }
-    if (decisions === decisionsPerTurn) world.clock.after(0, run);
+    if (decisions === decisionsPerTurn) this.options.world.clock.after(0, () => this.run());
   }
 
-  function decide(info: PodInfo): void {
-    const decision = schedule(state, info, plugins, world.random.next());
-    if (decision.type === 'placed') {
-      state.assume(info, decision.nodeName);
-      binding++;
-      void bind(info, decision.nodeName).finally(() => {
-        binding--;
-        wake();
-      });
+  /** Answers true when the decision waits on extenders: no other is made before it. */
+  private try(info: PodInfo): boolean {
+    const profile = this.profileOf(info.pod);
+    if (profile === undefined) {
+      this.queue.remove(info.key);
+      return false;
+    }
+    const turn = { chance: this.options.world.random.next(), start: this.start };
+    try {
+      if (profile.extenders.some((extender) => extender.isInterestedIn(info))) {
+        void this.tryWithExtenders(info, profile, turn);
+        return true;
+      }
+      this.carryOut(info, profile, schedule(this.state, info, profile, turn));
+    } catch (error) {
+      this.failed(info, error);
+    }
+    return false;
+  }
+
+  private async tryWithExtenders(info: PodInfo, profile: Profile, turn: Parameters<typeof scheduleWithExtenders>[3]): Promise<void> {
+    try {
+      const decision = await scheduleWithExtenders(this.state, info, profile, turn);
+      if (!this.abort.signal.aborted) this.carryOut(info, profile, decision);
+    } catch (error) {
+      this.failed(info, error);
+    } finally {
+      this.running = false;
+      this.wake();
+    }
+  }
+
+  private carryOut(info: PodInfo, profile: Profile, decision: Decision): void {
+    this.start = (this.start + decision.looked) % Math.max(1, this.state.nodes.length);
+    if (decision.type === 'placed') this.place(info, profile, decision);
+    else this.refuse(info, decision);
+  }
+
+  // ---- a node was found
+
+  private place(info: PodInfo, profile: Profile, { nodeName }: Placed): void {
+    const cycle = { profile, pod: info, nodeName };
+    try {
+      reserve(cycle, this.state);
+    } catch (error) {
+      this.notBound(info, nodeName, error);
       return;
     }
-    queue.refused(info.key, decision.plugins);
-    events.event(info.pod, 'Warning', 'FailedScheduling', decision.message);
-    void refuse(info, decision).catch(logged(info));
+    this.state.assume(info, nodeName);
+    this.binding++;
+    void this.bind(cycle).finally(() => {
+      this.binding--;
+      this.wake();
+    });
   }
 
-  async function bind(info: PodInfo, nodeName: string): Promise<void> {
-    const { name: podName, namespace, uid } = info.pod.metadata;
+  private async bind(cycle: { readonly profile: Profile; readonly pod: PodInfo; readonly nodeName: string }): Promise<void> {
+    const { pod: info, nodeName } = cycle;
+    const { world, events } = this.options;
     try {
-      await client
-        .resource(Pod)
-        .namespace(namespace)
-        .createSubresource(podName, 'binding', {
-          apiVersion: 'v1',
-          kind: 'Binding',
-          metadata: { name: podName, namespace, uid },
-          target: { apiVersion: 'v1', kind: 'Node', name: nodeName },
-        });
-      queue.remove(info.key);
-      events.event(info.pod, 'Normal', 'Scheduled', `Successfully assigned ${namespace}/${podName} to ${nodeName}`);
+      await bind(cycle, this.permits, this.abort.signal);
     } catch (error) {
-      state.forget(info.key);
-      // Gone: nothing to do. Anything else is tried again later; when someone else bound it, the informer takes it off the queue.
-      if (isReason(error, 'NotFound')) queue.remove(info.key);
-      else queue.failed(info.key);
-      if (!closed) log.warn('binding failed', { pod: info.key, node: nodeName, error: String(error) });
+      unreserve(cycle);
+      this.state.forget(info.key);
+      this.notBound(info, nodeName, error);
+      // What it held is free again: that may be what another waits for.
+      this.queue.happened({ name: 'AssignedPodDelete', object: info.pod });
+      return;
+    }
+    this.state.bound(info.key, world.clock.now() + assumedForMs);
+    this.state.denominate(info.key);
+    this.queue.remove(info.key);
+    const { namespace, name } = info.pod.metadata;
+    events.event(info.pod, 'Normal', 'Scheduled', `Successfully assigned ${namespace}/${name} to ${nodeName}`);
+  }
+
+  private notBound(info: PodInfo, nodeName: string, error: unknown): void {
+    if (this.abort.signal.aborted) return;
+    // Gone: nothing to do. When someone else bound it, the informer takes it off the queue.
+    if (isReason(error, 'NotFound')) {
+      this.queue.remove(info.key);
+      return;
+    }
+    if (error instanceof RefusedLate) {
+      this.queue.refused(info.key, new Set([error.plugin]));
+      this.complain(info, { reason: 'Unschedulable', message: error.message });
+      return;
+    }
+    this.options.world.log.child('scheduler').warn('binding failed', { pod: info.key, node: nodeName, error: String(error) });
+    this.queue.failed(info.key);
+    this.complain(info, { reason: 'SchedulerError', message: `binding rejected: ${error instanceof Error ? error.message : String(error)}` });
+  }
+
+  // ---- none was
+
+  private refuse(info: PodInfo, { message, plugins, remedy }: Refused): void {
+    const { nominatedNode, plan, keepsPromise = false } = remedy ?? {};
+    this.queue.refused(info.key, remedy ? new Set([...plugins, remedy.plugin]) : plugins);
+    // A promise that is not renewed is taken back, unless the pod still waits for its victims to leave.
+    const promised = keepsPromise ? info.pod.status.nominatedNodeName : nominatedNode;
+    if (promised === undefined) this.state.denominate(info.key);
+    else this.state.nominate(info, promised);
+    if (nominatedNode !== undefined) this.freeNominations(info, nominatedNode);
+    this.complain(info, { reason: 'Unschedulable', message, ...(!keepsPromise && { nominatedNode: nominatedNode ?? '' }) });
+    if (plan === undefined) return;
+    void plan.carryOut(this.abort.signal).then(
+      () => this.queue.release(info.key),
+      (error: unknown) => {
+        if (this.abort.signal.aborted) return;
+        this.options.world.log.child('scheduler').warn('making room failed', { pod: info.key, plugin: remedy?.plugin, error: String(error) });
+        this.state.denominate(info.key);
+        this.tell(info, { reason: 'Unschedulable', message, nominatedNode: '' });
+        this.queue.retry(info.key);
+      },
+    );
+  }
+
+  /** Less important pods that were promised the same node have to look again. */
+  private freeNominations(info: PodInfo, nodeName: string): void {
+    for (const other of this.state.nominated(nodeName)) {
+      if (other.key === info.key || other.priority >= info.priority) continue;
+      this.state.denominate(other.key);
+      const known = other.pod.status.conditions?.find(({ type }) => type === 'PodScheduled');
+      this.tell(other, { reason: 'Unschedulable', message: known?.message ?? '', nominatedNode: '' });
+      this.queue.retry(other.key);
     }
   }
 
-  async function refuse(info: PodInfo, decision: Refused): Promise<void> {
-    await condition(info, 'Unschedulable', decision.message);
+  private failed(info: PodInfo, error: unknown): void {
+    if (this.abort.signal.aborted) return;
+    const message = error instanceof Error ? error.message : String(error);
+    this.options.world.log.child('scheduler').error('scheduling failed', { pod: info.key, error: error instanceof Error ? error.stack : message });
+    this.queue.failed(info.key);
+    this.complain(info, { reason: 'SchedulerError', message });
   }
 
-  /** Says on the pod why it has no node; nothing is written when it says so already. */
-  async function condition(info: PodInfo, reason: string, message: string): Promise<void> {
-    const { name: podName, namespace, uid } = info.pod.metadata;
-    const known = info.pod.status.conditions?.find(({ type }) => type === 'PodScheduled');
-    if (known?.status === 'False' && known.reason === reason && known.message === message) return;
-    const since = known?.status === 'False' ? known.lastTransitionTime : timestamp(world.clock.now());
-    const patch = {
-      metadata: { uid },
-      status: { conditions: [{ type: 'PodScheduled', status: 'False', reason, message, lastTransitionTime: since, lastProbeTime: null }] },
-    };
-    await client.resource(Pod).namespace(namespace).patch(podName, patch, { type: 'strategic', subresource: 'status' });
+  private complain(info: PodInfo, status: WaitingStatus): void {
+    this.options.events.event(info.pod, 'Warning', 'FailedScheduling', status.message);
+    this.tell(info, status);
   }
 
-  function logged(info: PodInfo): (error: unknown) => void {
-    return (error) => {
-      if (!closed && !isReason(error, 'NotFound', 'Conflict')) log.warn('pod condition not written', { pod: info.key, error: String(error) });
-    };
+  private tell(info: PodInfo, status: WaitingStatus): void {
+    const { client, world } = this.options;
+    writeWaiting(client, world, info, status).catch((error: unknown) => {
+      if (this.abort.signal.aborted || isReason(error, 'NotFound', 'Conflict')) return;
+      world.log.child('scheduler').warn('pod condition not written', { pod: info.key, error: String(error) });
+    });
   }
-
-  return {
-    ready,
-    close() {
-      closed = true;
-      for (const stop of unsubscribe) stop();
-      queue.close();
-    },
-  };
-}
-
-function hasNode(pod: Pod): boolean {
-  return pod.spec.nodeName !== undefined && pod.spec.nodeName !== '';
-}
-
-/** What changed on a node that could make a pod fit; heartbeats change nothing. */
-function nodeEvents(node: Node, old: Node): readonly ClusterEvent[] {
-  const events: ClusterEvent[] = [];
-  if (!equal(node.status.allocatable, old.status.allocatable)) events.push('node-allocatable-changed');
-  if (!equal(node.metadata.labels, old.metadata.labels)) events.push('node-labels-changed');
-  if (!equal(node.spec.taints, old.spec.taints)) events.push('node-taints-changed');
-  if (old.spec.unschedulable === true && node.spec.unschedulable !== true) events.push('node-schedulable-changed');
-  return events;
 }

@@ -1,5 +1,5 @@
 /** Pods and nodes for the scheduler's tests: complete objects with the few fields a case is about. */
-import type { Node, Pod } from '../api/kinds.ts';
+import type { Namespace, Node, Pod } from '../api/kinds.ts';
 import type { V1Container, V1NodeSpec, V1NodeStatus, V1PodSpec } from '../api/types.ts';
 
 const created = { resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' };
@@ -23,4 +23,8 @@ export function testNode(name: string, spec: V1NodeSpec = {}, labels: Record<str
     spec,
     status: { allocatable: { cpu: '2', memory: '4Gi', pods: '110' }, ...status },
   };
+}
+
+export function testNamespace(name: string, labels: Record<string, string>): Namespace {
+  return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, uid: `uid-${name}`, labels, ...created }, spec: {}, status: { phase: 'Active' } };
 }

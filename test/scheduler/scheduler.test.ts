@@ -56,7 +56,9 @@ test('a pod too large waits until another goes', async () => {
   await addPod('next', {}, '1500m');
   await plane.until('the event says what is short', async () => {
     const events = await plane.list(Event);
-    return events.some(({ reason, message }) => reason === 'FailedScheduling' && message === '0/1 nodes are available: 1 Insufficient cpu.');
+    return events.some(
+      ({ reason, message }) => reason === 'FailedScheduling' && message?.startsWith('0/1 nodes are available: 1 Insufficient cpu. '),
+    );
   });
   await plane.admin.resource(Pod).namespace('default').delete('large', { gracePeriodSeconds: 0 });
   await scheduled('next');

@@ -1,12 +1,16 @@
 /** NodeName: a pod that names its node goes nowhere else. */
-import type { Plugin } from '../plugin.ts';
+import type { PluginDefinition, Refusal } from '../plugin.ts';
 
-export const nodeName: Plugin = {
+const otherNode: Refusal = { reasons: ["node(s) didn't match the requested node name"], unresolvable: true };
+
+export const nodeName: PluginDefinition = {
   name: 'NodeName',
-  helpedBy: ['node-added'],
-  filter(pod, node) {
-    const wanted = pod.pod.spec.nodeName;
-    if (wanted === undefined || wanted === '' || wanted === node.name) return [];
-    return [{ reason: "node(s) didn't match the requested node name", unresolvable: true }];
-  },
+  create: () => ({
+    name: 'NodeName',
+    hints: [{ on: ['NodeAdd'] }],
+    preFilter(pod) {
+      const wanted = pod.pod.spec.nodeName ?? '';
+      return wanted === '' ? undefined : { filter: (node) => (node.name === wanted ? undefined : otherNode) };
+    },
+  }),
 };

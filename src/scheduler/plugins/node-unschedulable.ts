@@ -1,14 +1,18 @@
 /** NodeUnschedulable: a cordoned node takes only pods that tolerate `node.kubernetes.io/unschedulable`. */
 import { isTolerated } from '../../machinery/tolerations.ts';
-import type { Plugin } from '../plugin.ts';
+import type { PluginDefinition, Refusal } from '../plugin.ts';
 
 const cordon = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
+const cordoned: Refusal = { reasons: ['node(s) were unschedulable'], unresolvable: true };
 
-export const nodeUnschedulable: Plugin = {
+export const nodeUnschedulable: PluginDefinition = {
   name: 'NodeUnschedulable',
-  helpedBy: ['node-added', 'node-schedulable-changed'],
-  filter(pod, node) {
-    if (node.node?.spec.unschedulable !== true || isTolerated(cordon, pod.pod.spec.tolerations)) return [];
-    return [{ reason: 'node(s) were unschedulable', unresolvable: true }];
-  },
+  create: () => ({
+    name: 'NodeUnschedulable',
+    hints: [{ on: ['NodeAdd', 'NodeUpdateUnschedulable', 'NodeUpdateTaint', 'PodUpdateTolerations'] }],
+    preFilter(pod, { unschedulable }) {
+      if (isTolerated(cordon, pod.pod.spec.tolerations)) return undefined;
+      return { filter: (node) => (unschedulable[node.index] === 1 ? cordoned : undefined) };
+    },
+  }),
 };
