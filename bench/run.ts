@@ -8,11 +8,24 @@ import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { apiSpeed } from './api-speed.ts';
 import type { Figure } from './figure.ts';
+import { inTestSpeed } from './in-test.ts';
+import { manyObjects } from './many-objects.ts';
 import { podSpeed } from './pod-speed.ts';
+import { schedulerSpeed } from './scheduler.ts';
 import { startSpeed } from './start-speed.ts';
 import { storeSpeed } from './store.ts';
+import { watcherSpeed } from './watchers.ts';
 
-const benches: Readonly<Record<string, () => Promise<Figure[]>>> = { store: storeSpeed, start: startSpeed, api: apiSpeed, pods: podSpeed };
+const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
+  store: storeSpeed,
+  start: startSpeed,
+  api: apiSpeed,
+  pods: podSpeed,
+  'many-objects': manyObjects,
+  watchers: watcherSpeed,
+  scheduler: schedulerSpeed,
+  'in-test': inTestSpeed,
+};
 
 const names = process.argv.slice(2);
 for (const name of names) if (!(name in benches)) throw new Error(`there is no bench "${name}", only ${Object.keys(benches).join(', ')}`);

@@ -5,6 +5,7 @@
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { build, type Metafile, type Plugin } from 'esbuild';
+import { writeDeclarations } from './declarations.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const dist = join(root, 'dist');
@@ -53,7 +54,7 @@ function licencesOf({ inputs }: Metafile): string {
 rmSync(dist, { recursive: true, force: true });
 const { metafile } = await build({
   absWorkingDir: root,
-  entryPoints: { k8ts: 'src/bin/k8ts.ts' },
+  entryPoints: { k8ts: 'src/bin/k8ts.ts', index: 'src/index.ts' },
   outdir: dist,
   bundle: true,
   splitting: true,
@@ -71,4 +72,5 @@ const { metafile } = await build({
   logLevel: 'warning',
 });
 for (const { file } of besideTheProgram) cpSync(join(root, file), join(dist, basename(file)));
+writeDeclarations(root, join(dist, 'types'));
 writeFileSync(join(dist, 'third-party-licences.txt'), licencesOf(metafile));

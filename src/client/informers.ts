@@ -24,6 +24,8 @@ const longestPauseMs = 30_000;
 const longestReconnectMs = 2_000;
 /** The server ends a watch after 5 to 10 minutes, so that connections spread over servers anew; upstream's reflector asks for the same. */
 const watchSeconds = 300;
+/** In the server's own process there is no connection to spread, and a watch need not end. */
+const sharedWatchSeconds = 12 * 3600;
 /** A watch that lasted this long was a good one: the next failure counts as the first. */
 const goodWatchMs = 1_000;
 
@@ -58,6 +60,7 @@ class CachedInformer<T extends KubeObject> implements Informer<T> {
   readonly #world: World;
   readonly #log: Log;
   readonly #freeze: boolean;
+  readonly #watchSeconds: number;
   readonly #signal: AbortSignal;
   #hasSynced = false;
   #resolveSynced: () => void = () => undefined;
@@ -70,6 +73,7 @@ class CachedInformer<T extends KubeObject> implements Informer<T> {
     this.#world = world;
     this.#log = world.log.child('informer');
     this.#freeze = options.freeze ?? false;
+    this.#watchSeconds = client.transport.shared ? sharedWatchSeconds : watchSeconds;
     this.#signal = signal;
     const resource = client.resource(kind);
     this.#resource = scope.namespace === undefined ? resource : resource.namespace(scope.namespace);
@@ -168,7 +172,7 @@ class CachedInformer<T extends KubeObject> implements Informer<T> {
       ...this.#selectors(),
       resourceVersion: this.#resourceVersion,
       allowWatchBookmarks: true,
-      timeoutSeconds: watchSeconds + this.#world.random.int(watchSeconds),
+      timeoutSeconds: this.#watchSeconds + this.#world.random.int(this.#watchSeconds),
       signal: this.#signal,
     });
     for await (const event of events) {

@@ -9,6 +9,17 @@ export interface WorkQueueOptions {
   readonly baseDelayMs?: number;
   /** Longest pause; 1000 s when absent. */
   readonly maxDelayMs?: number;
+  readonly observer?: QueueObserver;
+}
+
+/** Told what becomes of keys, for those who count. */
+export interface QueueObserver {
+  /** The key waits for a worker, who may have it at once. */
+  added(key: string): void;
+  taken(key: string): void;
+  done(key: string): void;
+  /** It failed, and comes back later. */
+  retried(key: string): void;
 }
 
 interface Delayed {
@@ -21,6 +32,7 @@ export class WorkQueue {
   readonly #world: Pick<World, 'clock'>;
   readonly #baseDelayMs: number;
   readonly #maxDelayMs: number;
+  readonly #observer: QueueObserver | undefined;
   /** Waiting for a worker, in the order added. */
   readonly #queued = new Set<string>();
   readonly #processing = new Set<string>();
@@ -35,6 +47,7 @@ export class WorkQueue {
     this.#world = world;
     this.#baseDelayMs = options.baseDelayMs ?? 5;
     this.#maxDelayMs = options.maxDelayMs ?? 1_000_000;
+    this.#observer = options.observer;
   }
 
   /** Keys waiting for a worker. */
@@ -48,9 +61,12 @@ export class WorkQueue {
       this.#again.add(key);
       return;
     }
-    const worker = this.#queued.has(key) ? undefined : this.#waiting.shift();
+    if (this.#queued.has(key)) return;
+    this.#observer?.added(key);
+    const worker = this.#waiting.shift();
     if (worker) {
       this.#processing.add(key);
+      this.#observer?.taken(key);
       worker(key);
     } else {
       this.#queued.add(key);
@@ -80,6 +96,7 @@ export class WorkQueue {
   /** Adds after a pause that doubles with each call for the key until it is forgotten. */
   addRateLimited(key: string): void {
     if (this.#closed) return;
+    this.#observer?.retried(key);
     const failures = this.#failures.get(key) ?? 0;
     this.#failures.set(key, failures + 1);
     this.addAfter(key, Math.min(this.#baseDelayMs * 2 ** failures, this.#maxDelayMs));
@@ -101,6 +118,7 @@ export class WorkQueue {
     for (const key of this.#queued) {
       this.#queued.delete(key);
       this.#processing.add(key);
+      this.#observer?.taken(key);
       return Promise.resolve(key);
     }
     return new Promise((resolve) => {
@@ -119,6 +137,7 @@ export class WorkQueue {
 
   done(key: string): void {
     this.#processing.delete(key);
+    this.#observer?.done(key);
     if (this.#again.delete(key)) this.add(key);
   }
 

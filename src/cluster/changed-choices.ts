@@ -9,10 +9,12 @@ export function refuseChanges(running: ClusterConfig, chosen: ClusterConfig): vo
     ['--store', running.store, chosen.store],
     ['--control-plane-only', running.controlPlaneOnly, chosen.controlPlaneOnly],
     ['--token-auth-file', running.tokenAuthFile, chosen.tokenAuthFile],
+    ['--history-revisions', running.historyRevisions, chosen.historyRevisions],
+    ['--load-balancer-pool', running.loadBalancerPool?.join(',') ?? '', chosen.loadBalancerPool?.join(',') ?? ''],
   ];
   const changed = choices.find(([, now, wanted]) => now !== wanted);
   if (!changed) return;
   const [flag, now] = changed;
-  const state = now === undefined || now === false ? `without ${flag}` : now === true ? `with ${flag}` : `with ${flag} ${now}`;
+  const state = now === undefined || now === false || now === '' ? `without ${flag}` : now === true ? `with ${flag}` : `with ${flag} ${now}`;
   throw new ClusterError(`the cluster in ${running.dataDir} is up ${state}: take it down first (k8ts down), or give another --data-dir`);
 }

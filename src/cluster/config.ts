@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir, hostname, networkInterfaces } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { AddressPool } from '../controllers/load-balancer/pool.ts';
 
 /** Raised when the files' layout changes; data of a newer version is refused, data of an older one is carried over. */
 export const dataVersion = 1;
@@ -31,6 +32,10 @@ export interface ClusterConfig {
   readonly clusterDomain: string;
   readonly kubeletPort: number;
   readonly dnsPort: number;
+  /** Addresses, ranges and CIDRs for Services of type LoadBalancer; the nodes' own addresses when absent or empty. */
+  readonly loadBalancerPool?: readonly string[];
+  /** How many revisions the store keeps behind the newest; the store's default when absent. */
+  readonly historyRevisions?: number;
 }
 
 /** What the command line may choose; the rest follows. Absent means "as before, or the default". */
@@ -42,6 +47,8 @@ export interface ClusterChoices {
   readonly store?: string;
   readonly controlPlaneOnly?: boolean;
   readonly tokenAuthFile?: string;
+  readonly loadBalancerPool?: readonly string[];
+  readonly historyRevisions?: number;
 }
 
 /** A mistake of the user's or a state of the machine, told in one plain sentence; the command ends with it and without a stack. */
@@ -133,6 +140,7 @@ export function chooseConfig(choices: ClusterChoices): ClusterConfig {
   if (store !== 'lmdb' && store !== 'memory') throw new ClusterError(`--store ${store} is not there yet: lmdb (the default) and memory are`);
   const tokenAuthFile = choices.tokenAuthFile === undefined ? kept?.tokenAuthFile : resolve(choices.tokenAuthFile);
   if (tokenAuthFile !== undefined && !existsSync(tokenAuthFile)) throw new ClusterError(`the token file ${tokenAuthFile} is not there`);
+  const historyRevisions = choices.historyRevisions ?? kept?.historyRevisions;
   return {
     dataVersion,
     dataDir,
@@ -151,7 +159,18 @@ export function chooseConfig(choices: ClusterChoices): ClusterConfig {
     // Nothing remembers these two, so that another --port also leads away from a port that is taken.
     kubeletPort: kept?.port === port ? kept.kubeletPort : 10250 + 10 * place,
     dnsPort: kept?.port === port ? kept.dnsPort : 10053 + 10 * place,
+    loadBalancerPool: checkedPool(choices.loadBalancerPool ?? kept?.loadBalancerPool ?? []),
+    ...(historyRevisions !== undefined && { historyRevisions }),
   };
+}
+
+/** The pool as written. Throws {@link ClusterError} for what is no address, range or CIDR. */
+export function checkedPool(entries: readonly string[]): readonly string[] {
+  try {
+    return new AddressPool(entries).entries;
+  } catch (error) {
+    throw new ClusterError(`--load-balancer-pool: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 /** Makes the data directory and writes the config into it, for later starts. */

@@ -3,7 +3,9 @@
  * itself, and are authorized and admitted like anyone else.
  */
 import { mkdirSync } from 'node:fs';
+import { identityHeaders } from '../apiserver/aggregation/identity-headers.ts';
 import type { ApiServer } from '../apiserver/api-server.ts';
+import type { RequestHeaderOptions } from '../apiserver/authentication/request-header.ts';
 import { createApiServer } from '../apiserver/create-api-server.ts';
 import type { User } from '../apiserver/request.ts';
 import type { Client } from '../client/client.ts';
@@ -11,16 +13,18 @@ import { createEventRecorder } from '../client/events.ts';
 import { createInformers } from '../client/informers.ts';
 import { createClient } from '../client/typed-client.ts';
 import { startControllers } from '../controllers/manager.ts';
-import { startScheduler } from '../scheduler/scheduler.ts';
+import { type Scheduler, startScheduler } from '../scheduler/scheduler.ts';
 import { openLmdbStore } from '../store/lmdb.ts';
 import { memoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
 import type { World } from '../world/world.ts';
 import { installAddons } from './addons.ts';
 import { type ClusterConfig, ClusterError } from './config.ts';
+import { masters, named } from './identity.ts';
 import { layoutOf } from './layout.ts';
 import { plainListenError } from './listen-error.ts';
-import type { Pki } from './pki.ts';
+import { frontProxyName, type Pki } from './pki.ts';
+import { podScheduling } from './pod-scheduling.ts';
 import { readTokens } from './token-file.ts';
 
 export interface ControlPlane {
@@ -31,6 +35,8 @@ export interface ControlPlane {
 
 export async function startControlPlane(config: ClusterConfig, pki: Pki, world: World): Promise<ControlPlane> {
   const store = await openStore(config, world);
+  // The scheduler is a client of the server, and the server shows what the scheduler thinks.
+  const late: { scheduler?: Scheduler } = {};
   const apiServer = await createApiServer({
     world,
     store,
@@ -42,6 +48,9 @@ export async function startControlPlane(config: ClusterConfig, pki: Pki, world: 
     staticTokens: config.tokenAuthFile === undefined ? new Map() : readTokens(config.tokenAuthFile),
     clientCa: pki.ca.certificate,
     kubeletClient: { ...pki.kubeletClient, ca: pki.ca.certificate },
+    proxyClient: pki.frontProxyClient,
+    requestHeader: frontProxy(pki),
+    computed: podScheduling(() => late.scheduler),
   });
   const port = await apiServer
     .listen({ host: config.bindAddress, port: config.port, ...pki.apiServer })
@@ -54,12 +63,18 @@ export async function startControlPlane(config: ClusterConfig, pki: Pki, world: 
     world,
     informers: managerInformers,
     clientFor: (name) => clientFor(named(name)),
-    options: { clusterCidrs: [config.clusterCidr], rootCa: pki.ca.certificate },
+    options: {
+      clusterCidrs: [config.clusterCidr],
+      rootCa: pki.ca.certificate,
+      loadBalancerPool: config.loadBalancerPool ?? [],
+      signingAuthority: pki.ca,
+    },
   });
   const schedulerClient = clientFor(named('system:kube-scheduler'));
   const schedulerInformers = createInformers(schedulerClient, world);
   const events = createEventRecorder(schedulerClient, world, { component: 'default-scheduler' });
   const scheduler = startScheduler({ world, client: schedulerClient, informers: schedulerInformers, events });
+  late.scheduler = scheduler;
 
   return {
     apiServer,
@@ -75,27 +90,30 @@ export async function startControlPlane(config: ClusterConfig, pki: Pki, world: 
   };
 }
 
+/** Requests that come with the front proxy's certificate are from whom they say. */
+function frontProxy({ frontProxyCa }: Pki): RequestHeaderOptions {
+  return {
+    clientCa: frontProxyCa.certificate,
+    allowedNames: [frontProxyName],
+    usernameHeaders: [identityHeaders.username],
+    uidHeaders: [identityHeaders.uid],
+    groupHeaders: [identityHeaders.group],
+    extraHeaderPrefixes: [identityHeaders.extraPrefix],
+  };
+}
+
 async function openStore(config: ClusterConfig, world: World): Promise<Store> {
-  if (config.store === 'memory') return memoryStore({ clock: world.clock });
+  const { historyRevisions: revisions } = config;
+  const history = revisions === undefined ? {} : { history: { revisions } };
+  if (config.store === 'memory') return memoryStore({ clock: world.clock, ...history });
   if (config.store !== 'lmdb') throw new ClusterError(`--store ${config.store} is not there yet: lmdb (the default) and memory are`);
   const { store: directory } = layoutOf(config.dataDir);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  return openLmdbStore({ path: directory, world });
+  return openLmdbStore({ path: directory, world, ...history });
 }
 
 async function fail(error: unknown, apiServer: ApiServer, store: Store, config: ClusterConfig): Promise<never> {
   await apiServer.close();
   await store.close();
   throw plainListenError(error, { host: config.bindAddress, port: config.port, portFlag: '--port', hostFlag: '--bind-address' });
-}
-
-/** A user as authentication would have made it: everyone is authenticated, service accounts have their groups. */
-export function named(name: string): User {
-  const account = /^system:serviceaccount:([^:]+):/.exec(name);
-  const groups = account ? ['system:serviceaccounts', `system:serviceaccounts:${account[1] ?? ''}`] : [];
-  return { name, uid: '', groups: [...groups, 'system:authenticated'], extra: {} };
-}
-
-function masters(name: string): User {
-  return { name, uid: '', groups: ['system:masters', 'system:authenticated'], extra: {} };
 }

@@ -16,6 +16,9 @@ export interface Pki {
   readonly apiServer: CertificatePair;
   /** What the API server shows to kubelets. */
   readonly kubeletClient: CertificatePair;
+  readonly frontProxyCa: CertificatePair;
+  /** What the API server shows to servers of aggregated APIs, for them to believe who it says a request is from. */
+  readonly frontProxyClient: CertificatePair;
   readonly admin: CertificatePair;
   /** The kubelet's own server. */
   readonly kubeletServer: CertificatePair;
@@ -24,6 +27,8 @@ export interface Pki {
   readonly dns: CertificatePair;
   readonly serviceAccountKey: string;
 }
+
+export const frontProxyName = 'front-proxy-client';
 
 export const dnsServiceAccount = { namespace: 'kube-system', name: 'coredns' } as const;
 
@@ -36,12 +41,16 @@ export async function ensurePki(config: ClusterConfig, world: World): Promise<Pk
   const { pki: directory } = layoutOf(config.dataDir);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const ca = readPair(directory, 'ca') ?? writePair(directory, 'ca', await (await maker()).createCertificateAuthority(world, 'kubernetes'));
+  const frontProxyCa =
+    readPair(directory, 'front-proxy-ca') ??
+    writePair(directory, 'front-proxy-ca', await (await maker()).createCertificateAuthority(world, 'front-proxy-ca'));
   const leaf = (name: string, request: Omit<CertificateRequest, 'ca'>): Promise<CertificatePair> =>
     ensureLeaf(directory, name, { ca, ...request }, world);
   const { apiServer: apiServerIp } = fixedServiceAddresses(config.serviceCidr);
   const domain = config.clusterDomain;
   const account = `system:serviceaccount:${dnsServiceAccount.namespace}`;
-  const [apiServer, kubeletClient, admin, kubeletServer, kubelet, proxy, dns] = await Promise.all([
+  const [frontProxyClient, apiServer, kubeletClient, admin, kubeletServer, kubelet, proxy, dns] = await Promise.all([
+    ensureLeaf(directory, 'front-proxy-client', { ca: frontProxyCa, commonName: frontProxyName, usages: ['client'] }, world),
     leaf('apiserver', {
       commonName: 'kube-apiserver',
       usages: ['server'],
@@ -74,7 +83,19 @@ export async function ensurePki(config: ClusterConfig, world: World): Promise<Pk
   ]);
   const keyPath = join(directory, 'service-account.key');
   if (!existsSync(keyPath)) writeAtomically(keyPath, await (await maker()).createSigningKey(), 0o600);
-  return { ca, apiServer, kubeletClient, admin, kubeletServer, kubelet, proxy, dns, serviceAccountKey: readFileSync(keyPath, 'utf8') };
+  return {
+    ca,
+    apiServer,
+    kubeletClient,
+    frontProxyCa,
+    frontProxyClient,
+    admin,
+    kubeletServer,
+    kubelet,
+    proxy,
+    dns,
+    serviceAccountKey: readFileSync(keyPath, 'utf8'),
+  };
 }
 
 /** A certificate is made anew when it soon ends or was made for other names and addresses (the host moved). */

@@ -6,10 +6,11 @@ import type { Kind } from '../api/kind.ts';
 import type { Client } from '../client/client.ts';
 import { createEventRecorder } from '../client/events.ts';
 import type { Informer, InformerHandler, Informers } from '../client/informer.ts';
-import { WorkQueue } from '../client/work-queue.ts';
+import { type QueueObserver, WorkQueue } from '../client/work-queue.ts';
 import { isReason } from '../machinery/errors.ts';
 import type { KubeObject } from '../machinery/object.ts';
 import type { Log, Timer, World } from '../world/world.ts';
+import { absent, aliases } from './aliases.ts';
 import { allControllers } from './all-controllers.ts';
 import { type Controller, type ControllerContext, type ControllerDefinition, type ControllerOptions, defaultOptions } from './controller.ts';
 import { messageOf } from './errors.ts';
@@ -24,8 +25,15 @@ export interface StartOptions {
   readonly controllers?: string;
   /** How many keys a controller works on at once; 5 when absent, as upstream. */
   readonly concurrency?: number;
+  /** The same for single controllers, by name. */
+  readonly concurrencyOf?: Readonly<Record<string, number>>;
+  /** Who counts what happens in a controller's queue. */
+  readonly observe?: (controller: string) => QueueObserver;
   readonly options?: Partial<ControllerOptions>;
 }
+
+/** Who the manager itself is. */
+export const managerUser = 'system:kube-controller-manager';
 
 /** So often something may be not found without a line in the log. */
 const behindTries = 5;
@@ -58,11 +66,19 @@ export function startControllers(start: StartOptions): Controllers {
   };
 }
 
-/** Which of the known controllers a list such as `*,-job-controller` names; throws for a name no one has. */
+/**
+ * Which of the known controllers a list such as `*,-job-controller` names; throws for a name no one has. A name without `-` wins over the same with it,
+ * and the names of before 1.28 (`job`) still hold, as upstream.
+ */
 export function selectControllers(list: string, known: readonly ControllerDefinition[]): readonly ControllerDefinition[] {
-  const words = list.split(',').map((word) => word.trim());
+  const words = list
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '')
+    .map((word) => (word.startsWith('-') ? `-${aliases[word.slice(1)] ?? word.slice(1)}` : (aliases[word] ?? word)));
   for (const word of words) {
     const name = word.replace(/^-/, '');
+    if (absent.has(name)) continue;
     if (word !== '*' && !known.some((definition) => definition.name === name)) throw new Error(`"${name}" is not in the list of known controllers`);
   }
   return known.filter(({ name }) => words.includes(name) || (words.includes('*') && !words.includes(`-${name}`)));
@@ -76,12 +92,13 @@ export interface RunningController {
 
 export function runController(
   definition: ControllerDefinition,
-  { world, informers, clientFor, concurrency = 5, options }: StartOptions,
+  { world, informers, clientFor, concurrency: generally = 5, concurrencyOf, observe, options }: StartOptions,
 ): RunningController {
   const log = world.log.child(definition.name);
   const abort = new AbortController();
-  const queue = new WorkQueue(world);
-  const client = clientFor(`system:serviceaccount:kube-system:${definition.serviceAccount}`);
+  const queue = new WorkQueue(world, observe && { observer: observe(definition.name) });
+  const concurrency = concurrencyOf?.[definition.name] ?? generally;
+  const client = clientFor(definition.actsAsManager === true ? managerUser : `system:serviceaccount:kube-system:${definition.serviceAccount}`);
   const events = createEventRecorder(client, world, { component: definition.eventSource ?? definition.serviceAccount });
   const synced: Promise<void>[] = [];
   const unsubscribe: (() => void)[] = [];

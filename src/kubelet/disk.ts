@@ -33,6 +33,8 @@ export interface VolumeFile {
 export type PathKind = 'absent' | 'directory' | 'file' | 'socket' | 'character-device' | 'block-device';
 
 export interface Disk {
+  /** False for one that only pretends: what would be written need not be worked out first. */
+  readonly keeps: boolean;
   makeDir(path: string, mode: number, owner?: { uid?: number; gid?: number }): Promise<void>;
   /** Whole content of a small file; makes its directory. */
   writeFile(path: string, text: string, mode: number): Promise<void>;
@@ -60,6 +62,7 @@ export interface Disk {
 
 export function realDisk(): Disk {
   return {
+    keeps: true,
     async makeDir(path, mode, owner) {
       await mkdir(path, { recursive: true });
       await chmod(path, mode);
@@ -141,6 +144,7 @@ export function realDisk(): Disk {
 /** Remembers nothing: a simulated node has no files. */
 export function simulatedDisk(): Disk {
   return {
+    keeps: false,
     makeDir: async () => {},
     writeFile: async () => {},
     readTail: async () => undefined,

@@ -262,6 +262,7 @@ describe('what a container needs first', () => {
     const it = rig();
     putPod(it, { volumes: [{ name: 'v', secret: { secretName: 'gone' } }] });
     await it.world.advanceUntil(() => events(it).some((event) => event.startsWith('FailedMount')), 5000);
+    await it.world.settle();
     assert.ok(events(it).includes('FailedMount: MountVolume.SetUp failed for volume "v" : secret "gone" not found'));
     assert.equal(main(podOf(it))?.state?.waiting?.reason, 'ContainerCreating');
     assert.deepEqual(it.runtime.calls, []);

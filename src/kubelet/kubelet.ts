@@ -59,6 +59,8 @@ export interface KubeletOptions {
   readonly reserved?: { readonly cpuMillis: number; readonly memoryBytes: number };
   /** The machine; the real one when absent. `simulatedHost()` goes with a simulated runtime. */
   readonly host?: Host;
+  /** Whether pods' events that say that all is well are written, too; true when absent. */
+  readonly normalEvents?: boolean;
   /** How often the runtime is listed as a safety net; 10 s when absent. */
   readonly relistMs?: number;
 }
@@ -90,7 +92,8 @@ export function createKubelet(options: KubeletOptions): Kubelet {
         ...(options.podPidsLimit !== undefined && { podPidsLimit: options.podPidsLimit }),
       }),
     );
-  mkdirSync(rootDir, { recursive: true });
+  // A simulated machine has no disk.
+  if (options.host === undefined) mkdirSync(rootDir, { recursive: true });
   const facts = host.facts();
   const closed = new AbortController();
   const workers = new Map<string, PodWorker>();
@@ -157,6 +160,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     masterService: () => services.get('kubernetes', 'default'),
     runtimeHandler,
     tell(pod, type, reason, message, container) {
+      if (type === 'Normal' && options.normalEvents === false) return;
       recorder.event(pod, type, reason, message, container === undefined ? undefined : fieldPathOf(pod, container));
     },
     sandboxConfigOf: (pod, attempt) => sandboxConfigFor(context, pod, attempt),

@@ -1,5 +1,6 @@
 /** What a Node object says of its machine: labels, capacity, addresses, conditions, in upstream's words. Pure functions of facts. */
 import type { V1NodeCondition, V1NodeStatus } from '../api/types.ts';
+import { parseQuantity } from '../machinery/quantity.ts';
 import { timestamp } from '../world/world.ts';
 import type { HostFacts } from './host.ts';
 import type { Image, RuntimeCondition } from './runtime/runtime.ts';
@@ -68,12 +69,14 @@ export function nodeStatus(facts: NodeFacts, previous: readonly V1NodeCondition[
 }
 
 function resources(cpuMillis: number, memoryBytes: number, storageBytes: number, pods: number, exact = false): Record<string, string> {
+  // As the API server writes them: a status that it would write otherwise differs for ever.
+  const written = (text: string): string => parseQuantity(text).toString();
   return {
-    cpu: cpuMillis % 1000 === 0 ? String(cpuMillis / 1000) : `${cpuMillis}m`,
-    'ephemeral-storage': exact ? String(storageBytes) : `${Math.floor(storageBytes / 1024)}Ki`,
+    cpu: written(`${cpuMillis}m`),
+    'ephemeral-storage': exact ? String(storageBytes) : written(`${Math.floor(storageBytes / 1024)}Ki`),
     'hugepages-1Gi': '0',
     'hugepages-2Mi': '0',
-    memory: `${Math.floor(memoryBytes / 1024)}Ki`,
+    memory: written(`${Math.floor(memoryBytes / 1024)}Ki`),
     pods: String(pods),
   };
 }

@@ -64,6 +64,13 @@ export function createStatusWriter(client: Client, world: World): StatusWriter {
     }
   }
 
+  /** What happens to a pod in one go is written in one. */
+  function endOfTurn(): Promise<void> {
+    return new Promise((resolve) => {
+      world.clock.after(0, resolve);
+    });
+  }
+
   return {
     write(pod, status) {
       const { uid } = pod.metadata;
@@ -76,7 +83,9 @@ export function createStatusWriter(client: Client, world: World): StatusWriter {
         entry.knownVersion = versionOf(pod);
       }
       const mine = entry;
-      mine.running ??= run(uid, mine).finally(() => (mine.running = undefined));
+      mine.running ??= endOfTurn()
+        .then(() => run(uid, mine))
+        .finally(() => (mine.running = undefined));
     },
     async flush(uid) {
       await entries.get(uid)?.running;

@@ -33,9 +33,12 @@ interface Entry {
 export function createWatchedObjects(client: Client, world: World): WatchedObjects {
   const log = world.log.child('watched-objects');
   const entries = new Map<string, Entry>();
+  let closed = false;
 
   function start<T extends KubeObject>(kind: Kind<T>, namespace: string, name: string): Entry {
     const stop = new AbortController();
+    // A pod that was being prepared when the kubelet was closed may still ask.
+    if (closed) stop.abort(new Error('the kubelet was closed'));
     const entry: Entry = { current: undefined, first: Promise.resolve(), listeners: new Set(), stop };
     const resource = client.resource(kind).namespace(namespace);
     const fieldSelector = `metadata.name=${name}`;
@@ -109,6 +112,7 @@ export function createWatchedObjects(client: Client, world: World): WatchedObjec
       };
     },
     close() {
+      closed = true;
       for (const entry of entries.values()) entry.stop.abort();
       entries.clear();
     },

@@ -3,13 +3,15 @@
  * history. Nothing here depends on the machine's speed.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type Clock, type Log, type Random, type Timer, type World, nameAlphabet } from './world.ts';
+import { silentLog, tellingLog } from './system.ts';
+import { type HeapTimer, TimerHeap } from './timer-heap.ts';
+import { type Clock, nameAlphabet, type OnLog, type Random, type Timer, type World } from './world.ts';
 
 export interface SimulatedWorldOptions {
   /** Epoch ms at the start; 2026-01-01T00:00:00Z when absent. */
   readonly startMs?: number;
   /** Keeps log lines for a test to read. */
-  readonly onLog?: (level: string, component: string, message: string, fields: Readonly<Record<string, unknown>>) => void;
+  readonly onLog?: OnLog;
 }
 
 export interface SimulatedWorld extends World {
@@ -17,13 +19,25 @@ export interface SimulatedWorld extends World {
   advance(ms: number): Promise<void>;
   /** Runs timers until `done()` holds; throws when `limitMs` of virtual time pass first. */
   advanceUntil(done: () => boolean, limitMs?: number): Promise<void>;
+  /** Lets everything that is under way finish; the clock stands still, and what is due at this very moment runs. */
+  settle(): Promise<void>;
+  /** Fires the next timer that is due by `endMs`, and lets what it woke finish; false (and the clock as it was) when there is none. */
+  step(endMs: number): Promise<boolean>;
   /** Timers not yet fired: zero after everything was closed. */
   pendingTimers(): number;
+  /** Time and chance, for {@link SimulatedWorld.resume}. Timers belong to who set them and are not part of it. */
+  moment(): Moment;
+  /** Goes to another moment, of this world or another. Timers stay as far away as they were. */
+  resume(moment: Moment): void;
 }
 
-interface Entry {
-  readonly id: number;
-  atMs: number;
+/** Where a simulated world stands. */
+export interface Moment {
+  readonly nowMs: number;
+  readonly chance: number;
+}
+
+interface Entry extends HeapTimer {
   readonly everyMs: number | undefined;
   readonly callback: () => void;
 }
@@ -31,26 +45,26 @@ interface Entry {
 export function simulatedWorld(seed: number, options: SimulatedWorldOptions = {}): SimulatedWorld {
   let nowMs = options.startMs ?? Date.UTC(2026, 0, 1);
   let lastId = 0;
-  const timers = new Map<number, Entry>();
+  let timers = new TimerHeap<Entry>();
+  const chance = { state: seed >>> 0 };
 
   function add(ms: number, everyMs: number | undefined, callback: () => void): Timer {
-    const id = ++lastId;
-    timers.set(id, { id, atMs: nowMs + Math.max(0, ms), everyMs, callback });
-    return { cancel: () => timers.delete(id) };
+    const entry: Entry = { id: ++lastId, atMs: nowMs + Math.max(0, Math.ceil(ms)), everyMs, callback, cancelled: false };
+    timers.add(entry);
+    return { cancel: () => timers.cancel(entry) };
   }
 
-  function nextDue(): Entry | undefined {
-    let first: Entry | undefined;
-    for (const entry of timers.values()) {
-      if (!first || entry.atMs < first.atMs || (entry.atMs === first.atMs && entry.id < first.id)) first = entry;
-    }
-    return first;
-  }
-
-  function fire(entry: Entry): void {
+  function fire(): void {
+    const entry = timers.take();
+    if (entry === undefined) return;
     nowMs = Math.max(nowMs, entry.atMs);
-    if (entry.everyMs === undefined) timers.delete(entry.id);
-    else entry.atMs = nowMs + Math.max(1, entry.everyMs);
+    if (entry.everyMs === undefined) {
+      // Over: cancelling it now is nothing to count.
+      entry.cancelled = true;
+    } else {
+      entry.atMs = nowMs + Math.max(1, Math.ceil(entry.everyMs));
+      timers.add(entry);
+    }
     entry.callback();
   }
 
@@ -77,54 +91,70 @@ export function simulatedWorld(seed: number, options: SimulatedWorldOptions = {}
     },
   };
 
-  async function advanceUntil(done: () => boolean, limitMs = 3_600_000): Promise<void> {
-    const endMs = nowMs + limitMs;
+  async function step(endMs: number): Promise<boolean> {
+    const next = timers.first();
+    if (next === undefined || next.atMs > endMs) return false;
+    fire();
     await quiet();
-    while (!done()) {
-      const entry = nextDue();
-      if (!entry || entry.atMs > endMs) throw new Error(`still not so after ${limitMs} ms of virtual time`);
-      fire(entry);
-      await quiet();
-    }
+    return true;
+  }
+
+  async function runUntil(endMs: number): Promise<void> {
+    await quiet();
+    while (await step(endMs));
+    nowMs = Math.max(nowMs, endMs);
   }
 
   return {
     clock,
-    random: seededRandom(seed),
-    log: recordingLog('', options.onLog),
+    random: seededRandom(chance),
+    log: options.onLog === undefined ? silentLog : tellingLog(options.onLog),
     pendingTimers: () => timers.size,
-    advanceUntil,
-    async advance(ms) {
-      const endMs = nowMs + ms;
+    step,
+    async advanceUntil(done, limitMs = 3_600_000) {
+      const endMs = nowMs + limitMs;
       await quiet();
-      for (let entry = nextDue(); entry && entry.atMs <= endMs; entry = nextDue()) {
-        fire(entry);
-        await quiet();
+      while (!done()) if (!(await step(endMs))) throw new Error(`still not so after ${limitMs} ms of virtual time`);
+    },
+    advance: (ms) => runUntil(nowMs + ms),
+    settle: () => runUntil(nowMs),
+    moment: () => ({ nowMs, chance: chance.state }),
+    resume(moment) {
+      const before = timers;
+      timers = new TimerHeap();
+      for (let entry = before.take(); entry !== undefined; entry = before.take()) {
+        entry.atMs += moment.nowMs - nowMs;
+        timers.add(entry);
       }
-      nowMs = endMs;
-      await quiet();
+      nowMs = moment.nowMs;
+      chance.state = moment.chance;
     },
   };
 }
 
-/** Lets promises and immediates already under way finish. Two turns: one for what is queued, one for what that queued. */
-async function quiet(): Promise<void> {
-  await nextTurn();
-  await nextTurn();
+/**
+ * Lets promises already under way finish. One turn of the event loop is enough: it begins when no microtask is left, however many one led to another.
+ * What waits for the system (a socket, a thread) is not waited for.
+ */
+function quiet(): Promise<void> {
+  return nextTurn();
 }
 
 /** mulberry32: small, fast, and good enough to spread choices; never for secrets outside a simulation. */
-function seededRandom(seed: number): Random {
-  let state = seed >>> 0;
+function seededRandom(chance: { state: number }): Random {
   const next = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
+    chance.state = (chance.state + 0x6d2b79f5) >>> 0;
+    let t = chance.state;
     t = Math.imul(t ^ (t >>> 15), t | 1);
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
   const int = (bound: number): number => Math.floor(next() * bound);
-  const bytes = (length: number): Buffer => Buffer.from(Array.from({ length }, () => int(256)));
+  const bytes = (length: number): Buffer => {
+    const drawn = Buffer.allocUnsafe(length);
+    for (let i = 0; i < length; i++) drawn[i] = int(256);
+    return drawn;
+  };
   return {
     next,
     int,
@@ -141,19 +171,5 @@ function seededRandom(seed: number): Random {
       for (let i = 0; i < length; i++) name += nameAlphabet.charAt(int(nameAlphabet.length));
       return name;
     },
-  };
-}
-
-function recordingLog(component: string, onLog: SimulatedWorldOptions['onLog']): Log {
-  const write =
-    (level: string) =>
-    (message: string, fields: Readonly<Record<string, unknown>> = {}): void =>
-      onLog?.(level, component, message, fields);
-  return {
-    debug: write('debug'),
-    info: write('info'),
-    warn: write('warn'),
-    error: write('error'),
-    child: (name) => recordingLog(component === '' ? name : `${component}/${name}`, onLog),
   };
 }

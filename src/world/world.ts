@@ -43,6 +43,11 @@ export interface Log {
   child(component: string): Log;
 }
 
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** Takes a log line apart; `component` is the path of the log's names: `informer`, `kubelet/volumes`. */
+export type OnLog = (level: LogLevel, component: string, message: string, fields: LogFields) => void;
+
 export interface World {
   readonly clock: Clock;
   readonly random: Random;
@@ -51,8 +56,17 @@ export interface World {
 
 /** RFC 3339 with whole seconds, the form of `creationTimestamp` and most times on the wire. */
 export function timestamp(epochMs: number): string {
-  return `${new Date(epochMs).toISOString().slice(0, 19)}Z`;
+  const second = Math.floor(epochMs / 1000);
+  // Asked for many times a second, and mostly for the same one.
+  if (second !== lastSecond) {
+    lastSecond = second;
+    lastTimestamp = `${new Date(epochMs).toISOString().slice(0, 19)}Z`;
+  }
+  return lastTimestamp;
 }
+
+let lastSecond = Number.NaN;
+let lastTimestamp = '';
 
 /** RFC 3339 with microseconds, the form of `MicroTime` fields such as a Lease's `renewTime`. */
 export function microTimestamp(epochMs: number): string {

@@ -2,13 +2,13 @@
 import { Job, Pod } from '../../api/kinds.ts';
 import type { V1JobStatus } from '../../api/types.ts';
 import { equal } from '../../machinery/equal.ts';
-import { isReason } from '../../machinery/errors.ts';
+import { ApiError, isReason } from '../../machinery/errors.ts';
 import { controllerOf, keyOf, splitKey } from '../../machinery/object.ts';
 import { selectorOf } from '../../machinery/selector.ts';
 import { timestamp } from '../../world/world.ts';
 import { carryOutClaim, decideClaim } from '../adoption.ts';
 import type { ControllerDefinition, Outcome } from '../controller.ts';
-import { ignoreGone, isNamespaceTerminating, messageOf } from '../errors.ts';
+import { isNamespaceTerminating, messageOf } from '../errors.ts';
 import { Expectations } from '../expectations.ts';
 import { indexByController, isReady, orphansIn, ownedBy } from '../pods.ts';
 import { slowStart } from '../slow-start.ts';
@@ -20,6 +20,8 @@ import { type JobPlan, countLetGo, finish, finishedCondition, planJob } from './
 const ownName = 'kubernetes.io/job-controller';
 /** Before the key of a pod whose job is gone: nobody else will take its finalizer off. */
 const strayPrefix = 'stray:';
+/** Before a cache that was found behind is looked at again. */
+const behindMs = 100;
 
 /** What is known of a job beside the caches. */
 interface Memory {
@@ -28,6 +30,8 @@ interface Memory {
   readonly letGo: Set<string>;
   /** Resource versions of the job that were overwritten: while the cache shows one of them, it would have the same pods counted and made again. */
   readonly overwritten: Set<string>;
+  /** A creation failed in a way that does not tell whether it happened: nothing is made until the cache shows all there is. */
+  inDoubt: boolean;
 }
 
 export const jobController: ControllerDefinition = {
@@ -39,7 +43,7 @@ export const jobController: ControllerDefinition = {
     const memories = new Map<string, Memory>();
     function memoryOf(uid: string): Memory {
       let memory = memories.get(uid);
-      if (!memory) memories.set(uid, (memory = { streak: noFailures, letGo: new Set(), overwritten: new Set() }));
+      if (!memory) memories.set(uid, (memory = { streak: noFailures, letGo: new Set(), overwritten: new Set(), inDoubt: false }));
       return memory;
     }
 
@@ -122,6 +126,8 @@ export const jobController: ControllerDefinition = {
       if (memory.overwritten.has(job.metadata.resourceVersion)) return undefined;
       memory.overwritten.clear();
 
+      if (memory.inDoubt && (await isBehind(job))) return { requeueAfterMs: behindMs };
+      memory.inDoubt = false;
       const mayChange = expectations.satisfied(key);
       const candidates = [...ownedBy(pods, job.metadata.uid), ...orphansIn(pods, job.metadata.namespace)];
       const claim = decideClaim(job, selectorOf(job.spec.selector), candidates);
@@ -132,6 +138,16 @@ export const jobController: ControllerDefinition = {
       await writeDown(job, plan, status, owned, memory);
       if (failure) throw failure.error;
       return plan.requeueAfterMs === undefined ? undefined : { requeueAfterMs: plan.requeueAfterMs };
+    }
+
+    /** Whether the server has pods of the job that the cache does not show yet. Asked live. */
+    async function isBehind(job: Job): Promise<boolean> {
+      const { namespace, uid } = job.metadata;
+      const live = await client
+        .resource(Pod)
+        .namespace(namespace)
+        .list({ labelSelector: selectorOf(job.spec.selector).toString() });
+      return live.items.some((pod) => controllerOf(pod)?.uid === uid && pods.get(pod.metadata.name, namespace)?.metadata.uid !== pod.metadata.uid);
     }
 
     /** Makes and ends pods; answers the status with what came of it. */
@@ -154,6 +170,7 @@ export const jobController: ControllerDefinition = {
         } catch (error) {
           expectations.creationObserved(key);
           if (isNamespaceTerminating(error)) return;
+          if (isDoubtful(error)) memoryOf(job.metadata.uid).inDoubt = true;
           events.event(job, 'Warning', 'FailedCreate', `Error creating: ${messageOf(error)}`);
           throw error;
         }
@@ -245,8 +262,10 @@ export const jobController: ControllerDefinition = {
         const patch = { metadata: { uid, '$deleteFromPrimitiveList/finalizers': [trackingFinalizer] } };
         await client.resource(Pod).namespace(namespace).patch(name, patch, { type: 'strategic' });
       } catch (error) {
-        if (!isReason(error, 'NotFound', 'Conflict')) memory?.letGo.delete(uid);
-        ignoreGone(error);
+        if (isReason(error, 'NotFound')) return;
+        // A conflict may mean another pod of this name, which the cache will show, or only that others write to this one: it is looked at again.
+        memory?.letGo.delete(uid);
+        throw error;
       }
     }
 
@@ -279,6 +298,11 @@ export const jobController: ControllerDefinition = {
     return { reconcile };
   },
 };
+
+/** The server may have done what was asked of it: it did not say so. */
+function isDoubtful(error: unknown): boolean {
+  return !(error instanceof ApiError) || isReason(error, 'Timeout', 'ServerTimeout', 'InternalError');
+}
 
 /** Counts that are zero are absent on the wire, but for `ready` and `terminating`, which say that they were looked at. */
 function asWritten({ active, succeeded, failed, completedIndexes, ...rest }: V1JobStatus): V1JobStatus {

@@ -23,6 +23,11 @@ export interface ReplicaKeeper extends KubeObject {
   status: ReplicaStatus;
 }
 
+/** From so many pods on, what happens to them is looked at together: for so long a pod, and at most so long. */
+const manyPods = 200;
+const collectMsPerPod = 0.05;
+const longestCollectMs = 1_000;
+
 /** Where the two kinds differ. */
 export interface ReplicaKind<T extends ReplicaKeeper> {
   readonly kind: Kind<T>;
@@ -40,7 +45,8 @@ export function keepReplicas<T extends ReplicaKeeper>(context: ControllerContext
     updated: (keeper, old) => {
       // A new object of an old name owes nothing to its predecessor's expectations.
       if (keeper.metadata.uid !== old.metadata.uid) expectations.forget(keyOf(old));
-      context.enqueue(keyOf(keeper));
+      if (keeper.metadata.generation === old.metadata.generation) podChanged(keeper);
+      else context.enqueue(keyOf(keeper));
     },
     deleted: (keeper) => {
       expectations.forget(keyOf(keeper));
@@ -67,7 +73,14 @@ export function keepReplicas<T extends ReplicaKeeper>(context: ControllerContext
     const keeper = keeperOf(pod);
     if (!keeper) return;
     expectations.deletionObserved(keyOf(keeper), pod.metadata.uid);
-    context.enqueue(keyOf(keeper));
+    podChanged(keeper);
+  }
+
+  /** A look at a keeper costs as much as it has pods, and each of them changes several times as it starts: of many, changes are collected a while. */
+  function podChanged(keeper: T): void {
+    const { replicas } = keeper.status;
+    if (replicas < manyPods) context.enqueue(keyOf(keeper));
+    else context.enqueueAfter(keyOf(keeper), Math.min(replicas * collectMsPerPod, longestCollectMs));
   }
 
   const pods = context.watch(Pod, {
@@ -76,7 +89,7 @@ export function keepReplicas<T extends ReplicaKeeper>(context: ControllerContext
       const keeper = keeperOf(pod);
       if (keeper) {
         expectations.creationObserved(keyOf(keeper));
-        context.enqueue(keyOf(keeper));
+        podChanged(keeper);
       } else if (!controllerOf(pod)) {
         enqueueMatching(pod);
       }
@@ -92,7 +105,7 @@ export function keepReplicas<T extends ReplicaKeeper>(context: ControllerContext
       }
       if (owner) {
         const keeper = keeperOf(pod);
-        if (keeper) context.enqueue(keyOf(keeper));
+        if (keeper) podChanged(keeper);
       } else if (oldOwner || !equal(pod.metadata.labels, old.metadata.labels)) {
         enqueueMatching(pod);
       }

@@ -4,6 +4,7 @@
  * healthy) is a script, given by annotations on the pod or by a callback.
  */
 import { Duplex } from 'node:stream';
+import { isQuantity, parseQuantity, type Quantity } from '../../machinery/quantity.ts';
 import type { World } from '../../world/world.ts';
 import type { ProbeNetwork } from './probe-network.ts';
 import type {
@@ -36,6 +37,11 @@ export interface SimulatedScript {
   readonly stopDelayMs?: number;
   /** Lands in the termination message. */
   readonly message?: string;
+  /** Only so many instances of the container exit by themselves; those after them run on. Every one when absent. */
+  readonly exits?: number;
+  /** What it uses while it runs: thousandths of a CPU, and bytes. */
+  readonly cpuMillis?: number;
+  readonly memoryBytes?: number;
 }
 
 /** Decides per container; what it leaves out is read from the annotations. */
@@ -43,12 +49,32 @@ export type SimulatedScripts = (pod: SandboxConfig, container: ContainerConfig) 
 
 /**
  * Annotations on the pod: `simulated.k8ts.local/run-time-ms: "500"`, or for one container of it `simulated.k8ts.local/run-time-ms.<container>`.
- * Names: `pull-delay-ms`, `start-delay-ms`, `run-time-ms`, `exit-code`, `ready-after-ms`, `unhealthy-after-ms`, `stop-delay-ms`.
+ * Names: `pull-delay-ms`, `start-delay-ms`, `run-time-ms`, `exit-code`, `exits`, `ready-after-ms`, `unhealthy-after-ms`, `stop-delay-ms`, `message`;
+ * `cpu` and `memory` are quantities. docs/testing.md tells what each does.
  */
 export const simulatedAnnotationPrefix = 'simulated.k8ts.local/';
 
+export interface SimulatedRuntimeOptions {
+  /** What runs from the start: the state of another simulated runtime. */
+  readonly state?: SimulatedRuntimeState;
+  /** Whether its network is ready only once it has been told the node's pod CIDR; it makes do with a range of its own when absent. */
+  readonly needsPodCidr?: boolean;
+  /** Whether `calls` are kept; true when absent. */
+  readonly keepCalls?: boolean;
+}
+
+/** All that a simulated runtime holds, as plain data. */
+export interface SimulatedRuntimeState {
+  readonly sandboxes: readonly SandboxRecord[];
+  readonly containers: readonly ContainerRecord[];
+  readonly images: readonly string[];
+  readonly podCidr: string | undefined;
+}
+
 export interface SimulatedRuntime extends ContainerRuntime {
   readonly probeNetwork: ProbeNetwork;
+  /** What it holds now; delays under way are cut short. */
+  state(): SimulatedRuntimeState;
   /** Every call that changes something, in order, as `verb name`: for tests. */
   readonly calls: readonly string[];
   /** Images that no registry has: pulling one fails as containerd words it. */
@@ -67,7 +93,7 @@ export interface SimulatedRuntime extends ContainerRuntime {
 
 interface SandboxRecord {
   readonly id: string;
-  readonly config: SandboxConfig;
+  readonly config: Pick<SandboxConfig, 'name' | 'namespace' | 'uid' | 'attempt' | 'labels' | 'annotations' | 'logDirectory'>;
   readonly createdAtMs: number;
   readonly ip: string;
   ready: boolean;
@@ -76,7 +102,7 @@ interface SandboxRecord {
 interface ContainerRecord {
   readonly id: string;
   readonly sandboxId: string;
-  readonly config: ContainerConfig;
+  readonly config: Pick<ContainerConfig, 'name' | 'attempt' | 'image' | 'labels' | 'annotations' | 'logPath' | 'mounts'>;
   readonly script: SimulatedScript;
   readonly createdAtMs: number;
   state: ContainerState;
@@ -84,21 +110,24 @@ interface ContainerRecord {
   finishedAtMs: number;
   exitCode: number;
   reason: string;
-  /** Told when the container has exited. */
-  readonly exited: (() => void)[];
 }
 
 const noBytes = Buffer.alloc(0);
 
-export function simulatedRuntime(world: World, scripts?: SimulatedScripts): SimulatedRuntime {
-  const sandboxes = new Map<string, SandboxRecord>();
-  const containers = new Map<string, ContainerRecord>();
+export function simulatedRuntime(world: World, scripts?: SimulatedScripts, options: SimulatedRuntimeOptions = {}): SimulatedRuntime {
+  const { state, keepCalls = true, needsPodCidr = false } = options;
+  const sandboxes = new Map(state?.sandboxes.map((sandbox) => [sandbox.id, { ...sandbox }]));
+  const containers = new Map(state?.containers.map((container) => [container.id, { ...container }]));
+  /** Told when the container has exited. */
+  const waiting = new Map<string, (() => void)[]>();
   const listeners = new Set<(event: RuntimeEvent) => void>();
   const closed = new AbortController();
   const calls: string[] = [];
   const missingImages = new Set<string>();
-  const localImages = new Set<string>();
-  const addresses = addressPool();
+  const localImages = new Set<string>(state?.images);
+  let podCidr = state?.podCidr;
+  const addresses = addressPool([...sandboxes.values()].filter(({ ready }) => ready).map(({ ip }) => ip));
+  if (podCidr !== undefined) addresses.use(podCidr);
   /** Names by id: the kubelet creates containers from ids, and people want to read names. */
   const imageNames = new Map<string, string>();
   let networkReady = true;
@@ -106,6 +135,16 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts): Simu
 
   function emit(id: string, type: RuntimeEvent['type']): void {
     if (!eventsLost) for (const listener of listeners) listener({ id, type });
+  }
+
+  function called(what: string): void {
+    if (keepCalls) calls.push(what);
+  }
+
+  function whenExited(containerId: string, told: () => void): void {
+    const list = waiting.get(containerId);
+    if (list) list.push(told);
+    else waiting.set(containerId, [told]);
   }
 
   function newId(): string {
@@ -134,7 +173,9 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts): Simu
     container.exitCode = exitCode;
     container.reason = reason;
     container.finishedAtMs = world.clock.now();
-    for (const told of container.exited.splice(0)) told();
+    const told = waiting.get(container.id);
+    waiting.delete(container.id);
+    for (const tell of told ?? []) tell();
     emit(container.id, 'exited');
   }
 
@@ -144,7 +185,8 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts): Simu
   }
 
   function scriptFor(pod: SandboxConfig, container: ContainerConfig): SimulatedScript {
-    return { ...annotatedScript(pod, container.name), ...scripts?.(pod, container) };
+    const named = { ...container, image: imageNames.get(container.image) ?? container.image };
+    return { ...annotatedScript(pod, container.name), ...scripts?.(pod, named) };
   }
 
   function healthy(container: ContainerRecord | undefined): boolean {
@@ -152,6 +194,15 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts): Simu
     const age = world.clock.now() - container.startedAtMs;
     return age >= (container.script.readyAfterMs ?? 0) && age < (container.script.unhealthyAfterMs ?? Number.POSITIVE_INFINITY);
   }
+
+  /** Sets the alarm for the end that the container's script has, if it has one. */
+  function runUntilItEnds(container: ContainerRecord): void {
+    const { runTimeMs, exitCode = 0, exits = Number.POSITIVE_INFINITY } = container.script;
+    if (runTimeMs === undefined || container.config.attempt >= exits) return;
+    const timer = world.clock.after(container.startedAtMs + runTimeMs - world.clock.now(), () => exit(container, exitCode));
+    whenExited(container.id, () => timer.cancel());
+  }
+  for (const container of containers.values()) if (container.state === 'running') runUntilItEnds(container);
 
   const probeNetwork: ProbeNetwork = {
     async http({ containerId }) {
@@ -166,12 +217,13 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts): Simu
   };
 
   function image(name: string): Image {
-    const id = `sha256:${fakeDigest(name)}`;
+    const digest = fakeDigest(name);
+    const id = `sha256:${digest}`;
     imageNames.set(id, name);
     return {
       id,
       repoTags: [name],
-      repoDigests: [`${name}@sha256:${fakeDigest(name)}`],
+      repoDigests: [`${name}@sha256:${digest}`],
       sizeBytes: 1_000_000,
       uid: undefined,
       username: '',
@@ -183,6 +235,12 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts): Simu
     calls,
     missingImages,
     localImages,
+    state: () => ({
+      sandboxes: [...sandboxes.values()].map((sandbox) => ({ ...sandbox })),
+      containers: [...containers.values()].map((container) => ({ ...container })),
+      images: [...localImages],
+      podCidr,
+    }),
     exit: (id, exitCode, reason) => exit(containerOf(id), exitCode, reason),
     killSandbox(id) {
       const sandbox = sandboxOf(id);
@@ -199,7 +257,7 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts): Simu
     async status(): Promise<readonly RuntimeCondition[]> {
       return [
         { type: 'RuntimeReady', status: true, reason: '', message: '' },
-        networkReady
+        networkReady && (podCidr !== undefined || !needsPodCidr)
           ? { type: 'NetworkReady', status: true, reason: '', message: '' }
           : {
               type: 'NetworkReady',
@@ -209,22 +267,25 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts): Simu
             },
       ];
     },
-    async updateRuntimeConfig(podCidr) {
-      addresses.use(podCidr);
+    async updateRuntimeConfig(cidr) {
+      podCidr = cidr;
+      addresses.use(cidr);
     },
 
     async runPodSandbox(config) {
-      calls.push(`run-sandbox ${config.name}`);
+      called(`run-sandbox ${config.name}`);
       const id = newId();
       const ip = config.network === 'node' ? '' : addresses.take();
-      sandboxes.set(id, { id, config, createdAtMs: world.clock.now(), ip, ready: true });
+      const { name, namespace, uid, attempt, labels, annotations, logDirectory } = config;
+      const kept = { name, namespace, uid, attempt, labels, annotations, logDirectory };
+      sandboxes.set(id, { id, config: kept, createdAtMs: world.clock.now(), ip, ready: true });
       emit(id, 'started');
       return id;
     },
     async stopPodSandbox(id) {
       const sandbox = sandboxes.get(id);
       if (!sandbox?.ready) return;
-      calls.push(`stop-sandbox ${sandbox.config.name}`);
+      called(`stop-sandbox ${sandbox.config.name}`);
       for (const container of containers.values()) if (container.sandboxId === id) exit(container, 137);
       sandbox.ready = false;
       addresses.give(sandbox.ip);
@@ -233,7 +294,7 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts): Simu
     async removePodSandbox(id) {
       const sandbox = sandboxes.get(id);
       if (!sandbox) return;
-      calls.push(`remove-sandbox ${sandbox.config.name}`);
+      called(`remove-sandbox ${sandbox.config.name}`);
       for (const container of containers.values()) {
         if (container.sandboxId !== id) continue;
         exit(container, 137);
@@ -251,22 +312,21 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts): Simu
       return [...sandboxes.values()].map(sandboxView);
     },
 
-    async createContainer(sandboxId, config) {
+    async createContainer(sandboxId, config, sandboxConfig) {
       const sandbox = sandboxOf(sandboxId);
-      calls.push(`create ${sandbox.config.name}/${config.name}#${config.attempt}`);
+      called(`create ${sandbox.config.name}/${config.name}#${config.attempt}`);
       const id = newId();
       containers.set(id, {
         id,
         sandboxId,
-        config,
-        script: scriptFor(sandbox.config, config),
+        config: keptOf(config),
+        script: scriptFor(sandboxConfig, config),
         createdAtMs: world.clock.now(),
         state: 'created',
         startedAtMs: 0,
         finishedAtMs: 0,
         exitCode: 0,
         reason: '',
-        exited: [],
       });
       emit(id, 'created');
       return id;
@@ -275,20 +335,16 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts): Simu
       const container = containerOf(id);
       await delay(container.script.startDelayMs);
       if (container.state !== 'created') throw new Error(`container is in ${container.state} state`);
-      calls.push(`start ${sandboxOf(container.sandboxId).config.name}/${container.config.name}`);
+      called(`start ${sandboxOf(container.sandboxId).config.name}/${container.config.name}`);
       container.state = 'running';
       container.startedAtMs = world.clock.now();
       emit(id, 'started');
-      const { runTimeMs, exitCode = 0 } = container.script;
-      if (runTimeMs === undefined) return;
-      const timer = world.clock.after(runTimeMs, () => exit(container, exitCode));
-      container.exited.push(() => timer.cancel());
-      closed.signal.addEventListener('abort', () => timer.cancel(), { once: true });
+      runUntilItEnds(container);
     },
     async stopContainer(id, timeoutSeconds) {
       const container = containers.get(id);
       if (container?.state !== 'running') return;
-      calls.push(`stop ${sandboxOf(container.sandboxId).config.name}/${container.config.name}`);
+      called(`stop ${sandboxOf(container.sandboxId).config.name}/${container.config.name}`);
       const stopMs = container.script.stopDelayMs ?? 0;
       const obeys = stopMs <= timeoutSeconds * 1000;
       const waitMs = obeys ? stopMs : timeoutSeconds * 1000;
@@ -299,8 +355,7 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts): Simu
             timer.cancel();
             resolve();
           };
-          container.exited.push(end);
-          closed.signal.addEventListener('abort', end, { once: true });
+          whenExited(id, end);
         });
       }
       if (!closed.signal.aborted) exit(container, obeys ? 143 : 137);
@@ -308,7 +363,7 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts): Simu
     async removeContainer(id) {
       const container = containers.get(id);
       if (!container) return;
-      calls.push(`remove ${container.config.name}#${container.config.attempt}`);
+      called(`remove ${container.config.name}#${container.config.attempt}`);
       exit(container, 137);
       containers.delete(id);
       emit(id, 'removed');
@@ -364,14 +419,14 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts): Simu
           containerId: container.id,
           labels: container.config.labels,
           timestampMs: world.clock.now(),
-          cpuNanoseconds: 0,
-          memoryWorkingSetBytes: 0,
+          cpuNanoseconds: (world.clock.now() - container.startedAtMs) * (container.script.cpuMillis ?? 0) * 1000,
+          memoryWorkingSetBytes: container.script.memoryBytes ?? 0,
           writableLayerBytes: 0,
         }));
     },
 
     async pullImage(name, _auth, sandbox) {
-      calls.push(`pull ${name}`);
+      called(`pull ${name}`);
       await delay(sandbox === undefined ? undefined : annotatedScript(sandbox, '').pullDelayMs);
       if (missingImages.has(name)) {
         throw new Error(
@@ -402,6 +457,9 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts): Simu
     close() {
       closed.abort(new Error('the simulated runtime was closed'));
       listeners.clear();
+      // Alarms are taken back, and whoever waits for an end is let go.
+      for (const told of waiting.values()) for (const tell of told) tell();
+      waiting.clear();
     },
   };
 }
@@ -411,29 +469,43 @@ function sandboxView({ id, config, createdAtMs, ready }: SandboxRecord): Sandbox
   return { id, name, namespace, uid, attempt, ready, createdAtMs, labels, annotations };
 }
 
-function annotatedScript(pod: SandboxConfig, container: string): SimulatedScript {
+/** What is asked about later; the rest of a configuration (environments, above all) is not kept. */
+function keptOf({ name, attempt, image, labels, annotations, logPath, mounts }: ContainerConfig): ContainerRecord['config'] {
+  return { name, attempt, image, labels, annotations, logPath, mounts };
+}
+
+function annotatedScript({ annotations }: Pick<SandboxConfig, 'annotations'>, container: string): SimulatedScript {
+  const text = (name: string): string | undefined =>
+    annotations[`${simulatedAnnotationPrefix}${name}.${container}`] ?? annotations[`${simulatedAnnotationPrefix}${name}`];
   const number = (name: string): number | undefined => {
-    const text = pod.annotations[`${simulatedAnnotationPrefix}${name}.${container}`] ?? pod.annotations[`${simulatedAnnotationPrefix}${name}`];
-    const value = text === undefined ? Number.NaN : Number(text);
+    const value = Number(text(name) ?? Number.NaN);
     return Number.isFinite(value) ? value : undefined;
+  };
+  const quantity = (name: string): Quantity | undefined => {
+    const value = text(name);
+    return value !== undefined && isQuantity(value) ? parseQuantity(value) : undefined;
   };
   const script = {
     pullDelayMs: number('pull-delay-ms'),
     startDelayMs: number('start-delay-ms'),
     runTimeMs: number('run-time-ms'),
     exitCode: number('exit-code'),
+    exits: number('exits'),
     readyAfterMs: number('ready-after-ms'),
     unhealthyAfterMs: number('unhealthy-after-ms'),
     stopDelayMs: number('stop-delay-ms'),
+    message: text('message'),
+    cpuMillis: quantity('cpu')?.milliValue(),
+    memoryBytes: quantity('memory')?.value(),
   };
   return Object.fromEntries(Object.entries(script).filter(([, value]) => value !== undefined));
 }
 
 /** Addresses of the node's pod CIDR, the lowest free one first; 10.88.0.0/16 until one is set. */
-function addressPool(): { use(podCidr: string): void; take(): string; give(ip: string): void } {
+function addressPool(inUse: readonly string[]): { use(podCidr: string): void; take(): string; give(ip: string): void } {
   let base = toNumber('10.88.0.0');
   let size = 65536;
-  const taken = new Set<string>();
+  const taken = new Set<string>(inUse);
   return {
     use(podCidr) {
       const [network, bits] = podCidr.split('/');

@@ -1,0 +1,94 @@
+/** One measurement of `in-test.ts`, in a process of its own: `node in-test-process.ts NAME` prints its figures as JSON. */
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const bareMb = process.memoryUsage().rss / 2 ** 20;
+const loadMs = performance.now();
+const face = (await import(join(import.meta.dirname, '../dist/index.js'))) as typeof import('../src/index.ts');
+const { Deployment, startCluster } = face;
+
+const since = (ms: number): number => performance.now() - ms;
+
+async function timed<T>(work: () => Promise<T>): Promise<[number, T]> {
+  const begin = performance.now();
+  const result = await work();
+  return [since(begin), result];
+}
+
+const cpuSeconds = (before?: NodeJS.CpuUsage): number => {
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1e6;
+};
+
+const deployment = (replicas: number, image: string): object => ({
+  apiVersion: 'apps/v1',
+  kind: 'Deployment',
+  metadata: { name: 'web' },
+  spec: {
+    replicas,
+    selector: { matchLabels: { app: 'web' } },
+    strategy: { rollingUpdate: { maxSurge: '25%', maxUnavailable: '25%' } },
+    template: { metadata: { labels: { app: 'web' } }, spec: { containers: [{ name: 'main', image }] } },
+  },
+});
+
+type Cluster = Awaited<ReturnType<typeof startCluster>>;
+
+async function applied(cluster: Cluster, replicas: number, image: string): Promise<void> {
+  await cluster.apply(deployment(replicas, image));
+  const ready = async (): Promise<boolean> => {
+    const { status, metadata } = await cluster.client.resource(Deployment).namespace('default').get('web');
+    const { availableReplicas, updatedReplicas, replicas: all, observedGeneration } = status;
+    return observedGeneration === metadata.generation && availableReplicas === replicas && updatedReplicas === replicas && all === replicas;
+  };
+  await cluster.until(ready, { timeout: '1h', what: `${replicas} pods are ready` });
+}
+
+const measurements: Readonly<Record<string, () => Promise<Record<string, number>>>> = {
+  async start() {
+    const [firstMs, first] = await timed(() => startCluster());
+    const withLoadingMs = since(loadMs);
+    globalThis.gc?.();
+    const memoryMb = process.memoryUsage().rss / 2 ** 20 - bareMb;
+    const [secondMs, second] = await timed(() => startCluster());
+    const [snapshotMs, snapshot] = await timed(() => second.snapshot());
+    const [restoreMs] = await timed(() => second.restore(snapshot));
+    const [forkMs, fork] = await timed(() => second.fork());
+    for (const cluster of [first, second, fork]) await cluster.close();
+    return { firstMs, withLoadingMs, memoryMb, secondMs, snapshotMs, restoreMs, forkMs };
+  },
+  async many() {
+    const cluster = await startCluster({ nodes: 1_000, podEvents: 'warnings' });
+    const before = process.cpuUsage();
+    const [ms] = await timed(() => applied(cluster, 10_000, 'app:1'));
+    const used = cpuSeconds(before);
+    await cluster.close();
+    return { seconds: ms / 1000, cpuSeconds: used };
+  },
+  async rollout() {
+    const cluster = await startCluster({ nodes: 100, podEvents: 'warnings' });
+    await applied(cluster, 1_000, 'app:1');
+    const before = process.cpuUsage();
+    const [ms] = await timed(() => applied(cluster, 1_000, 'app:2'));
+    const used = cpuSeconds(before);
+    await cluster.close();
+    return { podsPerSecond: 1_000 / (ms / 1000), podsPerCpuSecond: 1_000 / used };
+  },
+  async held() {
+    const cluster = await startCluster({ nodes: 5_000, podEvents: 'warnings' });
+    await applied(cluster, 150_000, 'app:1');
+    globalThis.gc?.();
+    const before = process.cpuUsage();
+    const seconds = 60;
+    await sleep(seconds * 1000);
+    const cores = cpuSeconds(before) / seconds;
+    globalThis.gc?.();
+    const memoryMb = process.memoryUsage().rss / 2 ** 20;
+    await cluster.close();
+    return { memoryMb, cores };
+  },
+};
+
+const measurement = measurements[process.argv[2] ?? ''];
+if (measurement === undefined) throw new Error(`there is no measurement "${process.argv[2]}", only ${Object.keys(measurements).join(', ')}`);
+console.log(JSON.stringify(await measurement()));
