@@ -1,86 +1,76 @@
-/** Which key expires next: a binary heap by time. Entries of keys written again since stay until their time comes, and are then passed over. */
+/** Deletes keys when their time has come, as etcd's leases do: a timer for the next one, and so many at once that other commits find room between. */
+import type { Clock, Timer } from '../world/world.ts';
+import { type Expiring, ExpiryQueue } from './expiry-queue.ts';
+import { StoreFailure } from './store.ts';
 
-export interface Expiring {
-  readonly key: string;
-  readonly modRevision: number;
-  readonly expiresAtMs: number;
+const maxAtOnce = 500;
+const retryMs = 5_000;
+
+export interface ExpiringKeys {
+  /** Whether the key has not been written since. */
+  readonly isCurrent: (entry: Expiring) => boolean;
+  /** Deletes the key if nobody has written it since. Rejects with a `StoreFailure` when the medium does, and with a `Conflict` when somebody has. */
+  readonly remove: (entry: Expiring) => Promise<void>;
 }
 
-export class ExpiryQueue {
-  #heap: Expiring[] = [];
-  /** Above this many entries the stale ones are swept out. */
-  #sweepAt = 1024;
-  readonly #isCurrent: (entry: Expiring) => boolean;
+export class Expiry {
+  readonly #clock: Clock | undefined;
+  readonly #keys: ExpiringKeys;
+  readonly #queue: ExpiryQueue;
+  #timer: Timer | undefined;
+  #timerMs = Infinity;
+  #isRemoving = false;
+  #isStopped = false;
 
-  constructor(isCurrent: (entry: Expiring) => boolean) {
-    this.#isCurrent = isCurrent;
+  /** Without a clock nothing expires. */
+  constructor(clock: Clock | undefined, keys: ExpiringKeys) {
+    this.#clock = clock;
+    this.#keys = keys;
+    this.#queue = new ExpiryQueue(keys.isCurrent);
   }
 
+  /** The key is looked at when {@link arm} is called next. */
   add(entry: Expiring): void {
-    if (this.#heap.length >= this.#sweepAt) this.#sweep();
-    this.#heap.push(entry);
-    this.#up(this.#heap.length - 1);
+    this.#queue.add(entry);
   }
 
-  /** The earliest time, of an entry that may be stale; undefined for none. */
-  nextMs(): number | undefined {
-    return this.#heap[0]?.expiresAtMs;
-  }
-
-  /** Takes out up to `limit` keys whose time has come. */
-  takeDue(nowMs: number, limit: number): Expiring[] {
-    const due: Expiring[] = [];
-    for (let first = this.#heap[0]; first !== undefined && first.expiresAtMs <= nowMs && due.length < limit; first = this.#heap[0]) {
-      this.#removeFirst();
-      if (this.#isCurrent(first)) due.push(first);
+  /** Removes what is due, and waits for what is due next. */
+  arm(): void {
+    const nextMs = this.#queue.nextMs();
+    if (!this.#clock || this.#isStopped || this.#isRemoving || nextMs === undefined) return;
+    const inMs = nextMs - this.#clock.now();
+    if (inMs <= 0) {
+      void this.#removeDue(this.#clock);
+      return;
     }
-    return due;
+    if (nextMs >= this.#timerMs) return;
+    this.#timer?.cancel();
+    this.#timerMs = nextMs;
+    this.#timer = this.#clock.after(inMs, () => {
+      this.#timerMs = Infinity;
+      this.arm();
+    });
   }
 
-  #sweep(): void {
-    this.#heap = this.#heap.filter(this.#isCurrent).sort((a, b) => a.expiresAtMs - b.expiresAtMs);
-    this.#sweepAt = Math.max(1024, this.#heap.length * 2);
+  stop(): void {
+    this.#isStopped = true;
+    this.#timer?.cancel();
   }
 
-  #removeFirst(): void {
-    const last = this.#heap.pop();
-    if (last === undefined || this.#heap.length === 0) return;
-    this.#heap[0] = last;
-    this.#down(0);
-  }
-
-  #up(start: number): void {
-    const heap = this.#heap;
-    let index = start;
-    const entry = heap[index];
-    if (entry === undefined) return;
-    while (index > 0) {
-      const parentIndex = (index - 1) >> 1;
-      const parent = heap[parentIndex];
-      if (parent === undefined || parent.expiresAtMs <= entry.expiresAtMs) break;
-      heap[index] = parent;
-      index = parentIndex;
-    }
-    heap[index] = entry;
-  }
-
-  #down(start: number): void {
-    const heap = this.#heap;
-    let index = start;
-    const entry = heap[index];
-    if (entry === undefined) return;
-    for (;;) {
-      let childIndex = 2 * index + 1;
-      let child = heap[childIndex];
-      const right = heap[childIndex + 1];
-      if (child !== undefined && right !== undefined && right.expiresAtMs < child.expiresAtMs) {
-        child = right;
-        childIndex++;
-      }
-      if (child === undefined || child.expiresAtMs >= entry.expiresAtMs) break;
-      heap[index] = child;
-      index = childIndex;
-    }
-    heap[index] = entry;
+  async #removeDue(clock: Clock): Promise<void> {
+    this.#isRemoving = true;
+    const due = this.#queue.takeDue(clock.now(), maxAtOnce);
+    await Promise.all(
+      due.map(async (entry) => {
+        try {
+          await this.#keys.remove(entry);
+        } catch (error) {
+          // A conflict: it was written again, with a time of its own. After a failure of the medium it comes back later.
+          if (error instanceof StoreFailure) this.#queue.add({ ...entry, expiresAtMs: clock.now() + retryMs });
+        }
+      }),
+    );
+    this.#isRemoving = false;
+    this.arm();
   }
 }

@@ -25,11 +25,11 @@ export function writeEntry(target: Buffer, entry: Entry): void {
   target.set(entry.value, entryHeader);
 }
 
-/** The value stays a part of `source`, which must not be reused. */
-export function readEntry(key: string, source: Buffer): Entry {
+/** The value stays a part of `source`, and lasts as long as that is not used anew. */
+export function readEntry(key: string, source: Buffer, length: number): Entry {
   return {
     key,
-    value: source.subarray(entryHeader),
+    value: source.subarray(entryHeader, length),
     createRevision: source.readDoubleLE(0),
     modRevision: source.readDoubleLE(8),
     expiresAtMs: source.readDoubleLE(16) || undefined,

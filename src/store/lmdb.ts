@@ -114,14 +114,25 @@ class LmdbMedium implements Medium {
   get(key: string): Entry | undefined {
     // Not getBinaryFast: it hands out one shared buffer, longer than the value.
     const bytes = this.#databases.keys.getBinary(Buffer.from(key));
-    return bytes && readEntry(key, bytes);
+    return bytes && readEntry(key, bytes, bytes.length);
   }
 
   *scan(prefix: string, after: string | undefined): Generator<Entry> {
     for (const { key, value } of this.#databases.keys.getRange({ start: startOf(prefix, after) })) {
       const text = key.toString();
       if (!text.startsWith(prefix)) return;
-      yield readEntry(text, value);
+      yield readEntry(text, value, value.length);
+    }
+  }
+
+  each(prefix: string, visit: (entry: Entry) => void): void {
+    const { keys } = this.#databases;
+    for (const key of keys.getKeys({ start: startOf(prefix, undefined) })) {
+      const text = key.toString();
+      if (!text.startsWith(prefix)) return;
+      // lmdb-js's own buffer, which the next read fills anew; `length` is the value's, the buffer itself is longer.
+      const bytes = keys.getBinaryFast(key);
+      if (bytes) visit(readEntry(text, bytes, bytes.length));
     }
   }
 

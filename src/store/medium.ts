@@ -65,6 +65,8 @@ export interface Medium {
   get(key: string): Entry | undefined;
   /** Entries with the prefix and greater than `after`, by bytes of their keys. */
   scan(prefix: string, after: string | undefined): Iterable<KeyValue>;
+  /** All entries with the prefix, each with a value that is only lent until `visit` returns. */
+  each(prefix: string, visit: (entry: KeyValue) => void): void;
   /** The same, keys only. */
   scanKeys(prefix: string, after: string | undefined): Iterable<string>;
   /** Records after one revision through another, oldest first. */

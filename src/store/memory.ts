@@ -64,6 +64,10 @@ export class MemoryMedium implements Medium {
     }
   }
 
+  each(prefix: string, visit: (entry: Entry) => void): void {
+    for (const entry of this.scan(prefix, undefined)) visit(entry);
+  }
+
   *scanKeys(prefix: string, after: string | undefined): Generator<string> {
     const keys = this.#sortedKeys();
     const start = after !== undefined && compareKeys(after, prefix) >= 0 ? firstPast(keys, after, true) : firstPast(keys, prefix, false);
@@ -90,7 +94,7 @@ export class MemoryMedium implements Medium {
             this.#keys.push(key);
             this.#keysStale = true;
           }
-          this.#entries.set(key, current);
+          this.#entries.set(key, kept(current));
         } else if (this.#entries.delete(key)) {
           this.#keysStale = true;
         }
@@ -114,6 +118,15 @@ export class MemoryMedium implements Medium {
     }
     return this.#keys;
   }
+}
+
+/**
+ * The entry with its value alone in its memory. Values come as slices of blocks that Node fills one after the other, and a block stays as long as any
+ * slice of it does: of an object written five times, four dead versions would be held with the last.
+ */
+function kept(entry: Entry): Entry {
+  const { value } = entry;
+  return value.buffer.byteLength === value.byteLength ? entry : { ...entry, value: new Uint8Array(value) };
 }
 
 /** Index of the first key greater than (or, unless `strictly`, equal to) the bound. */

@@ -5,8 +5,8 @@
  * another without waiting. What is accepted while a batch is being written goes into the next batch as one. Reads and watchers see durable
  * commits only: until a key's commit is durable, `#inFlight` remembers what the key was.
  */
-import type { Clock, Log, Timer } from '../world/world.ts';
-import { ExpiryQueue } from './expiry.ts';
+import type { Clock, Log } from '../world/world.ts';
+import { Expiry } from './expiry.ts';
 import { compareKeys } from './key-order.ts';
 import type { AppliedChange, AppliedCommit, Entry, Medium, UndoRecord } from './medium.ts';
 import { replayed, withCovered } from './past-states.ts';
@@ -62,14 +62,11 @@ const maxBatchCommits = 2_000;
 const maxBatchBytes = 32 * 1024 * 1024;
 /** More than this waiting means the medium stands still; better to refuse than to fill the memory. */
 const maxPendingBytes = 256 * 1024 * 1024;
-const maxExpiredAtOnce = 500;
-const expiryRetryMs = 5_000;
 /** Reading so many leaves much of the medium in memory that may not be needed again. */
 const manyKeys = 10_000;
 
 export class RevisionedStore implements Store {
   readonly #medium: Medium;
-  readonly #clock: Clock | undefined;
   readonly #retention: Retention;
   readonly #log: Log | undefined;
   /** Key to the revision that last put it, as of the newest accepted commit; absent keys are absent. */
@@ -77,10 +74,7 @@ export class RevisionedStore implements Store {
   readonly #inFlight = new Map<string, InFlight>();
   readonly #watchers: Watchers;
   readonly #recent: RecentEvents;
-  readonly #expiry: ExpiryQueue;
-  #expiryTimer: Timer | undefined;
-  #expiryTimerMs = Infinity;
-  #expiring = false;
+  readonly #expiry: Expiry;
   #durableRevision: number;
   #acceptedRevision: number;
   #oldestRevision: number;
@@ -91,10 +85,14 @@ export class RevisionedStore implements Store {
 
   constructor(medium: Medium, options: StoreOptions = {}) {
     this.#medium = medium;
-    this.#clock = options.clock;
     this.#log = options.log;
     this.#watchers = new Watchers(options.log);
-    this.#expiry = new ExpiryQueue((entry) => this.#index.get(entry.key) === entry.modRevision);
+    this.#expiry = new Expiry(options.clock, {
+      isCurrent: ({ key, modRevision }) => this.#index.get(key) === modRevision,
+      remove: async ({ key, modRevision }) => {
+        await this.commit([{ type: 'delete', key }], [{ key, modRevision }]);
+      },
+    });
     const loaded = medium.load();
     for (const { key, modRevision, expiresAtMs } of loaded.keys) {
       this.#index.set(key, modRevision);
@@ -106,7 +104,7 @@ export class RevisionedStore implements Store {
     this.#retention = new Retention(options.history ?? { revisions: 20_000 }, options.clock, loaded.oldestRevision);
     this.#recent = new RecentEvents({ events: options.recentEvents ?? 2_000, bytes: options.recentBytes ?? 16 * 1024 * 1024 }, loaded.revision);
     this.#retention.sample(this.#durableRevision);
-    this.#armExpiry();
+    this.#expiry.arm();
   }
 
   revision(): number {
@@ -142,11 +140,14 @@ export class RevisionedStore implements Store {
   async each(prefix: string, visit: (item: KeyValue) => void): Promise<number> {
     const revision = this.#durableRevision;
     this.#assertReadable(revision);
+    const covered = this.#covered(prefix, undefined, revision);
     let count = 0;
-    for (const item of withCovered(this.#medium.scan(prefix, undefined), this.#covered(prefix, undefined, revision))) {
+    const visitCounted = (item: KeyValue): void => {
       visit(item);
       count++;
-    }
+    };
+    if (covered.size === 0) this.#medium.each(prefix, visitCounted);
+    else for (const item of withCovered(this.#medium.scan(prefix, undefined), covered)) visitCounted(item);
     if (count > manyKeys && this.#writing === undefined) this.#medium.letGo?.();
     return revision;
   }
@@ -199,7 +200,7 @@ export class RevisionedStore implements Store {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#expiryTimer?.cancel();
+    this.#expiry.stop();
     while (this.#writing) await this.#writing;
     this.#watchers.clear();
     await this.#medium.close();
@@ -319,7 +320,7 @@ export class RevisionedStore implements Store {
       else pending.resolve(applied.revision);
     }
     this.#retention.sample(this.#durableRevision);
-    this.#armExpiry();
+    this.#expiry.arm();
   }
 
   #settle(key: string, current: Entry | undefined, revision: number): void {
@@ -346,7 +347,7 @@ export class RevisionedStore implements Store {
     this.#inFlight.clear();
     this.#log?.error('a batch of commits could not be written', { commits: lost.length, error: failure.message });
     for (const { reject } of lost) reject(failure);
-    this.#armExpiry();
+    this.#expiry.arm();
   }
 
   // ---- history
@@ -397,45 +398,6 @@ export class RevisionedStore implements Store {
   #durable(key: string): KeyValue | undefined {
     const inFlight = this.#inFlight.get(key);
     return inFlight ? inFlight.durable : this.#medium.get(key);
-  }
-
-  // ---- expiry
-
-  #armExpiry(): void {
-    const nextMs = this.#expiry.nextMs();
-    if (!this.#clock || this.#closed || this.#expiring || nextMs === undefined) return;
-    const inMs = nextMs - this.#clock.now();
-    if (inMs <= 0) {
-      void this.#expireDue();
-      return;
-    }
-    if (nextMs >= this.#expiryTimerMs) return;
-    this.#expiryTimer?.cancel();
-    this.#expiryTimerMs = nextMs;
-    this.#expiryTimer = this.#clock.after(inMs, () => {
-      this.#expiryTimerMs = Infinity;
-      this.#armExpiry();
-    });
-  }
-
-  /** Deletes what is due, so much at once that other commits find room between. */
-  async #expireDue(): Promise<void> {
-    const clock = this.#clock;
-    if (!clock) return;
-    this.#expiring = true;
-    const due = this.#expiry.takeDue(clock.now(), maxExpiredAtOnce);
-    await Promise.all(
-      due.map(async ({ key, modRevision }) => {
-        try {
-          await this.commit([{ type: 'delete', key }], [{ key, modRevision }]);
-        } catch (error) {
-          // A conflict: it was written again, with a time of its own. After a failure of the medium it comes back later.
-          if (error instanceof StoreFailure) this.#expiry.add({ key, modRevision, expiresAtMs: clock.now() + expiryRetryMs });
-        }
-      }),
-    );
-    this.#expiring = false;
-    this.#armExpiry();
   }
 }
 

@@ -73,7 +73,10 @@ export interface Store {
   revision(): number;
   get(key: string, revision?: number): Promise<KeyValue | undefined>;
   range(prefix: string, options?: RangeOptions): Promise<RangeResult>;
-  /** Hands over all keys with the prefix as they are now, in order, so that nobody need hold them all; answers the revision they show. */
+  /**
+   * Hands over all keys with the prefix as they are now, in order, so that nobody need hold them all; answers the revision they show. A value is only lent:
+   * once `visit` returns its bytes may be overwritten.
+   */
   each(prefix: string, visit: (item: KeyValue) => void): Promise<number>;
   /**
    * All operations or none, as one revision; resolves when durable, after every watcher was handed the event. Rejects with {@link Conflict}

@@ -131,15 +131,32 @@ function repeatedKeysOf(value: object): RepeatedKeys {
   return lines.length === 0 ? nothingRepeated : { faults: [`yaml: unmarshal errors:\n  ${lines.join('\n  ')}`], warnings: lines };
 }
 
-/** Repeated keys in a patch, as `fieldValidation` asks. A patch is no object of a type: upstream calls it invalid. */
-export function checkPatchKeys(patch: unknown, text: string, validation: FieldValidation, warnings: string[]): void {
-  if (validation === 'Ignore') return;
-  const faults = repeatedJsonKeys(text, patch).map((path) => `duplicate field ${JSON.stringify(path)}`);
-  if (faults.length === 0) return;
-  if (validation === 'Strict') {
-    throw invalid({ group: '', kind: '' }, '', [invalidValue('patch', text, `strict decoding error: ${faults.join(', ')}`)]);
-  }
-  warnings.push(...faults);
+/** Faults of a patch's own text: keys that stand twice. */
+export function repeatedPatchKeys(patch: unknown, text: string): string[] {
+  return repeatedJsonKeys(text, patch).map((path) => `duplicate field ${JSON.stringify(path)}`);
+}
+
+/** What a patch made of an object is no object of the type: unlike a body it is called invalid, with what it says in place of a value. */
+function invalidPatch(shown: string, why: string): ApiError {
+  return invalid({ group: '', kind: '' }, '', [invalidValue('patch', shown, why)]);
+}
+
+export interface PatchOutcome {
+  readonly value: unknown;
+  /** Faults of the patch's text. */
+  readonly faults: readonly string[];
+  /** The patch's text, or what came of it: what a refusal shows. */
+  readonly shown: () => string;
+}
+
+/** Like {@link decodeAs}, for what a patch made of an object. Faults of the text come first. */
+export function decodePatched(outcome: PatchOutcome, type: BodyType, validation: FieldValidation, warnings: string[]): AnyObject {
+  const { value, faults, shown } = outcome;
+  const { object, unknownFields } = decodeChecked(value, type, (why) => invalidPatch(shown(), why));
+  const found = validation === 'Ignore' ? [] : [...faults, ...unknownFields.map(unknownField)];
+  if (found.length > 0 && validation === 'Strict') throw invalidPatch(shown(), `strict decoding error: ${found.join(', ')}`);
+  warnings.push(...found);
+  return object;
 }
 
 function yamlFault(error: unknown): string {
@@ -168,6 +185,37 @@ function firstLine(message: string): string {
  * Checks a JSON value against the type and answers a copy of it as an object of that type. `apiVersion` and `kind` may be missing: the path says them.
  */
 export function decodeAs(value: unknown, type: BodyType, validation: FieldValidation, warnings: string[]): AnyObject {
+  const { object, unknownFields } = decodeChecked(value, type, (why) => cannotHandle(type, why));
+  if (validation !== 'Ignore') reportStrictFaults(repeatedKeysOf(value as object), unknownFields, type, validation, warnings);
+  return object;
+}
+
+/** How to treat the configuration of a server-side apply, and how to word what is wrong with its fields. */
+export interface ConfigurationRules {
+  readonly validation: FieldValidation;
+  readonly warnings: string[];
+  readonly refuse: (why: string) => Error;
+}
+
+/** Like {@link decodeAs}, for a configuration: one that sets fields the type does not have cannot be applied, whatever the client says about validation. */
+export function decodeConfiguration(value: unknown, type: BodyType, { validation, warnings, refuse }: ConfigurationRules): AnyObject {
+  const { object, unknownFields } = decodeChecked(value, type, refuse);
+  const faults = unknownFields.map((field) => `.${field}: field not declared in schema`);
+  const [fault] = faults;
+  if (fault !== undefined) throw refuse(faults.length === 1 ? fault : `errors:\n${faults.map((line) => `  ${line}`).join('\n')}`);
+  const repeated = validation === 'Ignore' ? nothingRepeated : repeatedKeysOf(value as object);
+  if (repeated.faults.length > 0 && validation === 'Strict') throw badRequest(`error strict decoding YAML: ${repeated.faults.join(', ')}`);
+  warnings.push(...repeated.warnings);
+  return object;
+}
+
+interface CheckedObject {
+  readonly object: AnyObject;
+  readonly unknownFields: readonly string[];
+}
+
+/** A copy of the value as an object of the type, without fields the type does not have; `refuse` words what is wrong with a field. */
+export function decodeChecked(value: unknown, type: BodyType, refuse: (why: string) => Error): CheckedObject {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     const found = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
     throw badRequest(
@@ -177,14 +225,13 @@ export function decodeAs(value: unknown, type: BodyType, validation: FieldValida
   checkType(value, type);
   const { object, unknownFields, typeErrors } = type.decode ? type.decode(value) : decodeObject(value, type.schema);
   const [typeError] = typeErrors;
-  if (typeError !== undefined) throw cannotHandle(type, typeError);
-  if (validation !== 'Ignore') reportStrictFaults(repeatedKeysOf(value), unknownFields, type, validation, warnings);
+  if (typeError !== undefined) throw refuse(typeError);
   object['kind'] = type.kind;
   object['apiVersion'] = type.apiVersion;
   object['metadata'] ??= {};
   leaveOutEmpty(object['metadata']);
   // Decoding has checked every field against the schema; what is required is the validation's business.
-  return object as AnyObject;
+  return { object: object as AnyObject, unknownFields };
 }
 
 const leftOutWhenEmpty = ['labels', 'annotations', 'finalizers', 'ownerReferences'] as const;
@@ -233,7 +280,11 @@ function reportStrictFaults(
   warnings: string[],
 ): void {
   if (repeated.faults.length === 0 && unknownFields.length === 0) return;
-  const unknown = unknownFields.map((field) => `unknown field ${JSON.stringify(field)}`);
+  const unknown = unknownFields.map(unknownField);
   if (validation === 'Strict') throw cannotHandle(type, `strict decoding error: ${[...repeated.faults, ...unknown].join(', ')}`);
   warnings.push(...repeated.warnings, ...unknown);
+}
+
+function unknownField(path: string): string {
+  return `unknown field ${JSON.stringify(path)}`;
 }

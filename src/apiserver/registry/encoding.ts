@@ -34,28 +34,51 @@ function storedJson(object: KubeObject): string {
   return JSON.stringify({ kind, apiVersion, metadata: { ...metadata, resourceVersion: undefined }, ...rest });
 }
 
-const slabBytes = 64 * 1024;
+const slabBytes = 1024 * 1024;
 
-/** Memory for many encodings that come at once, as at the start: a block for a dozen of them costs little more than one for each would. */
+/** A part of a block of memory. */
+export interface SlabPart {
+  readonly slab: Buffer;
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Memory for many encodings that come at once, as at the start. It is shared memory, though nobody shares it, because the garbage collector does not count
+ * that: what it counts it answers with a collection every few dozen megabytes, each through all that was loaded before.
+ */
 export class Slabs {
-  #slab = Buffer.allocUnsafeSlow(0);
+  #slab: Buffer = Buffer.alloc(0);
   #used = 0;
 
-  take(size: number): Buffer {
-    if (size > slabBytes / 4) return Buffer.allocUnsafeSlow(size);
+  /** Undefined for what is too large to share a block. */
+  take(size: number): SlabPart | undefined {
+    if (size > slabBytes / 16) return undefined;
     if (this.#used + size > this.#slab.length) {
-      this.#slab = Buffer.allocUnsafeSlow(slabBytes);
+      this.#slab = Buffer.from(new SharedArrayBuffer(slabBytes));
       this.#used = 0;
     }
-    const part = this.#slab.subarray(this.#used, this.#used + size);
+    const start = this.#used;
     this.#used += size;
-    return part;
+    return { slab: this.#slab, start, end: start + size };
   }
 }
 
 /** Stored bytes with the revision put in. */
-export function spliceRevision(stored: Uint8Array, headLength: number, revision: number, slabs?: Slabs): Uint8Array {
-  return replaceAfterHead(stored, headLength, headLength, revision, slabs);
+export function spliceRevision(stored: Uint8Array, headLength: number, revision: number): Uint8Array {
+  return replaceAfterHead(stored, headLength, headLength, revision);
+}
+
+/** The same into a slab, from stored bytes that are only lent. */
+export function spliceIntoSlab(stored: Uint8Array, headLength: number, revision: number, slabs: Slabs): Uint8Array | SlabPart {
+  const inserted = `${beforeRevision}${revision}${afterRevision}`;
+  const part = slabs.take(stored.length + inserted.length);
+  if (part === undefined) return spliceRevision(stored, headLength, revision);
+  const { slab, start } = part;
+  slab.set(stored, start + inserted.length);
+  slab.copyWithin(start, start + inserted.length, start + inserted.length + headLength);
+  slab.write(inserted, start + headLength, 'latin1');
+  return part;
 }
 
 /** Served bytes with another revision in place of the one they have. */
@@ -63,10 +86,9 @@ export function respliceRevision(served: Uint8Array, headLength: number, from: n
   return replaceAfterHead(served, headLength, headLength + beforeRevision.length + String(from).length + afterRevision.length, to);
 }
 
-function replaceAfterHead(bytes: Uint8Array, headLength: number, restAt: number, revision: number, slabs?: Slabs): Uint8Array {
+function replaceAfterHead(bytes: Uint8Array, headLength: number, restAt: number, revision: number): Uint8Array {
   const inserted = `${beforeRevision}${revision}${afterRevision}`;
-  const size = headLength + inserted.length + bytes.length - restAt;
-  const result = slabs ? slabs.take(size) : Buffer.allocUnsafeSlow(size);
+  const result = Buffer.allocUnsafeSlow(headLength + inserted.length + bytes.length - restAt);
   result.set(headLength === bytes.length ? bytes : bytes.subarray(0, headLength), 0);
   result.write(inserted, headLength, 'latin1');
   result.set(bytes.subarray(restAt), headLength + inserted.length);
@@ -81,23 +103,35 @@ export class Entry implements Encoded {
   /** `namespace/name` or `name`. */
   readonly path: string;
   readonly namespace: string | undefined;
-  readonly name: string;
   readonly revision: number;
   readonly createRevision: number;
-  readonly bytes: Uint8Array;
+  readonly #bytes: Uint8Array | SlabPart;
   readonly #frozen: boolean;
   #object: WeakRef<KubeObject> | undefined;
 
-  constructor(place: { path: string; revision: number; createRevision: number }, bytes: Uint8Array, object: KubeObject | undefined, frozen: boolean) {
-    const slash = place.path.indexOf('/');
+  constructor(
+    place: { path: string; revision: number; createRevision: number },
+    bytes: Uint8Array | SlabPart,
+    object: KubeObject | undefined,
+    frozen: boolean,
+  ) {
     this.path = place.path;
-    this.namespace = slash < 0 ? undefined : place.path.slice(0, slash);
-    this.name = slash < 0 ? place.path : place.path.slice(slash + 1);
+    this.namespace = namespaceOfPath(place.path);
     this.revision = place.revision;
     this.createRevision = place.createRevision;
-    this.bytes = bytes;
+    this.#bytes = bytes;
     this.#frozen = frozen;
     this.#object = object && new WeakRef(frozen ? deepFreeze(object) : object);
+  }
+
+  get name(): string {
+    return this.namespace === undefined ? this.path : this.path.slice(this.namespace.length + 1);
+  }
+
+  get bytes(): Uint8Array {
+    const bytes = this.#bytes;
+    // A view for each of a hundred thousand would take longer to make, and to look after, than the few that are asked for.
+    return 'slab' in bytes ? bytes.slab.subarray(bytes.start, bytes.end) : bytes;
   }
 
   get object(): KubeObject {
@@ -125,12 +159,26 @@ export class Entry implements Encoded {
   }
 
   #parse(): KubeObject {
-    const object = JSON.parse(Buffer.from(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength).toString('utf8')) as KubeObject;
+    const { buffer, byteOffset, byteLength } = this.bytes;
+    const object = JSON.parse(Buffer.from(buffer, byteOffset, byteLength).toString('utf8')) as KubeObject;
     return this.#frozen ? deepFreeze(object) : object;
   }
 }
 
 const labelsPath = ['metadata', 'labels'];
+
+let lastNamespace = '';
+
+/** Neighbours mostly are of the same namespace, and may have the same string. */
+function namespaceOfPath(path: string): string | undefined {
+  if (path.charCodeAt(lastNamespace.length) === slash && path.startsWith(lastNamespace)) return lastNamespace;
+  const end = path.indexOf('/');
+  if (end < 0) return undefined;
+  lastNamespace = path.slice(0, end);
+  return lastNamespace;
+}
+
+const slash = 0x2f;
 
 /** An entry told to watchers. */
 export class EntryEvent implements EncodedWatchEvent {

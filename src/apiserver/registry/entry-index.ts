@@ -33,9 +33,13 @@ export class EntryIndex {
     if (previous && before !== undefined && before !== value) this.#take(before, previous.path);
     if (value === undefined) return;
     const ordered = this.#byValue.get(value);
-    if (ordered === undefined) this.#byValue.set(value, new OrderedEntries([entry]));
-    else if (before === value) ordered.replace(entry);
-    else ordered.add(entry);
+    if (ordered !== undefined && before === value) ordered.replace(entry);
+    else if (ordered !== undefined) ordered.add(entry);
+    else {
+      const first = new OrderedEntries();
+      first.add(entry);
+      this.#byValue.set(value, first);
+    }
   }
 
   remove(entry: Entry): void {

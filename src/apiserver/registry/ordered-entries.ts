@@ -6,6 +6,8 @@ import type { Entry } from './encoding.ts';
 
 export class OrderedEntries {
   #entries: readonly Entry[];
+  /** The same array while nobody else has it: entries that come in order, as all do at the start, are put at its end. */
+  #ours: Entry[] | undefined;
   /** By path: the newest entry, or undefined for one that is gone. */
   #changes: Map<string, Entry | undefined> | undefined;
   #size: number;
@@ -22,6 +24,7 @@ export class OrderedEntries {
 
   /** All entries now, the same array until something changes. */
   snapshot(): readonly Entry[] {
+    this.#ours = undefined;
     if (this.#changes) {
       this.#entries = withChanges(this.#entries, this.#changes);
       this.#changes = undefined;
@@ -31,8 +34,11 @@ export class OrderedEntries {
 
   /** Adds an entry that was not there. */
   add(entry: Entry): void {
-    this.#change(entry.path, entry);
     this.#size++;
+    if (this.#entries.length === 0 && this.#changes === undefined) this.#entries = this.#ours = [];
+    const last = this.#ours?.at(-1);
+    if (this.#ours && this.#changes === undefined && (last === undefined || last.path < entry.path)) this.#ours.push(entry);
+    else this.#change(entry.path, entry);
   }
 
   /** Replaces the entry with the same path, which is there. */

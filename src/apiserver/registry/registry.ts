@@ -43,6 +43,8 @@ export class Registry implements ObjectReader {
   readonly #builtIn: readonly Kind[];
   #kinds: readonly Kind[];
   #kindsGeneration = 1;
+  /** Kinds served in several versions, as of a generation. */
+  #versioned: { readonly generation: number; readonly kinds: ReadonlySet<ServedKind> } = { generation: 0, kinds: new Set() };
   readonly #custom = new Map<string, readonly Kind[]>();
   readonly #converted = new Set<ConvertedCache>();
   readonly #freeze: boolean;
@@ -91,8 +93,12 @@ export class Registry implements ObjectReader {
       const prefix = prefixOfKey(item.key);
       if (prefix === undefined) return;
       const cache = this.#caches.get(prefix);
-      if (cache) cache.loadOne(item, slabs);
-      else if (unclaimed.get(prefix)?.push(item) === undefined) unclaimed.set(prefix, [item]);
+      if (cache) {
+        cache.loadOne(item, slabs);
+        return;
+      }
+      const kept = { ...item, value: item.value.slice() };
+      if (unclaimed.get(prefix)?.push(kept) === undefined) unclaimed.set(prefix, [kept]);
     });
     for (const cache of this.#caches.values()) cache.load([], revision);
     this.#unclaimed = unclaimed;
@@ -192,6 +198,23 @@ export class Registry implements ObjectReader {
     const served = this.#served.get(placeOf(kind));
     if (!served) throw new Error(`${placeOf(kind)} is not served`);
     return served;
+  }
+
+  /** Whether the kind's objects are served in more than one version or group. */
+  hasVersions(served: ServedKind): boolean {
+    if (this.#versioned.generation !== this.#kindsGeneration) {
+      const byPrefix = Map.groupBy(this.#served.values(), (one) => kindPrefix(one.stored));
+      const kinds = new Set([...byPrefix.values()].filter((versions) => versions.length > 1).flat());
+      this.#versioned = { generation: this.#kindsGeneration, kinds };
+    }
+    return this.#versioned.kinds.has(served);
+  }
+
+  /** The kind as one of its versions, named as objects name it, serves it. */
+  versionOf(served: ServedKind, apiVersion: string): ServedKind | undefined {
+    const slash = apiVersion.indexOf('/');
+    const other = this.#served.get(`${apiVersion.slice(0, Math.max(slash, 0))}/${apiVersion.slice(slash + 1)}/${served.kind.resource}`);
+    return other !== undefined && kindPrefix(other.stored) === kindPrefix(served.stored) ? other : undefined;
   }
 
   // ---- reading

@@ -7,7 +7,7 @@ import type { KubeObject } from '../../machinery/object.ts';
 import type { Selector } from '../../machinery/selector.ts';
 import type { Change, KeyValue } from '../../store/store.ts';
 import { CacheEvent } from './cache-event.ts';
-import { Entry, headLengthOf, headOf, Slabs, spliceRevision } from './encoding.ts';
+import { Entry, headLengthOf, headOf, Slabs, spliceIntoSlab, spliceRevision } from './encoding.ts';
 import { EntryIndex } from './entry-index.ts';
 import { EventRing } from './event-ring.ts';
 import { LabelIndexes, worthIndexing } from './label-indexes.ts';
@@ -111,9 +111,10 @@ export class WatchCache {
     this.#ring = new EventRing(revision);
   }
 
+  /** The item's value need only be there during the call. */
   loadOne({ key, value, modRevision, createRevision }: KeyValue, slabs: Slabs): void {
     const path = key.slice(this.prefix.length);
-    const bytes = spliceRevision(value, this.headLength(value), modRevision, slabs);
+    const bytes = spliceIntoSlab(value, this.headLength(value), modRevision, slabs);
     this.#put(new Entry({ path, revision: modRevision, createRevision }, bytes, undefined, this.#frozen), undefined);
     this.#lastChange = Math.max(this.#lastChange, modRevision);
   }
