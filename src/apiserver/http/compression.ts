@@ -5,8 +5,8 @@ import type { HttpRequest } from './connection.ts';
 /** Below this the time costs more than the bytes; upstream's threshold too. */
 const fromBytes = 128 * 1024;
 
-export function shouldCompress(bytes: Uint8Array, request: HttpRequest): boolean {
-  if (bytes.length <= fromBytes) return false;
+export function shouldCompress(length: number, request: HttpRequest): boolean {
+  if (length <= fromBytes) return false;
   const encodings = request.headers['accept-encoding'];
   return encodings !== undefined && encodings.includes('gzip');
 }

@@ -25,7 +25,7 @@ export interface HttpResponse {
   readonly writableEnded: boolean;
   readonly writableLength: number;
   writeHead(code: number, headers: OutgoingHttpHeaders): unknown;
-  write(chunk: string | Uint8Array): boolean;
+  write(chunk: string | Uint8Array, done?: (error: Error | null | undefined) => void): boolean;
   end(chunk?: string | Uint8Array): unknown;
   on(event: 'close' | 'drain' | 'finish', listener: () => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;

@@ -4,7 +4,8 @@ import type { Kind } from '../../api/kind.ts';
 import { ApiError } from '../../machinery/errors.ts';
 import { listInProtobuf, metadataInProtobuf, metadataListInProtobuf, objectInProtobuf, valueInProtobuf } from '../protobuf/answers.ts';
 import { includeObjectOf, metadataOnly, tableOf } from '../table.ts';
-import type { Answer, Encoded, ListAnswer, ObjectAnswer } from '../request.ts';
+import type { Answer, ListAnswer, ObjectAnswer } from '../request.ts';
+import { listBytes, type Unjoined } from './list-bytes.ts';
 import type { Accepted } from './negotiate.ts';
 
 export type WholeAnswer = Exclude<Answer, { type: 'watch' }>;
@@ -17,10 +18,7 @@ export interface EncodeContext {
   readonly nowMs: number;
 }
 
-/** The bytes of a list are kept as long as the verbs hand out the same items. */
-const lists = new WeakMap<readonly Encoded[], { readonly metadata: string; readonly bytes: Uint8Array }>();
-
-export function encodeAnswer(answer: WholeAnswer, context: EncodeContext): Uint8Array {
+export function encodeAnswer(answer: WholeAnswer, context: EncodeContext): Uint8Array | Unjoined {
   switch (answer.type) {
     case 'object':
       return encodeObject(answer, context);
@@ -41,6 +39,11 @@ function encodeObject(answer: ObjectAnswer, { accepted, kind, query, nowMs }: En
   const { format, as, metaVersion } = accepted;
   const { object } = answer;
   const isOfKind = kind !== undefined && kind.virtual !== true && object.kind === kind.kind;
+  const table = (columns: Kind['columns']): Uint8Array => {
+    const options = { includeObject: includeObjectOf(query), version: metaVersion, nowMs };
+    return encodeValue(tableOf({ columns }, [object], { resourceVersion: object.metadata.resourceVersion }, options), accepted);
+  };
+  if (as === 'table' && answer.columns !== undefined) return table(answer.columns);
   if (as === 'object' || !isOfKind) {
     if (format === 'json' && !accepted.pretty && answer.bytes !== undefined) return answer.bytes;
     return format === 'protobuf' && isOfKind ? objectInProtobuf(object, kind.schema) : encodeValue(object, accepted);
@@ -49,15 +52,14 @@ function encodeObject(answer: ObjectAnswer, { accepted, kind, query, nowMs }: En
   if (as === 'metadata') {
     return format === 'protobuf' ? metadataInProtobuf(object, metaVersion) : encodeValue(metadataOnly(object, metaVersion), accepted);
   }
-  const options = { includeObject: includeObjectOf(query), version: metaVersion, nowMs };
-  return encodeValue(tableOf(kind, [object], { resourceVersion: object.metadata.resourceVersion }, options), accepted);
+  return table(kind.columns);
 }
 
-function encodeList(answer: ListAnswer, { accepted, kind, query, nowMs }: EncodeContext): Uint8Array {
+function encodeList(answer: ListAnswer, { accepted, kind, query, nowMs }: EncodeContext): Uint8Array | Unjoined {
   const { format, as, metaVersion } = accepted;
   if (as === 'object' || kind === undefined) {
     if (format === 'protobuf' && kind !== undefined) return listInProtobuf(answer, kind.schema);
-    return format === 'json' && !accepted.pretty ? joinList(answer) : encodeValue(wholeList(answer), accepted);
+    return format === 'json' && !accepted.pretty ? listBytes(answer) : encodeValue(wholeList(answer), accepted);
   }
   if (as === 'metadata') throw notThisForm(`you requested PartialObjectMetadata, but the requested object is a list (${answer.kind})`);
   if (as === 'metadata-list' && format === 'protobuf') return metadataListInProtobuf(answer, metaVersion);
@@ -77,32 +79,3 @@ function notThisForm(message: string): ApiError {
 export function wholeList({ kind, apiVersion, metadata, items }: ListAnswer): object {
   return { kind, apiVersion, metadata, items: items.map((item) => item.object) };
 }
-
-function joinList(answer: ListAnswer): Uint8Array {
-  const metadata = JSON.stringify(answer.metadata);
-  const known = lists.get(answer.items);
-  if (known !== undefined && known.metadata === metadata) return known.bytes;
-  const head = Buffer.from(
-    `{"kind":${JSON.stringify(answer.kind)},"apiVersion":${JSON.stringify(answer.apiVersion)},"metadata":${metadata},"items":[`,
-  );
-  let length = head.length + 2 + Math.max(0, answer.items.length - 1);
-  for (const item of answer.items) length += item.bytes.length;
-  const bytes = Buffer.allocUnsafeSlow(length);
-  bytes.set(head, 0);
-  let at = head.length;
-  let first = true;
-  for (const item of answer.items) {
-    if (!first) bytes[at++] = comma;
-    first = false;
-    bytes.set(item.bytes, at);
-    at += item.bytes.length;
-  }
-  bytes[at++] = closeBracket;
-  bytes[at] = closeBrace;
-  lists.set(answer.items, { metadata, bytes });
-  return bytes;
-}
-
-const comma = 0x2c;
-const closeBracket = 0x5d;
-const closeBrace = 0x7d;

@@ -22,11 +22,12 @@ import { type HttpRequest, type HttpResponse, readBody } from './connection.ts';
 import { encodeAnswer, encodeValue, type WholeAnswer, wholeList } from './encode.ts';
 import { actingAs, type FrontOptions, identify } from './front-options.ts';
 import { auditId, mediaTypeOf, sourceIps, warningHeader } from './headers.ts';
-import type { Histogram } from './exposition.ts';
 import type { InflightKind, RequestLabels, WatchCounter } from './metrics.ts';
 import { largeBodyFromBytes, sendLargeBody } from './large-body.ts';
+import { Unjoined } from './list-bytes.ts';
 import { type Accepted, contentTypeOf, negotiate, prettyFor } from './negotiate.ts';
 import { type HttpMethod, type ResourceRoute, routeOf, verbOf } from './route.ts';
+import type { WatchOutbox } from './watch-outbox.ts';
 import { streamWatch } from './watch-stream.ts';
 
 const methodMessage = 'the server does not allow this method on the requested resource';
@@ -43,6 +44,7 @@ export class Exchange {
   private readonly options: FrontOptions;
   private readonly request: HttpRequest;
   private readonly response: HttpResponse;
+  private readonly outbox: WatchOutbox;
   private readonly startedMs: number;
   private readonly path: string;
   private readonly queryText: string;
@@ -64,10 +66,11 @@ export class Exchange {
   private sentBytes = -1;
   private limitMs = requestLimitMs;
 
-  constructor(options: FrontOptions, request: HttpRequest, response: HttpResponse) {
+  constructor(options: FrontOptions, outbox: WatchOutbox, request: HttpRequest, response: HttpResponse) {
     this.options = options;
     this.request = request;
     this.response = response;
+    this.outbox = outbox;
     this.startedMs = options.world.clock.now();
     const url = request.url ?? '/';
     const question = url.indexOf('?');
@@ -334,21 +337,18 @@ export class Exchange {
     response.flushHeaders?.();
     this.leaveSeat();
     this.record?.started(200);
-    streamWatch(
-      answer,
-      { accepted, kind, includeObject, now: () => options.world.clock.now() },
-      { write: batchedWriter(response, this.watched?.sizes), pending: () => response.writableLength, end: () => response.end() },
-    );
+    streamWatch(answer, { accepted, kind, includeObject, now: () => options.world.clock.now() }, this.outbox.writerTo(response, this.watched?.sizes));
   }
 
   private kindOf({ target: { group, version, resource } }: Call): Kind | undefined {
     return this.options.dispatcher.verbs.kindAt(group, version, resource);
   }
 
-  private write(code: number, bytes: Uint8Array, contentType: string, headers?: OutgoingHttpHeaders): void {
+  private write(code: number, body: Uint8Array | Unjoined, contentType: string, headers?: OutgoingHttpHeaders): void {
     const all: OutgoingHttpHeaders = { 'content-type': contentType, ...this.commonHeaders(), ...headers };
     this.code = code;
-    if (shouldCompress(bytes, this.request)) {
+    if (shouldCompress(body.length, this.request)) {
+      const bytes = body instanceof Unjoined ? body.joined() : body;
       compress(bytes, (compressed) => {
         if (this.isClosed) return;
         if (compressed !== undefined) all['content-encoding'] = 'gzip';
@@ -357,24 +357,24 @@ export class Exchange {
       });
       return;
     }
-    this.finish(code, bytes, all);
+    this.finish(code, body, all);
   }
 
-  private finish(code: number, bytes: Uint8Array, headers: OutgoingHttpHeaders): void {
+  private finish(code: number, body: Uint8Array | Unjoined, headers: OutgoingHttpHeaders): void {
     this.leaveSeat();
-    headers['content-length'] = bytes.length;
-    this.sentBytes = bytes.length;
+    headers['content-length'] = body.length;
+    this.sentBytes = body.length;
     this.response.writeHead(code, headers);
     if (this.request.method === 'HEAD') {
       this.response.end();
       return;
     }
-    if (bytes.length < largeBodyFromBytes) {
-      this.response.end(bytes);
+    if (body.length < largeBodyFromBytes) {
+      this.response.end(body instanceof Unjoined ? body.joined() : body);
       return;
     }
     this.readingLimit = this.options.world.clock.after(readingLimitMs, () => this.response.destroy());
-    sendLargeBody(this.response, bytes);
+    sendLargeBody(this.response, body);
   }
 
   private commonHeaders(): OutgoingHttpHeaders {
@@ -463,21 +463,4 @@ function acceptedForErrors({ headers }: HttpRequest, queryText: string): Accepte
     // That is another error than the one to tell.
   }
   return prettyFor(accepted, queryText, headers['user-agent'] ?? '');
-}
-
-/** Events of one commit, or of one list of past ones, go out as one chunk. */
-function batchedWriter(response: HttpResponse, sizes: Histogram | undefined): (event: Uint8Array) => void {
-  let corked = false;
-  return (event) => {
-    if (!corked) {
-      corked = true;
-      response.cork();
-      process.nextTick(() => {
-        corked = false;
-        response.uncork();
-      });
-    }
-    response.write(event);
-    sizes?.observe(event.length);
-  };
 }

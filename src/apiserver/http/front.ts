@@ -2,6 +2,7 @@
 import type { HttpRequest, HttpResponse } from './connection.ts';
 import { Exchange } from './exchange.ts';
 import type { FrontOptions } from './front-options.ts';
+import { WatchOutbox } from './watch-outbox.ts';
 
 /** How much later than its deadline a request may be ended. */
 const lookEveryMs = 500;
@@ -9,15 +10,17 @@ const lookEveryMs = 500;
 export class Front {
   private readonly options: FrontOptions;
 
+  private readonly outbox: WatchOutbox;
   private readonly open = new Set<Exchange>();
   private isWatching = false;
 
   constructor(options: FrontOptions) {
     this.options = options;
+    this.outbox = new WatchOutbox(options.world.clock);
   }
 
   handle(request: HttpRequest, response: HttpResponse): void {
-    const exchange = new Exchange(this.options, request, response);
+    const exchange = new Exchange(this.options, this.outbox, request, response);
     this.open.add(exchange);
     this.watchDeadlines();
     response.on('close', () => {

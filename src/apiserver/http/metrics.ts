@@ -2,6 +2,7 @@
  * The server's own numbers under upstream's names. What every request counts is found by looking up its kind: no text is put together before someone
  * reads the numbers. See https://kubernetes.io/docs/reference/instrumentation/metrics/
  */
+import { readdirSync } from 'node:fs';
 import type { Kind } from '../../api/kind.ts';
 import type { World } from '../../world/world.ts';
 import { Exposition, Histogram, labelText } from './exposition.ts';
@@ -177,10 +178,20 @@ export class Metrics {
     out.single('apiserver_tls_handshake_errors_total', 'counter', 'TLS handshakes that failed.', this.tlsHandshakeErrors);
     out.single('process_cpu_seconds_total', 'counter', 'Processor time spent, user and system.', (usage.userCPUTime + usage.systemCPUTime) / 1e6);
     out.single('process_resident_memory_bytes', 'gauge', 'Resident memory.', memory.rss);
+    out.single('process_open_fds', 'gauge', 'File descriptors open.', openDescriptors());
     out.single('process_start_time_seconds', 'gauge', 'When the server started, in seconds since the epoch.', this.startedMs / 1000);
     out.single('nodejs_heap_size_total_bytes', 'gauge', 'Heap taken from the system.', memory.heapTotal);
     out.single('nodejs_heap_size_used_bytes', 'gauge', 'Heap in use.', memory.heapUsed);
     out.single('process_uptime_seconds', 'gauge', 'How long the server has been running.', (this.world.clock.now() - this.startedMs) / 1000);
+  }
+}
+
+/** Linux tells; elsewhere none is known. */
+function openDescriptors(): number {
+  try {
+    return readdirSync('/proc/self/fd').length;
+  } catch {
+    return 0;
   }
 }
 
