@@ -54,7 +54,11 @@ test('an address or port that is asked for is given once', async () => {
   assert.match(twice.body['message'], /spec.clusterIPs: Invalid value: .*failed to allocate IP 10.96.0.5: provided IP is already allocated/);
   assert.match(
     (await make('t', { clusterIP: '10.97.0.1' })).body['message'],
-    /provided IP is not in the valid range. The range of valid IPs is 10.96.0.0\/28/,
+    /failed to allocate IP 10.97.0.1: the provided network does not match the current range/,
+  );
+  assert.match(
+    (await make('t', { clusterIP: '10.96.0.15' })).body['message'],
+    /the provided IP \(10.96.0.15\) is not in the valid range. The range of valid IPs is 10.96.0.0\/28/,
   );
   const nodePort = (number: number) => ({ type: 'NodePort', ports: [{ port: 80, nodePort: number }] });
   assert.equal((await make('n', nodePort(30001))).code, 201);

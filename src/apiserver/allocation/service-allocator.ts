@@ -1,20 +1,22 @@
 /**
  * Gives services their cluster IPs and node ports. What is taken follows from the watch cache (so it is right after a crash, and whoever deletes a service frees
- * what it had) and from the writes under way in this process.
+ * what it had) and from the writes under way in this process. IPAddress objects are written along with the service.
  */
-import { Service } from '../../api/kinds.ts';
+import { type IPAddress, Service, ServiceCIDR } from '../../api/kinds.ts';
 import type { Kind } from '../../api/kind.ts';
 import type { V1ServiceSpec } from '../../api/types.ts';
 import { internalError, invalid } from '../../machinery/errors.ts';
 import { type FieldError, invalidValue } from '../../machinery/field-error.ts';
-import type { Random } from '../../world/world.ts';
+import type { World } from '../../world/world.ts';
+import { Alongside } from '../admission/admission.ts';
 import type { AnyObject } from '../registry/decoding.ts';
 import type { Registry } from '../registry/registry.ts';
+import { AddressObjects } from './address-objects.ts';
 import { Pool, staticBand } from './pool.ts';
-import { AddressRange } from './service-addresses.ts';
+import { type IpFamily, ServiceAddresses } from './service-addresses.ts';
+import { rangesInUse } from './service-cidrs.ts';
 import {
   dropForeignFields,
-  familyOf,
   keepAllocations,
   normalizeClusterIps,
   settleFamilies,
@@ -25,7 +27,7 @@ import {
 
 export interface ServiceAllocatorOptions {
   readonly registry: Registry;
-  readonly random: Random;
+  readonly world: World;
   /** One range, or one for each IP family with a comma between. */
   readonly serviceCidr: string;
   readonly nodePortRange: { readonly from: number; readonly to: number };
@@ -33,29 +35,58 @@ export interface ServiceAllocatorOptions {
 
 /** What one write of a service takes until it is settled. */
 export interface Allocation {
-  /** Fills in what the validated service lacks. Throws when something asked for is taken; what was taken until then goes back by `settle`. */
+  /**
+   * Fills in what the validated service lacks. Throws when something asked for is taken; what was taken until then goes back by `settle`. Called again after
+   * a commit that failed, it looks for other addresses.
+   */
   allocate(): void;
+  /** Adds to the commit what it means for IPAddress objects. */
+  record(alongside: Alongside): void;
   /** The write is over: the cache knows by now if it happened. */
   settle(): void;
 }
 
 export class ServiceAllocator {
-  readonly #ranges: readonly AddressRange[];
+  readonly addresses: ServiceAddresses;
+  readonly objects: AddressObjects;
+  readonly #families: readonly IpFamily[];
   readonly #ports: Pool;
   readonly #portRange: { readonly from: number; readonly to: number };
   #writes = 0;
 
-  constructor(options: ServiceAllocatorOptions) {
-    this.#ranges = options.serviceCidr.split(',').map((cidr) => new AddressRange(cidr.trim(), options.random));
-    this.#portRange = options.nodePortRange;
-    const size = options.nodePortRange.to - options.nodePortRange.from + 1;
-    this.#ports = new Pool(size, staticBand(size, 16, 32, 128), options.random);
-    const { cache } = options.registry.servedKind(Service);
-    for (const entry of cache.list()) this.#track(entry.object as Service, entry.path, 'hold');
-    cache.onEvent(({ current, previous }) => {
+  constructor({ registry, world, serviceCidr, nodePortRange }: ServiceAllocatorOptions) {
+    const configured = serviceCidr.split(',').map((cidr) => cidr.trim());
+    this.#families = configured.map((cidr) => (cidr.includes(':') ? 'IPv6' : 'IPv4'));
+    this.addresses = new ServiceAddresses(world.random);
+    this.objects = new AddressObjects(registry, world);
+    this.#portRange = nodePortRange;
+    const size = nodePortRange.to - nodePortRange.from + 1;
+    this.#ports = new Pool(size, staticBand(size, 16, 32, 128), world.random);
+
+    const cidrs = registry.servedKind(ServiceCIDR).cache;
+    const useRanges = (): void =>
+      this.addresses.useRanges(
+        rangesInUse(
+          cidrs.list().map((entry) => entry.object as ServiceCIDR),
+          configured,
+        ),
+      );
+    useRanges();
+    cidrs.onEvent(useRanges);
+    const services = registry.servedKind(Service).cache;
+    for (const entry of services.list()) this.#track(entry.object as Service, entry.path, 'hold');
+    services.onEvent(({ current, previous }) => {
       // Both in one turn: what the old and the new have alike is at no time free.
       if (previous) this.#track(previous.object as Service, previous.path, 'release');
       if (current) this.#track(current.object as Service, current.path, 'hold');
+    });
+    // Somebody may take an address by an object of their own.
+    const objects = this.objects.served.cache;
+    const trackObject = ({ metadata: { name } }: IPAddress, change: 'hold' | 'release'): void => this.addresses[change](name, objectOwner);
+    for (const entry of objects.list()) trackObject(entry.object as IPAddress, 'hold');
+    objects.onEvent(({ current, previous }) => {
+      if (current === undefined && previous) trackObject(previous.object as IPAddress, 'release');
+      else if (current && previous === undefined) trackObject(current.object as IPAddress, 'hold');
     });
   }
 
@@ -73,20 +104,24 @@ export class ServiceAllocator {
       keepAllocations(service.spec, before.spec);
     }
     normalizeClusterIps(service.spec, before?.spec);
-    return new PendingAllocation(this, service, before, `write/${++this.#writes}`);
+    return new PendingAllocation(this, service, before, `write:${++this.#writes}`);
   }
 
-  families(): readonly AddressRange['family'][] {
-    return this.#ranges.map((range) => range.family);
+  families(): readonly IpFamily[] {
+    return this.#families;
+  }
+
+  /** What goes with a service that is deleted; undefined for other kinds, and for services without addresses. */
+  leaving(kind: Kind, object: AnyObject): Alongside | undefined {
+    if (kind.resource !== 'services' || kind.group !== '') return undefined;
+    const service = object as AnyObject & Service;
+    const alongside = new Alongside();
+    for (const ip of ipsOf(service.spec)) this.objects.addRelease(alongside, ip, service);
+    return alongside;
   }
 
   #track(service: Service, owner: string, change: 'hold' | 'release'): void {
-    for (const ip of ipsOf(service.spec)) {
-      for (const range of this.#ranges) {
-        const number = range.numberOf(ip);
-        if (number !== undefined) range[change](number, owner);
-      }
-    }
+    for (const ip of ipsOf(service.spec)) this.addresses[change](ip, owner);
     for (const port of portsOf(service.spec)) {
       const number = this.#portNumber(port);
       if (number !== undefined) this.#ports[change](number, owner);
@@ -102,20 +137,15 @@ export class ServiceAllocator {
 
   /** Holds an address somebody asked for; the words of the refusal when it cannot be had. */
   holdIp(ip: string, owner: string): string | undefined {
-    const family = familyOf(ip);
-    const range = this.#ranges.find((candidate) => candidate.family === family);
-    const number = range?.numberOf(ip);
-    if (!range || number === undefined)
-      return `provided IP is not in the valid range. The range of valid IPs is ${(range ?? this.#ranges[0])?.toString() ?? ''}`;
-    if (!range.isFree(number)) return 'provided IP is already allocated';
-    range.hold(number, owner);
-    return undefined;
+    const refusal = this.addresses.refusal(ip);
+    if (refusal === undefined) this.addresses.hold(ip, owner);
+    return refusal;
   }
 
   takeIp(family: string, owner: string): string {
-    const taken = this.#ranges.find((range) => range.family === family)?.take(owner);
-    if (!taken) throw internalError('failed to allocate a serviceIP: range is full');
-    return taken.ip;
+    const ip = this.addresses.take(family, owner);
+    if (ip === undefined) throw internalError('failed to allocate a serviceIP: range is full');
+    return ip;
   }
 
   holdPort(port: number, owner: string): string | undefined {
@@ -145,6 +175,8 @@ class PendingAllocation implements Allocation {
   readonly #service: Service;
   readonly #old: Service | undefined;
   readonly #owner: string;
+  /** Addresses chosen here, not by the client. */
+  readonly #chosen = new Set<string>();
   #begun = false;
 
   constructor(allocator: ServiceAllocator, service: Service, old: Service | undefined, owner: string) {
@@ -157,14 +189,32 @@ class PendingAllocation implements Allocation {
 
   allocate(): void {
     const { spec } = this.#service;
+    this.#takeBack(spec);
     this.#begun = true;
     this.#refuse([...this.#holdIps(spec), ...this.#holdPorts(spec)]);
     this.#takeIps(spec);
     this.#takePorts(spec);
   }
 
+  record(alongside: Alongside): void {
+    const { objects } = this.#allocator;
+    const ips = ipsOf(this.#service.spec);
+    for (const ip of ips) objects.addClaim(alongside, ip, this.#service);
+    if (this.#old) for (const ip of ipsOf(this.#old.spec)) if (!ips.includes(ip)) objects.addRelease(alongside, ip, this.#old);
+  }
+
   settle(): void {
     if (this.#begun) this.#allocator.release(this.#service, this.#owner);
+  }
+
+  /** Before another attempt: somebody may have had a chosen address first. */
+  #takeBack(spec: V1ServiceSpec): void {
+    if (!this.#begun) return;
+    this.#allocator.release(this.#service, this.#owner);
+    if (this.#chosen.size === 0) return;
+    spec.clusterIPs = (spec.clusterIPs ?? []).filter((ip) => !this.#chosen.has(ip));
+    if (spec.clusterIPs.length === 0) delete spec.clusterIP;
+    this.#chosen.clear();
   }
 
   #refuse(errors: readonly FieldError[]): void {
@@ -187,7 +237,11 @@ class PendingAllocation implements Allocation {
   #takeIps(spec: V1ServiceSpec): void {
     if (!wantsClusterIps(spec)) return;
     const ips = (spec.clusterIPs ??= []);
-    for (const family of (spec.ipFamilies ?? []).slice(ips.length)) ips.push(this.#allocator.takeIp(family, this.#owner));
+    for (const family of (spec.ipFamilies ?? []).slice(ips.length)) {
+      const ip = this.#allocator.takeIp(family, this.#owner);
+      this.#chosen.add(ip);
+      ips.push(ip);
+    }
     const [first] = ips;
     if (first !== undefined) spec.clusterIP = first;
   }
@@ -228,7 +282,10 @@ class PendingAllocation implements Allocation {
   }
 }
 
-function ipsOf(spec: V1ServiceSpec): readonly string[] {
+/** Who holds an address by an IPAddress object alone. */
+const objectOwner = 'an IPAddress';
+
+export function ipsOf(spec: V1ServiceSpec): readonly string[] {
   return wantsClusterIps(spec) ? (spec.clusterIPs ?? (spec.clusterIP ? [spec.clusterIP] : [])) : [];
 }
 

@@ -15,12 +15,14 @@ import {
   Role,
   RoleBinding,
   Service,
+  ServiceCIDR,
 } from '../../api/kinds.ts';
 import { apiVersionOf, type Kind } from '../../api/kind.ts';
 import type { V1ServicePort } from '../../api/types.ts';
 import { isReason } from '../../machinery/errors.ts';
 import type { Draft, KubeObject } from '../../machinery/object.ts';
 import { equal } from '../../machinery/equal.ts';
+import { defaultServiceCidr } from '../allocation/service-cidrs.ts';
 import { authenticationConfig } from '../aggregation/authentication-config.ts';
 import { serverUser } from '../authentication/users.ts';
 import type { Answer, RequestVerb } from '../request.ts';
@@ -89,7 +91,9 @@ export async function bootstrapFlowControl(verbs: Verbs): Promise<void> {
 /** The `kubernetes` Service and its endpoints as they have to be; writes nothing when they are. Somebody may delete them: then they come back. */
 export async function publishServer(verbs: Verbs, { serviceCidr, advertise }: BootstrapOptions): Promise<void> {
   const writer = new Writer(verbs);
-  const { service, endpoints, slice } = kubernetesService(serviceCidr, advertise);
+  const cidrs = serviceCidr.split(',').map((cidr) => cidr.trim());
+  const { service, endpoints, slice } = kubernetesService(cidrs[0] ?? '', advertise);
+  await publishServiceCidr(verbs, writer, cidrs);
   await Promise.all([
     writer.ensure(Service, service, (present) => withPorts(present, service.spec.ports ?? [])),
     ...(endpoints ? [writer.ensure(Endpoints, endpoints, (present) => withFields(present, { subsets: endpoints.subsets }))] : []),
@@ -97,6 +101,25 @@ export async function publishServer(verbs: Verbs, { serviceCidr, advertise }: Bo
       ? [writer.ensure(EndpointSlice, slice, (present) => withFields(present, { endpoints: slice.endpoints, ports: slice.ports ?? [] }))]
       : []),
   ]);
+}
+
+/**
+ * The ServiceCIDR `kubernetes` says what ranges the server is configured with, and is ready when it says the same. One range may become two, of both
+ * families; another range is for people to settle. Upstream's `kubernetes-service-cidr-controller`.
+ */
+async function publishServiceCidr(verbs: Verbs, writer: Writer, cidrs: readonly string[]): Promise<void> {
+  await writer.ensure(ServiceCIDR, { metadata: { name: defaultServiceCidr }, spec: { cidrs: [...cidrs] } }, (present) => {
+    const { cidrs: stored = [] } = present.spec;
+    const grows = stored.length === 1 && cidrs.length === 2 && stored[0] === cidrs[0];
+    return grows && present.metadata.deletionTimestamp === undefined ? { ...present, spec: { cidrs: [...cidrs] } } : undefined;
+  });
+  const present = verbs.objects.get(ServiceCIDR, undefined, defaultServiceCidr);
+  if (present === undefined || present.metadata.deletionTimestamp !== undefined || !equal(present.spec.cidrs, cidrs)) return;
+  if (present.status?.conditions?.some(({ type, status }) => type === 'Ready' && status !== 'Unknown')) return;
+  const message = 'Kubernetes default Service CIDR is ready';
+  await writer.applyStatus(ServiceCIDR, defaultServiceCidr, 'kubernetes-service-cidr-controller', {
+    conditions: [{ type: 'Ready', status: 'True', message, reason: '', lastTransitionTime: present.metadata.creationTimestamp }],
+  });
 }
 
 /** A server that moved to another port says so; what people changed besides stays. */
@@ -136,19 +159,42 @@ class Writer {
     });
   }
 
-  private call(verb: RequestVerb, kind: Kind, namespace: string | undefined, name: string | undefined, body: object): Promise<Answer> {
+  /** Makes these fields of the status the manager's, whoever had them. */
+  async applyStatus<T extends KubeObject>(kind: Kind<T>, name: string, manager: string, status: object): Promise<void> {
+    const body = { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata: { name }, status };
+    await this.call('patch', kind, undefined, name, body, {
+      subresource: 'status',
+      query: new URLSearchParams({ fieldManager: manager, force: 'true' }),
+      contentType: 'application/apply-patch+yaml',
+    });
+  }
+
+  private call(
+    verb: RequestVerb,
+    kind: Kind,
+    namespace: string | undefined,
+    name: string | undefined,
+    body: object,
+    { subresource, query = new URLSearchParams(), contentType = 'application/json' }: CallOptions = {},
+  ): Promise<Answer> {
     return this.verbs.handle({
       verb,
-      target: { group: kind.group, version: kind.version, namespace, resource: kind.resource, name, subresource: undefined, rest: '' },
+      target: { group: kind.group, version: kind.version, namespace, resource: kind.resource, name, subresource, rest: '' },
       user: serverUser,
-      query: new URLSearchParams(),
+      query,
       body,
-      contentType: 'application/json',
+      contentType,
       userAgent: 'kube-apiserver',
       signal: neverAborted,
       warnings: [],
     });
   }
+}
+
+interface CallOptions {
+  readonly subresource?: string;
+  readonly query?: URLSearchParams;
+  readonly contentType?: string;
 }
 
 const neverAborted = new AbortController().signal;

@@ -21,6 +21,22 @@ test('admin has what edit has, and edit what view has', () => {
   for (const held of edit ?? []) assert.ok(admin?.includes(held));
 });
 
+test('who may view a pod may see why it is where it is, by a role of its own', () => {
+  const roles = bootstrapClusterRoles();
+  const own = roles.find(({ metadata }) => metadata.name === 'k8ts:aggregate-scheduling-to-view');
+  assert.equal(own?.metadata.labels?.['rbac.authorization.k8s.io/aggregate-to-view'], 'true');
+  assert.deepEqual(own?.rules, [rule('get', 'k8ts.io', 'pods/scheduling')]);
+  for (const name of ['view', 'edit', 'admin']) {
+    const held = roles.find(({ metadata }) => metadata.name === name)?.rules ?? [];
+    assert.ok(
+      held.some(({ resources }) => resources?.includes('pods/scheduling')),
+      name,
+    );
+  }
+  const upstreams = roles.find(({ metadata }) => metadata.name === 'system:aggregate-to-view')?.rules ?? [];
+  assert.ok(!upstreams.some(({ apiGroups }) => apiGroups?.includes('k8ts.io')));
+});
+
 test('rules that went missing come back, rules that were added stay', () => {
   const own = rule('get', 'example.com', 'widgets');
   const wanted = { metadata: kept, rules: [rule('get', '', 'pods'), rule('list', '', 'nodes')] };

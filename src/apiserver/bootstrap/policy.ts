@@ -10,7 +10,7 @@ import { equal } from '../../machinery/equal.ts';
 import { rule } from '../authorization/policy-rule.ts';
 import { componentRoles } from './component-roles.ts';
 import { controllerRoles } from './controller-roles.ts';
-import { userRoles } from './user-roles.ts';
+import { explanationRole, userRoles } from './user-roles.ts';
 
 const autoupdate = 'rbac.authorization.kubernetes.io/autoupdate';
 const rbacGroup = 'rbac.authorization.k8s.io';
@@ -30,15 +30,16 @@ function aggregateLabel(to: string): string {
 
 /** `admin` is `edit` and more, `edit` is `view` and more. */
 const aggregated: Readonly<Record<string, readonly string[]>> = {
-  admin: ['system:aggregate-to-admin', 'system:aggregate-to-edit', 'system:aggregate-to-view'],
-  edit: ['system:aggregate-to-edit', 'system:aggregate-to-view'],
-  view: ['system:aggregate-to-view'],
+  admin: ['system:aggregate-to-admin', 'system:aggregate-to-edit', 'system:aggregate-to-view', explanationRole],
+  edit: ['system:aggregate-to-edit', 'system:aggregate-to-view', explanationRole],
+  view: ['system:aggregate-to-view', explanationRole],
 };
 
 const partOf: Readonly<Record<string, string>> = {
   'system:aggregate-to-admin': 'admin',
   'system:aggregate-to-edit': 'edit',
   'system:aggregate-to-view': 'view',
+  [explanationRole]: 'view',
   edit: 'admin',
   view: 'edit',
 };

@@ -2,6 +2,9 @@
 import type { V1PolicyRule } from '../../api/types.ts';
 import { pathRule, rule } from '../authorization/policy-rule.ts';
 
+/** Not upstream's, and never mixed into a role of theirs: it reaches `view`, `edit` and `admin` by aggregation. See docs/scheduling.md. */
+export const explanationRole = 'k8ts:aggregate-scheduling-to-view';
+
 export const userRoles: Readonly<Record<string, readonly V1PolicyRule[]>> = {
   'cluster-admin': [rule('*', '*', '*'), pathRule('*', '*')],
   'system:aggregate-to-admin': [
@@ -36,6 +39,7 @@ export const userRoles: Readonly<Record<string, readonly V1PolicyRule[]>> = {
     rule('create delete deletecollection get list patch update watch', 'coordination.k8s.io', 'leases'),
     rule('create delete deletecollection patch update', 'resource.k8s.io', 'resourceclaims resourceclaimtemplates'),
   ],
+  [explanationRole]: [rule('get', 'k8ts.io', 'pods/scheduling')],
   'system:aggregate-to-view': [
     rule(
       'get list watch',
