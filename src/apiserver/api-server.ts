@@ -57,11 +57,19 @@ export interface ApiServerOptions {
   /** How many requests are worked on at a time, over all priority levels; 600 when absent, no limits when 0. */
   readonly maxRequestsInFlight?: number;
   /** Client certificate shown to kubelets, and the CA theirs must chain to. */
-  readonly kubeletClient?: { readonly certificate: string; readonly key: string; readonly ca: string };
+  readonly kubeletClient?: {
+    readonly certificate: string;
+    readonly key: string;
+    readonly ca: string;
+    /** Where the kubelet of a node is, undefined when it is not up; absent, they are where their Nodes say. */
+    readonly locate?: (nodeName: string) => { readonly host: string; readonly port: number } | undefined;
+  };
   /** Client certificate shown to servers of aggregated APIs, which believe the identity headers it comes with. */
   readonly proxyClient?: { readonly certificate: string; readonly key: string };
   /** Read-only subresources that the rest of the cluster answers. */
   readonly computed?: ComputedResources;
+  /** What is shown at `/metrics` of others in the process besides: lines in Prometheus' text format. */
+  readonly otherMetrics?: () => readonly string[];
   /** Admission plugins to run, or to leave out, against what upstream does by default; by upstream's names. */
   readonly admissionPlugins?: { readonly enabled?: readonly string[]; readonly disabled?: readonly string[] };
 }

@@ -133,7 +133,9 @@ function assemble(options: ApiServerOptions, { verbs, aggregator, published, lat
     addFlowControlDumps(paths, flowControl);
   }
   const audit = options.audit && new Auditor({ world, ...options.audit });
+  metrics.addSource(() => verbs.admissionMetrics());
   metrics.addSource(auditMetrics(() => audit?.emitted ?? 0));
+  if (options.otherMetrics) metrics.addSource(options.otherMetrics);
   const front = new Front({
     world: { ...world, log },
     authenticator,

@@ -89,8 +89,19 @@ function begin({ audit }: InProcessOptions, user: User, request: InProcessReques
     target: route.type === 'path' ? undefined : route.target,
     path: request.path,
     sourceIps: ['127.0.0.1'],
-    userAgent: user.name,
+    userAgent: userAgentOf(user),
   });
+}
+
+const agentsOfUsers: readonly (readonly [prefix: string, agent: string])[] = [
+  ['system:serviceaccount:kube-system:', 'kube-controller-manager'],
+  ['system:node:', 'kubelet'],
+];
+
+/** What the component would call itself over a wire: its program, by which managed fields know it, and who it acts as. */
+function userAgentOf({ name }: User): string {
+  const known = agentsOfUsers.find(([prefix]) => name.startsWith(prefix));
+  return `${known?.[1] ?? name.replace(/^system:/, '')}/${name}`;
 }
 
 function fail(record: AuditRecord | undefined, error: unknown): void {
@@ -150,7 +161,7 @@ async function authorizedCall(
     query,
     body: request.body,
     contentType: request.contentType ?? 'application/json',
-    userAgent: user.name,
+    userAgent: userAgentOf(user),
     signal,
     warnings: [],
     ...(record && { annotate: (key: string, value: string): void => record.annotate(key, value) }),

@@ -2,6 +2,7 @@
  * A request on its way through the server, and the answer on its way back: what the HTTP front, the in-process connection and the verbs agree on.
  * request -> route -> authenticate -> authorize -> verb (decode, admit, default, validate, commit) -> answer -> encode.
  */
+import type { Kind } from '../api/kind.ts';
 import type { KubeObject } from '../machinery/object.ts';
 
 export interface User {
@@ -54,6 +55,8 @@ export interface ObjectAnswer {
   readonly code: 200 | 201 | 202;
   readonly object: KubeObject;
   readonly bytes?: Uint8Array;
+  /** How it is printed, when it is not of the kind the path is about. */
+  readonly columns?: Kind['columns'];
 }
 
 export interface ListAnswer {

@@ -45,7 +45,7 @@ export function includeObjectOf(query: URLSearchParams): IncludeObject {
 }
 
 /** `metadata` is the list's, or `{ resourceVersion }` of a single object. */
-export function tableOf(kind: Kind, objects: readonly KubeObject[], metadata: object, options: TableOptions): Table {
+export function tableOf(kind: Pick<Kind, 'columns'>, objects: readonly KubeObject[], metadata: object, options: TableOptions): Table {
   const columns = columnsOf(kind);
   return {
     kind: 'Table',
@@ -88,6 +88,6 @@ function cellOf(column: Column<KubeObject>, object: KubeObject, nowMs: number): 
   return column.type === 'string' ? '<none>' : null;
 }
 
-function columnsOf(kind: Kind): readonly Column<KubeObject>[] {
+function columnsOf(kind: Pick<Kind, 'columns'>): readonly Column<KubeObject>[] {
   return kind.columns.length === 0 ? nameAndAge : kind.columns;
 }

@@ -37,6 +37,8 @@ export interface Verbs {
   handle(call: Call): Promise<Answer>;
   /** What webhooks and policies say to a connection about to be made; rejects with `ApiError` when they refuse it. */
   admitConnection(call: ConnectionCall): Promise<void>;
+  /** How long admission took, as lines of metrics. */
+  admissionMetrics(): readonly string[];
   readonly objects: ObjectReader;
   /** The kind served at a path; undefined for none. Custom resources come and go, so ask each time. */
   kindAt(group: string, version: string, resource: string): Kind | undefined;

@@ -22,8 +22,12 @@ export class WebhookError extends Error {
   /** Whether asking again may help: no answer at all, or one that says so. */
   readonly transient: boolean;
 
-  constructor(message: string, transient: boolean) {
+  /** The HTTP code of its answer; 0 without one. */
+  readonly code: number;
+
+  constructor(message: string, transient: boolean, code = 0) {
     super(message);
+    this.code = code;
     this.name = 'WebhookError';
     this.transient = transient;
   }
@@ -79,10 +83,10 @@ export class WebhookConnection {
     return new Promise((resolve, reject) => {
       const start = url.startsWith('http:') ? httpRequest : httpsRequest;
       const request = start(url, { method: body === undefined ? 'GET' : 'POST', agent: this.agent, headers });
-      const fail = (message: string, transient: boolean): void => {
+      const fail = (message: string, transient: boolean, code = 0): void => {
         timer.cancel();
         request.destroy();
-        reject(new WebhookError(`${url}: ${message}`, transient));
+        reject(new WebhookError(`${url}: ${message}`, transient, code));
       };
       const timer = this.world.clock.after(timeoutMs, () => fail(`no answer within ${timeoutMs} ms`, true));
       request.on('error', (error) => fail(error.message, true));
@@ -97,7 +101,7 @@ export class WebhookConnection {
         response.on('error', (error) => fail(error.message, true));
         response.on('end', () => {
           const code = response.statusCode ?? 0;
-          if (code < 200 || code > 299) return fail(`answered ${code}`, code === 429 || code >= 500);
+          if (code < 200 || code > 299) return fail(`answered ${code}`, code === 429 || code >= 500, code);
           try {
             resolve(read(Buffer.concat(chunks).toString('utf8')));
             timer.cancel();

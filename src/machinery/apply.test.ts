@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type ApplyOptions, type TrackOptions, applyConfiguration, conflictError, trackUpdate } from './apply.ts';
+import fc from 'fast-check';
+import { conflictError } from './apply-conflict.ts';
+import { type ApplyOptions, type TrackOptions, applyConfiguration, trackUpdate } from './apply.ts';
 import { deepFreeze } from './clone.ts';
 import { PatchError } from './patch-error.ts';
 import type { ManagedFieldsEntry } from './object.ts';
@@ -388,6 +390,43 @@ test('kubectl takes over without force what it applied from the client’s side'
   assert.deepEqual(server.apply('kubectl', applied({ a: '2' })), []);
   assert.deepEqual(server.live?.['data'], { a: '2' });
   assert.match(JSON.stringify(server.live?.metadata['annotations']), /\\"a\\":\\"2\\"/);
+});
+
+test('an annotation that would be too large goes instead', () => {
+  const server = new OneObject(configMap, 'v1');
+  const config = applied({ a: '1' });
+  const annotations = { 'kubectl.kubernetes.io/last-applied-configuration': JSON.stringify(config), other: '1' };
+  server.update('kubectl', (object) => void Object.assign(object, config, { metadata: { name: 'ssa', labels: { l: '1' }, annotations } }));
+  assert.deepEqual(server.apply('kubectl', applied({ a: 'x'.repeat(256 * 1024) })), []);
+  assert.deepEqual(server.live?.metadata['annotations'], { other: '1' });
+});
+
+test('whoever applies what, everyone owns what they applied, all of it is there, and nothing is left when all give up', () => {
+  const values = fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.constantFrom('1', '2'), { noNullPrototype: true });
+  const step = fc.record({ manager: fc.constantFrom('one', 'two', 'three'), data: values });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 8 }), (steps) => {
+      const server = new OneObject(configMap, 'v1');
+      const config = (data: object): object => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'ssa' }, data });
+      const applies = (manager: string, data: object): void => {
+        assert.deepEqual(server.apply(manager, config(data), { force: true }), []);
+        const once = server.live;
+        assert.deepEqual(server.apply(manager, config(data)), [], 'no conflict with what it just took');
+        assert.deepEqual(server.live, once, 'twice is once');
+      };
+      for (const { manager, data } of steps) {
+        applies(manager, data);
+        const live = (server.live?.['data'] ?? {}) as Record<string, string>;
+        assert.deepEqual({ ...live, ...data }, live);
+        const owned = Object.values(server.owners()).flatMap((set) => Object.keys((set as { 'f:data'?: object })['f:data'] ?? {}));
+        assert.deepEqual(new Set(owned.filter((element) => element !== '.')), new Set(Object.keys(live).map((key) => `f:${key}`)));
+      }
+      for (const manager of ['one', 'two', 'three']) server.apply(manager, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'ssa' } });
+      assert.deepEqual(server.owners(), {});
+      assert.equal(server.live?.['data'], undefined);
+    }),
+    { numRuns: 100 },
+  );
 });
 
 test('what changed since kubectl applied it from the client’s side still conflicts', () => {

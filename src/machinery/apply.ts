@@ -3,8 +3,8 @@
  * it no longer applies, and may not take over what others own unless it insists; every other write makes its author own what it changed.
  * https://kubernetes.io/docs/reference/using-api/server-side-apply/
  */
+import type { ApplyConflict } from './apply-conflict.ts';
 import { equal } from './equal.ts';
-import { type ApiError, applyConflict, type StatusCause } from './errors.ts';
 import {
   type FieldSet,
   childrenOf,
@@ -21,20 +21,13 @@ import { type Entry, capped, entriesOf, losing, managedFieldsOf, order, parseEnt
 import type { ManagedFieldsEntry } from './object.ts';
 import { PatchError } from './patch-error.ts';
 import type { ObjectSchema } from './schema.ts';
-import { compare } from './structured-compare.ts';
+import { type Comparison, compare } from './structured-compare.ts';
 import { fieldsOf, mergeFields, prune } from './structured-merge.ts';
 
 type Fields = Record<string, unknown>;
 
-/** A field that the applied configuration changes and another manager owns. */
-export interface ApplyConflict {
-  readonly manager: string;
-  readonly operation: string;
-  readonly apiVersion: string;
-  readonly subresource: string;
-  /** `.spec.template.spec.containers[name="c"].image` */
-  readonly field: string;
-}
+/** An object as another version of its kind shows it, and that version's schema; undefined for a version that is not served any more. */
+export type InVersion = (object: Fields, apiVersion: string) => { readonly object: Fields; readonly schema: ObjectSchema } | undefined;
 
 export interface ApplyOptions {
   /** The stored object; absent when the configuration creates it. */
@@ -47,6 +40,8 @@ export interface ApplyOptions {
   /** The version the request was made in. */
   readonly apiVersion: string;
   readonly subresource?: string | undefined;
+  /** Needed where a kind is served in several versions: each manager's fields are those of the version it wrote in. */
+  readonly inVersion?: InVersion | undefined;
   /** RFC 3339, now. */
   readonly time: string;
   /** Paths that this endpoint does not write, and so nobody can own through it: `[['status']]` on the main resource. */
@@ -69,6 +64,7 @@ export interface TrackOptions {
   readonly operation?: 'Update';
   readonly apiVersion: string;
   readonly subresource?: string | undefined;
+  readonly inVersion?: InVersion | undefined;
   readonly time: string;
   readonly resetFields?: readonly (readonly string[])[] | undefined;
 }
@@ -105,18 +101,15 @@ export function applyConfiguration(options: ApplyOptions): ApplyResult {
   const applied = without(fieldsOf(config, schema), options.resetFields);
 
   let object = mergeFields(before ?? {}, config, schema);
-  if (own !== undefined) {
-    const owned = others.reduce((all, entry) => union(all, entry.fields), applied);
-    object = prune(object, schema, own.fields, owned);
-  }
-  const changes = compare(before, object, schema);
-  const changed = ownable(union(changes.added, changes.modified));
-  const conflicts = options.force ? [] : conflictsWith(others, difference(changed, takeover(before, options)));
+  if (own !== undefined) object = withoutGivenUp(object, own, [...others, { apiVersion, fields: applied }], options);
+  const changesIn = changesByVersion(before, object, options);
+  const conflicts = options.force ? [] : conflictsWith(others, changesIn, takeover(before, options));
   if (conflicts.length > 0) return { object: before ?? object, conflicts };
 
-  others = others.flatMap((entry) => losing(losing(entry, changed), changes.removed)).filter((entry) => !isEmptySet(entry.fields));
+  others = afterChanges(others, changesIn);
   const fields = ownable(applied);
-  const isSame = own !== undefined && equal(own.fields, fields) && isEmptySet(changed) && isEmptySet(changes.removed);
+  const { changed, removed } = changesIn(apiVersion) ?? nothingChanged;
+  const isSame = own !== undefined && equal(own.fields, fields) && isEmptySet(changed) && isEmptySet(removed);
   const mine: Entry = { manager, operation: 'Apply', apiVersion, subresource, time: isSame ? own.time : time, fields };
   const managed = isEmptySet(fields) ? others : [...others, mine];
   object = withLastApplied(object, before, config, manager);
@@ -125,7 +118,7 @@ export function applyConfiguration(options: ApplyOptions): ApplyResult {
 
 /** `managedFields` of the object about to be written by a create, update or patch. */
 export function trackUpdate(options: TrackOptions): ManagedFieldsEntry[] {
-  const { schema, manager, apiVersion, time } = options;
+  const { manager, apiVersion, time } = options;
   const before = options.before as Fields | undefined;
   const after = options.after as Fields;
   const subresource = options.subresource ?? '';
@@ -133,22 +126,94 @@ export function trackUpdate(options: TrackOptions): ManagedFieldsEntry[] {
   // An object that lost its managers (or never had any) is left alone: there is no telling who owned what.
   if (before !== undefined && source.length === 0) return [];
 
-  const changes = compare(before, after, schema);
-  const changed = without(ownable(union(changes.added, changes.modified)), options.resetFields);
-  const removed = without(changes.removed, options.resetFields);
+  const changesIn = changesByVersion(before, after, options);
+  const { changed, removed } = changesIn(apiVersion) ?? nothingChanged;
   if (isEmptySet(changed) && isEmptySet(removed)) return source;
 
   const entries = parseEntries(source);
   const isOwn = (entry: Entry): boolean =>
     entry.manager === manager && entry.operation === 'Update' && entry.subresource === subresource && entry.apiVersion === apiVersion;
   const own = entries.find(isOwn);
-  const others = entries
-    .filter((entry) => !isOwn(entry))
-    .map((entry) => losing(losing(entry, changed), removed))
-    .filter((entry) => !isEmptySet(entry.fields));
+  const others = afterChanges(
+    entries.filter((entry) => !isOwn(entry)),
+    changesIn,
+  );
   const fields = union(difference(own?.fields ?? emptySet, removed), changed);
   const mine: Entry = { manager, operation: 'Update', apiVersion, subresource, time: isEmptySet(changed) ? (own?.time ?? time) : time, fields };
   return printEntries(capped(isEmptySet(fields) ? others : [...others, mine]));
+}
+
+/** What a write changes, in the fields of one version. */
+interface Changes {
+  /** Added or modified. */
+  readonly changed: FieldSet;
+  readonly removed: FieldSet;
+}
+
+/** Undefined for a version that is not served any more. */
+type ChangesIn = (apiVersion: string) => Changes | undefined;
+
+const nothingChanged: Changes = { changed: emptySet, removed: emptySet };
+
+function changesByVersion(before: Fields | undefined, after: Fields, options: ApplyOptions | TrackOptions): ChangesIn {
+  const { schema, apiVersion, inVersion } = options;
+  // What a configuration sets where the endpoint does not write is not in the object that comes of it.
+  const reset = 'after' in options ? options.resetFields : undefined;
+  const changesOf = ({ added, modified, removed }: Comparison): Changes => ({
+    changed: without(ownable(union(added, modified)), reset),
+    removed: without(removed, reset),
+  });
+  const own = changesOf(compare(before, after, schema));
+  if (inVersion === undefined) return () => own;
+  const known = new Map<string, Changes | undefined>([[apiVersion, own]]);
+  return (version) => {
+    if (known.has(version)) return known.get(version);
+    const shown = inVersion(after, version);
+    const earlier = before && inVersion(before, version)?.object;
+    const changes = shown && changesOf(compare(earlier, shown.object, shown.schema));
+    known.set(version, changes);
+    return changes;
+  };
+}
+
+/** What is left to others. Who wrote in a version that is gone owns nothing any more. */
+function afterChanges(others: readonly Entry[], changesIn: ChangesIn): Entry[] {
+  return others.flatMap((entry) => {
+    const changes = changesIn(entry.apiVersion);
+    if (changes === undefined) return [];
+    const left = losing(losing(entry, changes.changed), changes.removed);
+    return isEmptySet(left.fields) ? [] : [left];
+  });
+}
+
+type Claim = Pick<Entry, 'apiVersion' | 'fields'>;
+
+/** The object without what was applied last time and nobody claims now, each version's claims judged in that version. */
+function withoutGivenUp(merged: Fields, last: Entry, claims: readonly Claim[], { schema, apiVersion, inVersion }: ApplyOptions): Fields {
+  const byVersion = Map.groupBy(claims, (claim) => claim.apiVersion);
+  const claimed = (version: string): FieldSet => (byVersion.get(version) ?? []).reduce((all, { fields }) => union(all, fields), emptySet);
+  const versions = [...byVersion.keys()].filter((version) => version !== last.apiVersion);
+  if (inVersion === undefined)
+    return prune(
+      merged,
+      schema,
+      last.fields,
+      claims.reduce((all, { fields }) => union(all, fields), emptySet),
+    );
+  if (last.apiVersion === apiVersion && versions.length === 0) return prune(merged, schema, last.fields, claimed(apiVersion));
+
+  const whole = inVersion(merged, last.apiVersion);
+  if (whole === undefined) return merged;
+  let left = prune(whole.object, whole.schema, last.fields, claimed(last.apiVersion));
+  for (const version of versions) {
+    const all = inVersion(whole.object, version);
+    const some = inVersion(left, version);
+    if (all === undefined || some === undefined) continue;
+    const has = (object: Fields): FieldSet => compare(undefined, object, all.schema).added;
+    const kept = prune(all.object, all.schema, has(all.object), union(has(some.object), claimed(version)));
+    left = inVersion(kept, last.apiVersion)?.object ?? left;
+  }
+  return inVersion(left, apiVersion)?.object ?? left;
 }
 
 /** Who owned what before this write. Clients may edit the list, or clear it, but not through a subresource; one that is malformed is not looked at. */
@@ -163,33 +228,14 @@ function managersBefore(before: Fields | undefined, after: Fields, subresource: 
   return entriesOf(after).length > 0 ? (sent as ManagedFieldsEntry[]) : stored;
 }
 
-/** The 409 for these conflicts, worded as clients know it. */
-export function conflictError(conflicts: readonly ApplyConflict[]): ApiError {
-  const causes: StatusCause[] = conflicts.map((conflict) => ({
-    reason: 'FieldManagerConflict',
-    message: `conflict with ${printManager(conflict)}`,
-    field: conflict.field,
-  }));
-  const [first] = conflicts;
-  if (first !== undefined && conflicts.length === 1) {
-    return applyConflict(`Apply failed with 1 conflict: conflict with ${printManager(first)}: ${first.field}`, causes);
-  }
-  const byManager = Map.groupBy(conflicts, printManager);
-  const lines = [...byManager].flatMap(([manager, list]) => [`conflicts with ${manager}:`, ...list.map(({ field }) => `- ${field}`)]);
-  return applyConflict(`Apply failed with ${conflicts.length} conflicts: ${lines.join('\n')}`, causes);
-}
-
-function printManager({ manager, operation, apiVersion, subresource }: ApplyConflict): string {
-  const name = `${JSON.stringify(manager)}${subresource === '' ? '' : ` with subresource ${JSON.stringify(subresource)}`}`;
-  return operation === 'Update' ? `${name} using ${apiVersion}` : name;
-}
-
-function conflictsWith(others: readonly Entry[], changed: FieldSet): ApplyConflict[] {
+function conflictsWith(others: readonly Entry[], changesIn: ChangesIn, allowed: FieldSet): ApplyConflict[] {
   return others
     .toSorted((a, b) => order(a.manager, b.manager) || order(a.operation, b.operation) || order(a.apiVersion, b.apiVersion))
-    .flatMap(({ manager, operation, apiVersion, subresource, fields }) =>
-      printPaths(intersection(fields, changed)).map((field) => ({ manager, operation, apiVersion, subresource, field })),
-    );
+    .flatMap(({ manager, operation, apiVersion, subresource, fields }) => {
+      const { changed } = changesIn(apiVersion) ?? nothingChanged;
+      const contested = intersection(fields, difference(changed, allowed));
+      return printPaths(contested).map((field) => ({ manager, operation, apiVersion, subresource, field }));
+    });
 }
 
 /** What kubectl may take over without force: what it applied itself from the client's side before, and nobody changed since. */
@@ -207,11 +253,17 @@ function takeover(live: Fields | undefined, { manager, schema, apiVersion }: App
   }
 }
 
-/** While an object still carries kubectl's annotation, kubectl's applies keep it true. */
+/** All annotations of an object together, in bytes. */
+const maxAnnotationBytes = 256 * 1024;
+
+/** While an object still carries kubectl's annotation, kubectl's applies keep it true, or drop it when it would not fit any more. */
 function withLastApplied(object: Fields, live: Fields | undefined, config: Fields, manager: string): Fields {
   if (manager !== 'kubectl' || annotationsOf(live)[lastApplied] === undefined || annotationsOf(object)[lastApplied] === undefined) return object;
   const metadata = object['metadata'] as Fields;
-  return { ...object, metadata: { ...metadata, annotations: { ...annotationsOf(object), [lastApplied]: `${JSON.stringify(config)}\n` } } };
+  const { [lastApplied]: _, ...others } = annotationsOf(object);
+  const annotations = { ...others, [lastApplied]: `${JSON.stringify(config)}\n` };
+  const bytes = Object.entries(annotations).reduce((sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value), 0);
+  return { ...object, metadata: { ...metadata, annotations: bytes > maxAnnotationBytes ? others : annotations } };
 }
 
 function annotationsOf(object: Fields | undefined): Readonly<Record<string, string>> {

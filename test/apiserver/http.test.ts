@@ -167,6 +167,20 @@ test("tables carry the kind's columns, and as much of the object as asked for", 
   assert.equal(single.json.rows.length, 1);
 });
 
+test('a scale has columns of its own', async () => {
+  const controllers = '/api/v1/namespaces/default/replicationcontrollers';
+  const template = { metadata: { labels: { app: 'scaled' } }, spec: { containers: [{ name: 'a', image: 'b' }] } };
+  const body = { apiVersion: 'v1', kind: 'ReplicationController', metadata: { name: 'scaled' }, spec: { replicas: 2, template } };
+  assert.equal((await server.send(controllers, { method: 'POST', body })).code, 201);
+  const headers = { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json' };
+  const { json } = await server.send(`${controllers}/scaled/scale`, { headers });
+  assert.deepEqual(
+    json.columnDefinitions.map((column: Json) => column.name),
+    ['Name', 'Desired', 'Available', 'Age'],
+  );
+  assert.deepEqual(json.rows[0].cells.slice(0, 3), ['scaled', 2, 0]);
+});
+
 test('metadata only', async () => {
   await server.send(configMaps, { method: 'POST', body: configMap('meta', { a: '1' }) });
   const one = await server.send(`${configMaps}/meta`, { headers: { accept: 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io' } });

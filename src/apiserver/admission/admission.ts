@@ -7,6 +7,7 @@ import type { GroupResource } from '../../machinery/errors.ts';
 import type { Guard, Operation } from '../../store/store.ts';
 import type { AnyObject } from '../registry/decoding.ts';
 import type { User } from '../request.ts';
+import type { AdmissionMetrics, AdmissionStep } from './admission-metrics.ts';
 
 export type AdmissionOperation = 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT';
 
@@ -90,25 +91,47 @@ interface Concerned {
 
 export class AdmissionChain {
   readonly #plugins: readonly AdmissionPlugin[];
+  readonly #metrics: AdmissionMetrics;
   readonly #byKind = new WeakMap<Kind, Concerned>();
 
-  constructor(plugins: readonly AdmissionPlugin[]) {
+  constructor(plugins: readonly AdmissionPlugin[], metrics: AdmissionMetrics) {
     this.#plugins = plugins;
+    this.#metrics = metrics;
   }
 
   async admit(request: AdmissionRequest): Promise<void> {
-    for (const plugin of this.#concerned(request.kind).admitting) {
-      if (request.operation === 'CONNECT' && plugin.connections !== true) continue;
-      const pending = plugin.admit?.(request);
-      if (pending) await pending;
-    }
+    await this.#run('admit', this.#concerned(request.kind).admitting, request);
   }
 
   async validate(request: AdmissionRequest): Promise<void> {
-    for (const plugin of this.#concerned(request.kind).validating) {
-      if (request.operation === 'CONNECT' && plugin.connections !== true) continue;
-      const pending = plugin.validate?.(request);
-      if (pending) await pending;
+    await this.#run('validate', this.#concerned(request.kind).validating, request);
+  }
+
+  async #run(step: AdmissionStep, plugins: readonly AdmissionPlugin[], request: AdmissionRequest): Promise<void> {
+    const metrics = this.#metrics;
+    const { operation } = request;
+    const sinceMs = metrics.nowMs();
+    let refused = true;
+    try {
+      for (const plugin of plugins) {
+        if (operation === 'CONNECT' && plugin.connections !== true) continue;
+        let pluginRefused = true;
+        let seconds = 0;
+        try {
+          const pending = plugin[step]?.(request);
+          if (pending) {
+            // What answers at once takes no time that a clock of milliseconds could tell.
+            const askedMs = metrics.nowMs();
+            await pending.finally(() => (seconds = (metrics.nowMs() - askedMs) / 1000));
+          }
+          pluginRefused = false;
+        } finally {
+          metrics.plugin(plugin.name, step, operation, pluginRefused, seconds);
+        }
+      }
+      refused = false;
+    } finally {
+      metrics.step(step, operation, refused, sinceMs);
     }
   }
 

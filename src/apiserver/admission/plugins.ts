@@ -1,6 +1,7 @@
 /** Every admission plugin, in the order upstream runs them, and which of them run unless told otherwise. */
 import type { Registry } from '../registry/registry.ts';
 import type { World } from '../../world/world.ts';
+import type { AdmissionMetrics } from './admission-metrics.ts';
 import type { AdmissionPlugin } from './admission.ts';
 import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './certificates.ts';
 import { certificateConditionTimes } from './certificate-condition-times.ts';
@@ -32,6 +33,7 @@ export interface PluginSources {
   readonly registry: Registry;
   readonly world: World;
   readonly authorizer: AuthorizerSource;
+  readonly metrics: AdmissionMetrics;
   /** Plugins that run although they do not by default, by upstream's names. */
   readonly enabled?: readonly string[];
   /** Plugins that do not run although they do by default. */
@@ -58,7 +60,7 @@ function checkNames(named: readonly string[], plugins: readonly AdmissionPlugin[
   if (unknown !== undefined) throw new AdmissionPluginError(`there is no admission plugin ${unknown}: there are ${known.join(', ')}`);
 }
 
-export function admissionPlugins({ registry, world, authorizer, enabled = [], disabled = [] }: PluginSources): Plugins {
+export function admissionPlugins({ registry, world, authorizer, metrics, enabled = [], disabled = [] }: PluginSources): Plugins {
   const runs = ({ name }: AdmissionPlugin): boolean => enabled.includes(name) || (!offByDefault.has(name) && !disabled.includes(name));
   const inTreeAll = [
     namespaceLifecycle(registry),
@@ -84,7 +86,7 @@ export function admissionPlugins({ registry, world, authorizer, enabled = [], di
     defaultIngressClass(registry),
   ];
   const inTree = inTreeAll.filter(runs);
-  const caller = new WebhookCaller(registry, world);
+  const caller = new WebhookCaller(registry, world, metrics);
   // Quotas come last: what is refused for another reason is not counted.
   const webhooks = { registry, caller, authorizer };
   const policies = { registry, authorizer };

@@ -8,6 +8,7 @@ import type { World } from '../../world/world.ts';
 import type { User } from '../request.ts';
 import type { ObjectReader } from '../verbs.ts';
 import { type Jwt, parseJwt, signatureHolds, textsOf } from './jwt.ts';
+import { holdsToken, legacyIssuer, legacySubjectOf } from './legacy-token.ts';
 import { authenticatedGroup } from './users.ts';
 
 export interface BoundObject {
@@ -36,6 +37,8 @@ interface Claims {
   readonly nbf: number;
   readonly jti: string;
   readonly 'kubernetes.io': TokenSubject;
+  /** The Secret the token lives in, when it does. */
+  readonly secretName?: string;
 }
 
 interface CheckingKey {
@@ -115,6 +118,8 @@ export class ServiceAccountTokens {
       this.known.delete(token);
       return undefined;
     }
+    const { secretName } = claims;
+    if (secretName !== undefined && !holdsToken(this.objects.get(Secret, claims['kubernetes.io'].namespace, secretName), token)) return undefined;
     const shared = claims.aud.filter((audience) => audiences.includes(audience));
     return shared.length > 0 && this.stillThere(claims['kubernetes.io']) ? { user, audiences: shared } : undefined;
   }
@@ -138,16 +143,25 @@ export class ServiceAccountTokens {
 
   private check(token: string): KnownToken | undefined {
     const jwt = parseJwt(token);
-    if (jwt === undefined || typeof jwt.claims['iss'] !== 'string' || !this.issuers.has(jwt.claims['iss'])) return undefined;
+    if (jwt === undefined || typeof jwt.claims['iss'] !== 'string') return undefined;
+    const isLegacy = jwt.claims['iss'] === legacyIssuer;
+    if (!isLegacy && !this.issuers.has(jwt.claims['iss'])) return undefined;
     const { kid } = jwt.header;
     const fitting = this.checkingKeys.filter(({ id }) => kid === undefined || kid === '' || kid === id);
     if (!fitting.some(({ key }) => jwt.header.alg === algorithmOf(key) && signatureHolds(jwt, key))) return undefined;
-    const claims = claimsOf(jwt);
+    const claims = isLegacy ? this.legacyClaims(jwt) : claimsOf(jwt);
     if (claims === undefined) return undefined;
     const known: KnownToken = { claims, user: userOf(claims) };
     if (this.known.size >= cacheBound) this.known.clear();
     this.known.set(token, known);
     return known;
+  }
+
+  private legacyClaims({ claims }: Jwt): Claims | undefined {
+    const subject = legacySubjectOf(claims);
+    if (subject === undefined) return undefined;
+    const { namespace, serviceaccount, secretName } = subject;
+    return { iss: legacyIssuer, aud: this.audiences, exp: Infinity, nbf: 0, jti: '', 'kubernetes.io': { namespace, serviceaccount }, secretName };
   }
 
   private stillThere({ namespace, serviceaccount, pod, secret, node }: TokenSubject): boolean {

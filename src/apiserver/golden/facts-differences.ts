@@ -80,6 +80,7 @@ export const definitions: readonly Explained[] = [
 const humans = '(admin|edit|view|system:aggregate-to-(admin|edit|view))';
 
 export const clusterRoles: readonly Explained[] = [
+  { what: new RegExp(`^${humans}: adds get pods/scheduling\\.k8ts\\.io$`), why: 'the same, by aggregation' },
   {
     what: new RegExp(`^${humans}: lacks (create|delete|deletecollection|patch|update) endpoints$`),
     why: 'endpoints may redirect traffic: CVE-2021-25740, v1.22',

@@ -25,6 +25,10 @@ const namedScalars = {
   'micro-time': `${metaV1}.MicroTime`,
 } as const;
 
+/** Upstream's words, which `kubectl explain` shows for custom kinds too. */
+const metadataDescription =
+  "Standard object's metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata";
+
 let descriptionsRead: Descriptions | undefined;
 
 /** Read when OpenAPI is first asked for: more than half a megabyte that a start does not need. */
@@ -99,7 +103,7 @@ export class Definitions {
         ...(typeof own === 'object' ? own : undefined),
         apiVersion: { ...(apiVersion !== undefined && { description: apiVersion }), type: 'string' },
         kind: { ...(kind !== undefined && { description: kind }), type: 'string' },
-        metadata: this.dialect.reference(`${metaV1}.ObjectMeta`, "Standard object's metadata."),
+        metadata: this.dialect.reference(`${metaV1}.ObjectMeta`, metadataDescription),
       },
       'x-kubernetes-group-version-kind': gvks,
     });

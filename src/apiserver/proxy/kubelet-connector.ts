@@ -20,9 +20,11 @@ const defaultKubeletPort = 10_250;
 export class KubeletConnector {
   private readonly objects: ObjectReader;
   private readonly agent: Agent | undefined;
+  private readonly locate: NonNullable<ApiServerOptions['kubeletClient']>['locate'];
 
   constructor(objects: ObjectReader, credentials: ApiServerOptions['kubeletClient']) {
     this.objects = objects;
+    this.locate = credentials?.locate;
     this.agent =
       credentials &&
       new Agent({ cert: credentials.certificate, key: credentials.key, ca: credentials.ca, keepAlive: true, maxFreeSockets: 16, timeout: 0 });
@@ -43,6 +45,11 @@ export class KubeletConnector {
   private addressOf(nodeName: string): { host: string; port: number } {
     const node = this.objects.get(Node, undefined, nodeName);
     if (node === undefined) throw notFound({ group: '', resource: 'nodes' }, nodeName);
+    if (this.locate) {
+      const place = this.locate(nodeName);
+      if (place === undefined) throw serviceUnavailable(`the kubelet of node ${JSON.stringify(nodeName)} is not up`);
+      return place;
+    }
     const addresses = node.status.addresses ?? [];
     const host = addressPreference
       .map((type) => addresses.find((address) => address.type === type)?.address)

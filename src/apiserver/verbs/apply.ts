@@ -1,19 +1,20 @@
 /** Server-side apply (PATCH with `application/apply-patch+yaml`): the fields a manager cares for, merged with what others own, or a new object. */
-import { type ApplyOptions, type ApplyResult, applyConfiguration, conflictError } from '../../machinery/apply.ts';
+import { conflictError } from '../../machinery/apply-conflict.ts';
+import { type ApplyOptions, type ApplyResult, applyConfiguration } from '../../machinery/apply.ts';
 import { clone } from '../../machinery/clone.ts';
 import { badRequest, conflict, invalid, isReason, notFound } from '../../machinery/errors.ts';
 import { required } from '../../machinery/field-error.ts';
 import type { ManagedFieldsEntry } from '../../machinery/object.ts';
 import { PatchError } from '../../machinery/patch-error.ts';
 import { timestamp } from '../../world/world.ts';
-import { type AnyObject, bodyTypeOf, decodeAs, parseYamlBody, textOf } from '../registry/decoding.ts';
+import { type AnyObject, type BodyType, bodyTypeOf, decodeConfiguration, parseYamlBody, textOf } from '../registry/decoding.ts';
 import { parseBoolean } from '../registry/list-options.ts';
 import { objectPath } from '../registry/storage-key.ts';
 import type { ObjectAnswer } from '../request.ts';
 import { changeObject, type Desired } from './change.ts';
 import { checkNamespace, createDecoded, startStatus } from './create.ts';
 import { objectAnswer } from './get.ts';
-import { unwrittenFields } from './managed-fields.ts';
+import { unwrittenFields, versionsOf } from './managed-fields.ts';
 import { nameOf, type ObjectCall, type Storage } from './storage.ts';
 import type { UpdateStrategy } from './strategy.ts';
 import { type WriteOptions, writeOptionsOf } from './write-options.ts';
@@ -21,11 +22,15 @@ import { type WriteOptions, writeOptionsOf } from './write-options.ts';
 /** How often a configuration goes back and forth between creating and changing while others delete and create the object. */
 const maxAttempts = 5;
 
-export async function apply(storage: Storage, call: ObjectCall, strategy: UpdateStrategy): Promise<ObjectAnswer> {
+/** Throws unless whoever applies says who they are. */
+export function applyOptionsOf(call: ObjectCall): WriteOptions {
   const options = writeOptionsOf(call, 'PatchOptions');
-  if (options.explicitManager === undefined) {
-    throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions' }, '', [required('fieldManager', 'is required for apply patch')]);
-  }
+  if (options.explicitManager !== undefined) return options;
+  throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions' }, '', [required('fieldManager', 'is required for apply patch')]);
+}
+
+export async function apply(storage: Storage, call: ObjectCall, strategy: UpdateStrategy): Promise<ObjectAnswer> {
+  const options = applyOptionsOf(call);
   const { served, target } = call;
   const name = nameOf(call);
   const applied = decodeApplied(call, options);
@@ -54,17 +59,23 @@ export async function apply(storage: Storage, call: ObjectCall, strategy: Update
 }
 
 function decodeApplied(call: ObjectCall, options: WriteOptions): AnyObject {
-  const { served, body } = call;
-  const { kind } = served;
-  const value = body instanceof Uint8Array ? parseYamlBody(textOf(body), kind.kind) : body;
-  requireVersion(value, served.apiVersion);
-  const applied = decodeAs(value, bodyTypeOf(served), options.fieldValidation, call.warnings);
+  const applied = decodeAppliedAs(call, bodyTypeOf(call.served), options);
+  checkNamespace(call, applied);
+  return applied;
+}
+
+/** The configuration in a call's body, as one of the type: an object, or the Scale that shows one. */
+export function decodeAppliedAs(call: ObjectCall, type: BodyType, options: WriteOptions): AnyObject {
+  const { body } = call;
+  const value = body instanceof Uint8Array ? parseYamlBody(textOf(body), type.kind) : body;
+  requireVersion(value, type.apiVersion);
+  const refuse = (why: string): Error => typedPatchError(call, type, why);
+  const applied = decodeConfiguration(value, type, { validation: options.fieldValidation, warnings: call.warnings, refuse });
   const name = nameOf(call);
   if (applied.metadata.managedFields?.length) throw badRequest('metadata.managedFields must be nil');
   if (applied.metadata.name && applied.metadata.name !== name)
     throw badRequest(`the name of the object (${applied.metadata.name}) does not match the name on the URL (${name})`);
   applied.metadata.name = name;
-  checkNamespace(call, applied);
   return applied;
 }
 
@@ -73,7 +84,15 @@ function requireVersion(value: unknown, expected: string): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
   const { kind = '', apiVersion = '' } = value as { kind?: unknown; apiVersion?: unknown };
   if (kind === '') throw badRequest(`Object 'Kind' is missing in '${JSON.stringify(value)}'`);
-  if (apiVersion === '') throw badRequest(`Incorrect version specified in apply patch. Specified patch version: , expected: ${expected}`);
+  if (apiVersion === expected) return;
+  const given = typeof apiVersion === 'string' ? apiVersion : JSON.stringify(apiVersion);
+  throw badRequest(`Incorrect version specified in apply patch. Specified patch version: ${given}, expected: ${expected}`);
+}
+
+/** What cannot be merged is the client's fault: upstream words it so, and calls it an internal error. */
+function typedPatchError({ target }: ObjectCall, type: BodyType, why: string): Error {
+  const what = `${target.namespace ?? ''}/${target.name ?? ''}; ${type.apiVersion}, Kind=${type.kind}`;
+  return badRequest(`failed to create typed patch object (${what}): ${why}`);
 }
 
 /** A configuration that names a version or uid means an object that is there. */
@@ -87,13 +106,13 @@ function refuseVersions(call: ObjectCall, { metadata }: AnyObject): void {
   if (metadata.resourceVersion) throw notFound(call.served.kind, metadata.name);
 }
 
-interface Merge {
+export interface Merge {
   readonly live: AnyObject | undefined;
   readonly applied: AnyObject;
   readonly manager: string;
 }
 
-function merge(
+export function merge(
   storage: Storage,
   call: ObjectCall,
   strategy: UpdateStrategy,
@@ -108,6 +127,7 @@ function merge(
     force: parseBoolean(call.query.get('force')) ?? false,
     apiVersion: served.apiVersion,
     subresource: strategy.subresource === '' ? undefined : strategy.subresource,
+    inVersion: versionsOf(storage.registry, served),
     time: timestamp(storage.world.clock.now()),
     resetFields: unwrittenFields(served, strategy.subresource),
   });
@@ -120,12 +140,11 @@ function merge(
 }
 
 /** Lists whose items cannot be told apart are the client's fault. */
-function usable({ served, target }: ObjectCall, options: ApplyOptions): ApplyResult {
+function usable(call: ObjectCall, options: ApplyOptions): ApplyResult {
   try {
     return applyConfiguration(options);
   } catch (error) {
     if (!(error instanceof PatchError)) throw error;
-    const what = `${target.namespace ?? ''}/${target.name ?? ''}; ${served.apiVersion}, Kind=${served.kind.kind}`;
-    throw badRequest(`failed to create typed patch object (${what}): ${error.message}`);
+    throw typedPatchError(call, bodyTypeOf(call.served), error.message);
   }
 }

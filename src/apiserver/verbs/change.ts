@@ -100,6 +100,7 @@ async function attemptChange(storage: Storage, call: ObjectCall, entry: Entry, c
       after.metadata.resourceVersion = String(revision);
       return dryRunAnswer(served, after);
     }
+    allocation?.record(alongside);
     const committed = await commitObject(storage, served, entry.path, after, entry, alongside);
     return committed === 'conflict' ? 'conflict' : served.encoded(committed);
   } finally {

@@ -1,6 +1,6 @@
 /** Encoding an object and committing it, deleting one, and what to answer with. */
 import type { KubeObject } from '../../machinery/object.ts';
-import { Conflict, type Put } from '../../store/store.ts';
+import { Conflict, type Operation, type Put } from '../../store/store.ts';
 import type { Alongside } from '../admission/admission.ts';
 import type { AnyObject } from '../registry/decoding.ts';
 import { encodeForStore, encodeWhole, Entry, spliceRevision } from '../registry/encoding.ts';
@@ -51,10 +51,12 @@ export function putOf({ registry, world }: Pick<Storage, 'registry' | 'world'>, 
   return { type: 'put', key: cache.prefix + path, value, ...expiry };
 }
 
-/** Deletes the object if it still is what `before` shows; answers the revision of the deletion. */
+/** Deletes the object, and what only comes with it, if it still is what `before` shows; answers the revision of the deletion. */
 export function commitDelete(storage: Storage, served: ServedKind, before: Entry): Promise<number | 'conflict'> {
   const key = served.cache.prefix + before.path;
-  return guarded(served, () => storage.registry.store.commit([{ type: 'delete', key }], [{ key, modRevision: before.revision }]));
+  const more = storage.services.leaving(served.stored, before.object as AnyObject);
+  const operations: Operation[] = [{ type: 'delete', key }, ...(more?.operations ?? [])];
+  return guarded(served, () => storage.registry.store.commit(operations, [{ key, modRevision: before.revision }, ...(more?.guards ?? [])]));
 }
 
 async function guarded({ converted }: ServedKind, commit: () => Promise<number>): Promise<number | 'conflict'> {

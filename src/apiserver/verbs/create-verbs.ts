@@ -2,9 +2,11 @@
 import { allKinds, Pod } from '../../api/kinds.ts';
 import { ApiError, internalError, notFoundPath } from '../../machinery/errors.ts';
 import { Compacted, FutureRevision, StoreFailure } from '../../store/store.ts';
+import { AdmissionMetrics } from '../admission/admission-metrics.ts';
 import { AdmissionChain } from '../admission/admission.ts';
 import { connectionRequest } from '../admission/connection.ts';
 import { admissionPlugins } from '../admission/plugins.ts';
+import { AddressRepair } from '../allocation/address-repair.ts';
 import { ServiceAllocator } from '../allocation/service-allocator.ts';
 import { definitionDefaults } from '../custom-resources/default-values.ts';
 import { CustomResources } from '../custom-resources/custom-resources.ts';
@@ -28,10 +30,13 @@ export async function createVerbs(options: VerbsOptions): Promise<Verbs> {
   const { world, store } = options;
   const registry = await Registry.open({ world, store, kinds: allKinds, freeze: options.freeze ?? false });
   const authorizer = options.authorizer ?? (() => undefined);
-  const { plugins, close: closePlugins } = admissionPlugins({ registry, world, authorizer, ...options.admissionPlugins });
-  const admission = new AdmissionChain([...plugins, definitionDefaults]);
-  const services = new ServiceAllocator({ registry, random: world.random, serviceCidr: options.serviceCidr, nodePortRange: options.nodePortRange });
+  const metrics = new AdmissionMetrics(world);
+  const { plugins, close: closePlugins } = admissionPlugins({ registry, world, authorizer, metrics, ...options.admissionPlugins });
+  const admission = new AdmissionChain([...plugins, definitionDefaults], metrics);
+  const services = new ServiceAllocator({ registry, world, serviceCidr: options.serviceCidr, nodePortRange: options.nodePortRange });
   const storage: Storage = { world, registry, admission, services };
+  const addressRepair = new AddressRepair(storage);
+  addressRepair.start();
   const customResources = new CustomResources(storage);
   customResources.start();
 
@@ -55,6 +60,7 @@ export async function createVerbs(options: VerbsOptions): Promise<Verbs> {
         throw asApiError(storage, error);
       }
     },
+    admissionMetrics: metrics.source,
     objects: registry,
     count: (kind, namespace) => registry.servedKind(kind).cache.list(namespace).length,
     observe: (kind, listener) => registry.servedKind(kind).cache.onEvent(({ current, previous }) => listener(current, previous)),
@@ -69,6 +75,7 @@ export async function createVerbs(options: VerbsOptions): Promise<Verbs> {
     async close() {
       await customResources.close();
       closePlugins();
+      await addressRepair.close();
       registry.close();
     },
   };

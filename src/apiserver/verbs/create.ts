@@ -121,8 +121,9 @@ async function createNamed(
         // Also the common answer to a client that creates what is there, without asking the store.
         const existing = served.cache.get(path);
         if (existing) throw existsError(call, name, existing.object.metadata.deletionTimestamp !== undefined);
-        if (attempt === 1) allocation?.allocate();
+        allocation?.allocate();
         if (options.dryRun) return dryRunAnswer(served, object);
+        allocation?.record(alongside);
         const committed = await commitObject(storage, served, path, object, undefined, alongside);
         if (committed !== 'conflict') return served.encoded(committed);
         // What was to be written alongside may have changed meanwhile instead: then it is judged again.

@@ -19,6 +19,13 @@ export type DeletePlan =
 const orphan = 'orphan';
 const foreground = 'foregroundDeletion';
 
+/** Kinds whose dependents stay when nobody says what is to become of them. Upstream's `DefaultGarbageCollectionPolicy`. */
+const orphaning: ReadonlySet<string> = new Set(['/replicationcontrollers', 'batch/jobs']);
+
+export function isOrphaning({ group, resource }: Kind): boolean {
+  return orphaning.has(`${group}/${resource}`);
+}
+
 export function planDelete(
   kind: Kind,
   object: AnyObject,
@@ -27,7 +34,8 @@ export function planDelete(
 ): DeletePlan {
   const { metadata } = object;
   const cleanup = metadata.deletionTimestamp === undefined ? (kind.deletionFinalizers ?? []) : [];
-  const finalizers = finalizersFor([...new Set([...(metadata.finalizers ?? []), ...cleanup])], options.propagationPolicy);
+  const present = [...new Set([...(metadata.finalizers ?? []), ...cleanup])];
+  const finalizers = finalizersFor(present, options.propagationPolicy ?? defaultPolicy(kind, present));
   const grace = gracePeriod(kind, object, options.gracePeriodSeconds);
   const held = finalizers.length > 0 || isHeldBySpec(object);
 
@@ -52,6 +60,12 @@ function gracePeriod(kind: Kind, object: AnyObject, asked: number | undefined): 
   const { deletionTimestamp, deletionGracePeriodSeconds } = object.metadata;
   if (asked === undefined) return deletionTimestamp === undefined ? byKind : (deletionGracePeriodSeconds ?? 0);
   return asked;
+}
+
+/** What was decided before, and is there as a finalizer, counts before what the kind is used to. */
+function defaultPolicy(kind: Kind, finalizers: readonly string[]): DeleteOptions['propagationPolicy'] {
+  if (finalizers.includes(orphan) || finalizers.includes(foreground)) return undefined;
+  return isOrphaning(kind) ? 'Orphan' : undefined;
 }
 
 /** The finalizers by which the garbage collector learns what is to happen to dependents. Without a policy those there stay. */

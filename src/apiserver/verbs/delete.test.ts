@@ -75,6 +75,88 @@ test('delete options: from the query, and checked', async () => {
   assert.deepEqual((await server.delete(`${x}?propagationPolicy=Orphan`)).body.metadata.finalizers, ['orphan']);
 });
 
+const refusedOptions: readonly { name: string; options: object; field: string; message: string }[] = [
+  {
+    name: 'an unknown policy',
+    options: { propagationPolicy: 'Sideways' },
+    field: 'propagationPolicy',
+    message: 'Unsupported value: "Sideways": supported values: "Foreground", "Background", "Orphan", "nil"',
+  },
+  {
+    name: 'a policy in both forms',
+    options: { propagationPolicy: 'Orphan', orphanDependents: true },
+    field: 'propagationPolicy',
+    message: 'Invalid value: "Orphan": orphanDependents and deletionPropagation cannot be both set',
+  },
+  { name: 'an unknown dry run', options: { dryRun: ['Some'] }, field: 'dryRun', message: 'Unsupported value: ["Some"]: supported values: "All"' },
+  {
+    name: 'ignoring read errors, and more besides',
+    options: { ignoreStoreReadErrorWithClusterBreakingPotential: true, gracePeriodSeconds: 0 },
+    field: 'ignoreStoreReadErrorWithClusterBreakingPotential',
+    message: 'Invalid value: true: cannot be set together with .gracePeriodSeconds',
+  },
+];
+for (const { name, options, field, message } of refusedOptions) {
+  test(`delete options refused: ${name}`, async () => {
+    const { code, body } = await server.delete(x, options);
+    assert.equal(code, 422);
+    assert.deepEqual(
+      body['details'].causes.map((cause: { field: string; message: string }) => [cause.field, cause.message]),
+      [[field, message]],
+    );
+    assert.equal((await server.get(x)).code, 200);
+  });
+}
+
+test('options in the body count, and those in the query then do not', async () => {
+  assert.equal((await server.delete(`${x}?dryRun=All`, { kind: 'DeleteOptions', apiVersion: 'v1', unknown: 1 })).code, 200);
+  assert.equal((await server.get(x)).code, 404);
+});
+
+test('who asks in the older way for dependents to go is told that the object is not gone yet', async () => {
+  await server.patch(x, { metadata: { finalizers: ['a.b/c'] } });
+  assert.equal((await server.delete(x, { orphanDependents: false })).code, 202);
+});
+
+test('a policy given later replaces the one before', async () => {
+  await server.delete(x, { propagationPolicy: 'Orphan' });
+  assert.deepEqual((await server.delete(x)).body.metadata.finalizers, ['orphan'], 'none keeps it');
+  assert.deepEqual((await server.delete(x, { propagationPolicy: 'Foreground' })).body.metadata.finalizers, ['foregroundDeletion']);
+  assert.equal((await server.delete(x, { propagationPolicy: 'Background' })).code, 200);
+  assert.equal((await server.get(x)).code, 404);
+});
+
+test('a deletion is neither begun nor called off by an update', async () => {
+  const early = await server.patch(x, { metadata: { deletionTimestamp: '2026-01-01T00:00:00Z', deletionGracePeriodSeconds: 0 } });
+  assert.equal(early.body.metadata.deletionTimestamp, undefined);
+  await server.patch(x, { metadata: { finalizers: ['a.b/c'] } });
+  const { body } = await server.delete(x);
+  const late = await server.put(x, { metadata: { name: 'x', finalizers: ['a.b/c'] } });
+  assert.equal(late.body.metadata.deletionTimestamp, body.metadata.deletionTimestamp);
+  const moved = await server.patch(x, { metadata: { deletionTimestamp: '2030-01-01T00:00:00Z' } });
+  assert.equal(moved.code, 422);
+  assert.equal((await server.patch(x, { data: { a: '1' } })).code, 200, 'the rest may be written');
+});
+
+test('jobs and replication controllers leave their pods behind unless told otherwise, and a job says so', async () => {
+  const template = { metadata: { labels: { a: 'b' } }, spec: { restartPolicy: 'Never', containers: pod.spec.containers } };
+  const jobs = '/apis/batch/v1/namespaces/a/jobs';
+  await server.post(jobs, { metadata: { name: 'j' }, spec: { template } });
+  const open = await server.delete(`${jobs}/j`);
+  assert.deepEqual(open.body.metadata.finalizers, ['orphan']);
+  assert.match(open.warnings.join(), /^child pods are preserved by default when jobs are deleted; set propagationPolicy=Background/);
+  const decided = await server.delete(`${jobs}/j`, { propagationPolicy: 'Background' });
+  assert.deepEqual(decided.warnings, []);
+  assert.equal((await server.get(`${jobs}/j`)).code, 404);
+
+  const controllers = '/api/v1/namespaces/a/replicationcontrollers';
+  const always = { ...template, spec: { containers: pod.spec.containers } };
+  await server.post(controllers, { metadata: { name: 'r' }, spec: { selector: { a: 'b' }, template: always } });
+  const left = await server.delete(`${controllers}/r`);
+  assert.deepEqual([left.body.metadata.finalizers, left.warnings], [['orphan'], []]);
+  assert.equal((await server.delete(`${controllers}/r`, { orphanDependents: false })).code, 200);
+});
+
 test('a pod on a node is marked, may be hurried, and goes when the kubelet says so', async () => {
   await server.post(pods, pod);
   const marked = await server.delete(`${pods}/p`);
@@ -108,6 +190,38 @@ test('a collection is deleted by selectors', async () => {
   assert.deepEqual(
     (await server.get(configMaps)).body.items?.map((item) => item.metadata.name),
     ['x'],
+  );
+});
+
+test('a collection is deleted in pages, each with the objects as they were', async () => {
+  for (const name of ['k1', 'k2', 'k3']) await server.post(configMaps, { metadata: { name, labels: { l: 'k' } } });
+  const names = async () => ((await server.get(configMaps)).body.items ?? []).map(({ metadata }) => metadata.name);
+  const first = await server.delete(`${configMaps}?limit=2`);
+  assert.deepEqual(
+    first.body.items?.map(({ metadata }) => metadata.name),
+    ['k1', 'k2'],
+  );
+  assert.equal(first.body.metadata.remainingItemCount, 2);
+  assert.deepEqual(await names(), ['k3', 'x']);
+  const rest = await server.delete(`${configMaps}?limit=2&continue=${first.body.metadata.continue}`);
+  assert.equal(rest.body.metadata.continue, undefined);
+  assert.deepEqual(await names(), []);
+});
+
+test('a collection in which one object may not go says so; dry runs and finalizers hold', async () => {
+  await server.post(configMaps, { metadata: { name: 'held', finalizers: ['a.b/c'] } });
+  const dry = await server.delete(`${configMaps}?dryRun=All`);
+  assert.deepEqual([dry.code, dry.body.items?.length], [200, 2]);
+  assert.equal((await server.get(x)).code, 200);
+  const refused = await server.delete(configMaps, { preconditions: { uid: 'other' } });
+  assert.equal(refused.code, 409);
+  const unsafe = await server.delete(configMaps, { ignoreStoreReadErrorWithClusterBreakingPotential: true });
+  assert.match(unsafe.body['message'], /is not allowed with DELETECOLLECTION, try again after removing the option$/);
+  assert.equal((await server.delete(configMaps)).code, 200);
+  const left = (await server.get(configMaps)).body.items ?? [];
+  assert.deepEqual(
+    left.map(({ metadata }) => [metadata.name, metadata.deletionTimestamp !== undefined]),
+    [['held', true]],
   );
 });
 

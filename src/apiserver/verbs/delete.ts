@@ -32,8 +32,17 @@ const returnedByDelete: ReadonlySet<string> = new Set([
   'storage.k8s.io/volumeattributesclasses',
 ]);
 
+const jobPodsStay =
+  'child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning';
+
+/** Of kinds that people expect to take their dependents along. */
+export function warnOfOrphans({ served: { kind }, warnings }: ObjectCall, { isPolicyOpen }: DeleteOptions): void {
+  if (isPolicyOpen && kind.group === 'batch' && kind.resource === 'jobs') warnings.push(jobPodsStay);
+}
+
 export async function deleteObject(storage: Storage, call: ObjectCall): Promise<Answer> {
   const options = deleteOptionsOf(call);
+  warnOfOrphans(call, options);
   return deleteEntry(storage, call, findEntry(call), options);
 }
 
@@ -41,9 +50,13 @@ export async function deleteObject(storage: Storage, call: ObjectCall): Promise<
 export async function deleteEntry(storage: Storage, call: ObjectCall, entry: Entry, options: DeleteOptions): Promise<Answer> {
   const { served } = call;
   const deleted = await removeOrMark(storage, call, entry, options);
+  if (!deleted.removed && options.isCascadeAsked) return objectAnswer(202, deleted.encoded);
   if (!deleted.removed || returnedByDelete.has(`${served.kind.group}/${served.kind.resource}`)) return objectAnswer(200, deleted.encoded);
   return { type: 'status', code: 200, body: successStatus(call, deleted.encoded.object) };
 }
+
+/** What decides the fate of one object. */
+type Deletion = Pick<DeleteOptions, 'gracePeriodSeconds' | 'propagationPolicy' | 'dryRun' | 'preconditions'>;
 
 export interface Deleted {
   /** False when the object is still there, marked. */
@@ -51,7 +64,7 @@ export interface Deleted {
   readonly encoded: Encoded;
 }
 
-export async function removeOrMark(storage: Storage, call: ObjectCall, entry: Entry, options: DeleteOptions): Promise<Deleted> {
+export async function removeOrMark(storage: Storage, call: ObjectCall, entry: Entry, options: Deletion): Promise<Deleted> {
   const { served } = call;
   let current = entry;
   for (let attempt = 1; attempt <= maxAttempts; attempt++) {
@@ -65,7 +78,7 @@ export async function removeOrMark(storage: Storage, call: ObjectCall, entry: En
   throw conflict(served.kind, entry.name);
 }
 
-async function attemptDelete(storage: Storage, call: ObjectCall, entry: Entry, options: DeleteOptions): Promise<Deleted | 'conflict'> {
+async function attemptDelete(storage: Storage, call: ObjectCall, entry: Entry, options: Deletion): Promise<Deleted | 'conflict'> {
   const { served } = call;
   const object = entry.object as AnyObject;
   checkPreconditions(call, entry, options);
@@ -102,7 +115,7 @@ function shown({ served }: ObjectCall, object: KubeObject): Encoded {
   return encodeWhole(served.fromStored ? served.fromStored(object) : object);
 }
 
-function checkPreconditions({ served }: ObjectCall, entry: Entry, { preconditions }: DeleteOptions): void {
+function checkPreconditions({ served }: ObjectCall, entry: Entry, { preconditions }: Deletion): void {
   const { uid, resourceVersion } = entry.object.metadata;
   if (preconditions.uid !== undefined && preconditions.uid !== uid) {
     const why = `the UID in the precondition (${preconditions.uid}) does not match the UID in record (${uid}). The object might have been deleted and then recreated`;

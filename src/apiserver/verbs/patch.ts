@@ -5,7 +5,7 @@ import { applyJsonPatch } from '../../machinery/json-patch.ts';
 import { applyMergePatch } from '../../machinery/merge-patch.ts';
 import { PatchError } from '../../machinery/patch-error.ts';
 import { applyStrategicMerge } from '../../machinery/strategic-merge.ts';
-import { type AnyObject, type BodyType, bodyTypeOf, checkPatchKeys, decodeAs, fieldValidationOf, textOf } from '../registry/decoding.ts';
+import { type AnyObject, type BodyType, bodyTypeOf, decodePatched, repeatedPatchKeys, textOf } from '../registry/decoding.ts';
 import { objectPath } from '../registry/storage-key.ts';
 import type { Call, ObjectAnswer } from '../request.ts';
 import { apply } from './apply.ts';
@@ -50,48 +50,58 @@ export async function patch(storage: Storage, call: ObjectCall, strategy: Update
 /** Applies a parsed patch and checks that the result still is an object of the type. */
 export function patched(
   live: AnyObject,
-  change: Patch,
+  { apply: change, faults, shows }: Patch,
   type: BodyType,
   options: Pick<WriteOptions, 'fieldValidation'>,
   warnings: string[],
 ): AnyObject {
-  let result: unknown;
+  let value: unknown;
   try {
-    result = change(live);
+    value = change(live);
   } catch (error) {
     throw error instanceof PatchError ? refusal(error) : error;
   }
-  return decodeAs(result, type, options.fieldValidation, warnings);
+  return decodePatched({ value, faults, shown: () => JSON.stringify(shows ?? value) }, type, options.fieldValidation, warnings);
 }
 
-/** What the patch makes of an object, which it leaves as it is. */
-export type Patch = (live: object) => unknown;
+export interface Patch {
+  /** What the patch makes of an object, which it leaves as it is. */
+  readonly apply: (live: object) => unknown;
+  /** What strict decoding has against the patch itself. */
+  readonly faults: readonly string[];
+  /** What a refusal shows in place of the patched object. */
+  readonly shows?: object;
+}
 
 /** The body as a patch of the content type's kind. */
 export function parsePatch(call: Call, type: BodyType): Patch {
-  const { contentType } = call;
-  switch (contentType) {
+  switch (call.contentType) {
     case 'application/json-patch+json': {
-      const document = parseDocument(call);
-      return (live) => applyJsonPatch(live, document);
+      const { document, faults } = parseDocument(call);
+      return { apply: (live) => applyJsonPatch(live, document), faults };
     }
     case 'application/merge-patch+json': {
-      const document = parseObject(call);
-      return (live) => applyMergePatch(live, document);
+      const { document, faults } = parseObject(call);
+      return { apply: (live) => applyMergePatch(live, document), faults };
     }
     case 'application/strategic-merge-patch+json': {
-      const document = parseObject(call);
-      return (live) => applyStrategicMerge(live, document, type.schema);
+      const { document, faults } = parseObject(call);
+      return { apply: (live) => applyStrategicMerge(live, document, type.schema), faults, shows: document };
     }
     default:
       throw unsupportedMediaType(patchTypes);
   }
 }
 
-function parseDocument({ body, query, warnings }: Call): unknown {
+interface Parsed<T> {
+  readonly document: T;
+  readonly faults: readonly string[];
+}
+
+function parseDocument({ body }: Call): Parsed<unknown> {
   if (!(body instanceof Uint8Array)) {
     if (body === undefined) throw badRequest('unexpected end of JSON input');
-    return body;
+    return { document: body, faults: [] };
   }
   const text = textOf(body);
   let document: unknown;
@@ -102,13 +112,12 @@ function parseDocument({ body, query, warnings }: Call): unknown {
       body.length === 0 ? 'unexpected end of JSON input' : `error decoding patch: ${error instanceof Error ? error.message : String(error)}`,
     );
   }
-  checkPatchKeys(document, text, fieldValidationOf(query, 'PatchOptions'), warnings);
-  return document;
+  return { document, faults: repeatedPatchKeys(document, text) };
 }
 
-function parseObject(call: Call): object {
-  const document = parseDocument(call);
-  if (typeof document === 'object' && document !== null && !Array.isArray(document)) return document;
+function parseObject(call: Call): Parsed<object> {
+  const { document, faults } = parseDocument(call);
+  if (typeof document === 'object' && document !== null && !Array.isArray(document)) return { document, faults };
   const found = document === null ? 'null' : Array.isArray(document) ? 'array' : typeof document;
   throw badRequest(`json: cannot unmarshal ${found} into Go value of type map[string]interface {}`);
 }

@@ -188,7 +188,32 @@ test('a patch that names a version conflicts when the object has moved on', asyn
   assert.equal((await server.patch(x, { metadata: { resourceVersion }, data: { a: '3' } })).code, 409);
 });
 
-const badPatches: readonly { name: string; contentType: string; body: object; code: number; message: RegExp }[] = [
+const strict = `${x}?fieldValidation=Strict`;
+const badPatches: readonly { name: string; path?: string; contentType: string; body: object | string; code: number; message: RegExp }[] = [
+  {
+    name: 'faults of the text first, then unknown fields, strictly',
+    path: strict,
+    contentType: 'application/merge-patch+json',
+    body: '{"data":{"b":"1","b":"2"},"foo":1}',
+    code: 422,
+    message: /^ "" is invalid: patch: Invalid value: ".*": strict decoding error: duplicate field "data.b", unknown field "foo"$/,
+  },
+  {
+    name: 'an unknown field of a strategic merge patch, strictly; the patch is shown',
+    path: strict,
+    contentType: 'application/strategic-merge-patch+json',
+    body: { foo: 1 },
+    code: 422,
+    message: /patch: Invalid value: "\{\\"foo\\":1\}": strict decoding error: unknown field "foo"$/,
+  },
+  {
+    name: 'force without apply',
+    path: `${x}?force=true`,
+    contentType: 'application/merge-patch+json',
+    body: {},
+    code: 422,
+    message: /^PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch$/,
+  },
   {
     name: 'an unknown type',
     contentType: 'application/foo',
@@ -209,7 +234,7 @@ const badPatches: readonly { name: string; contentType: string; body: object; co
     name: 'a result of the wrong type',
     contentType: 'application/merge-patch+json',
     body: { data: 5 },
-    code: 400,
+    code: 422,
     message: /cannot unmarshal number/,
   },
   {
@@ -227,9 +252,9 @@ const badPatches: readonly { name: string; contentType: string; body: object; co
     message: /fieldManager: Required value: is required for apply patch/,
   },
 ];
-for (const { name, contentType, body, code, message } of badPatches) {
+for (const { name, path = x, contentType, body, code, message } of badPatches) {
   test(`patch refused: ${name}`, async () => {
-    const reply = await server.patch(x, body, { contentType });
+    const reply = await server.request('PATCH', path, { body, contentType });
     assert.equal(reply.code, code, JSON.stringify(reply.body));
     assert.match(reply.body['message'], message);
   });
@@ -278,6 +303,14 @@ for (const { name, containers, message } of badConfigurations) {
     assert.match(reply.body['message'], message);
   });
 }
+
+test('a patch with faults warns of them in the same order', async () => {
+  const { code, warnings } = await server.request('PATCH', x, {
+    body: '{"data":{"b":"1","b":"2"},"foo":1}',
+    contentType: 'application/merge-patch+json',
+  });
+  assert.deepEqual([code, warnings], [200, ['duplicate field "data.b"', 'unknown field "foo"']]);
+});
 
 test('a dry run of an update or a patch stores nothing', async () => {
   const before = (await server.get(x)).body;

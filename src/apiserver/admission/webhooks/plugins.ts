@@ -83,7 +83,7 @@ async function askToChange(
   const kind = await concernedAs(webhook, request, registry, rights);
   if (!kind) return 'not asked';
   const seen = await seenIn(registry, kind, request);
-  const answer = await caller.ask(webhook, seen);
+  const answer = await caller.ask(webhook, seen, 'admit');
   if (!answer) return 'unchanged';
   take(answer, webhook, request);
   if (!answer.allowed) throw denial(webhook, answer);
@@ -122,7 +122,7 @@ async function judge({ registry, caller, authorizer }: WebhookSources, webhooks:
   const rights = new Rights(authorizer, request.user);
   const ask = async (webhook: Webhook): Promise<ReviewAnswer | undefined> => {
     const kind = await concernedAs(webhook, request, registry, rights);
-    return kind && caller.ask(webhook, await seenIn(registry, kind, request));
+    return kind && caller.ask(webhook, await seenIn(registry, kind, request), 'validate');
   };
   const answers = await Promise.allSettled(webhooks.map(ask));
   for (const [index, webhook] of webhooks.entries()) {

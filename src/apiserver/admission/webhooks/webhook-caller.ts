@@ -4,9 +4,10 @@ import type { V1ServicePort } from '../../../api/types.ts';
 import { badRequest, internalError } from '../../../machinery/errors.ts';
 import type { World } from '../../../world/world.ts';
 import type { Registry } from '../../registry/registry.ts';
-import { WebhookConnection } from '../../webhook-connection.ts';
+import { WebhookConnection, WebhookError } from '../../webhook-connection.ts';
 import type { AdmissionRequest } from '../admission.ts';
-import { answerOf, type ReviewAnswer, reviewOf } from './review.ts';
+import type { AdmissionMetrics, AdmissionStep, WebhookOutcome } from '../admission-metrics.ts';
+import { answerOf, denial, type ReviewAnswer, reviewOf } from './review.ts';
 import type { Webhook } from './webhook.ts';
 
 /** More servers than anyone has webhooks; beyond it connections begin anew. */
@@ -26,18 +27,30 @@ export class WebhookCaller {
   readonly #world: World;
   readonly #connections = new Map<string, WebhookConnection>();
 
-  constructor(registry: Registry, world: World) {
+  readonly #metrics: AdmissionMetrics;
+
+  constructor(registry: Registry, world: World, metrics: AdmissionMetrics) {
+    this.#metrics = metrics;
     this.#registry = registry;
     this.#world = world;
   }
 
   /** The webhook's answer; undefined when it could not be asked and that does not matter. Throws an `ApiError` when it does. */
-  async ask(webhook: Webhook, request: AdmissionRequest): Promise<ReviewAnswer | undefined> {
+  async ask(webhook: Webhook, request: AdmissionRequest, step: AdmissionStep): Promise<ReviewAnswer | undefined> {
     if (request.dryRun && webhook.hasSideEffects) throw badRequest(`admission webhook ${JSON.stringify(webhook.name)} does not support dry run`);
+    const sinceMs = this.#world.clock.now();
+    const count = (code: number, rejection: WebhookOutcome['rejection'], failedOpen = false): void => {
+      const seconds = (this.#world.clock.now() - sinceMs) / 1000;
+      this.#metrics.webhook({ name: webhook.name, step, operation: request.operation, seconds, code, rejection, failedOpen });
+    };
     try {
-      return await this.#post(webhook, request);
+      const answer = await this.#post(webhook, request);
+      count(200, answer.allowed ? undefined : { code: denial(webhook, answer).code, type: 'no_error' });
+      return answer;
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
+      const code = error instanceof Error && error.cause instanceof WebhookError ? error.cause.code : 0;
+      count(code, webhook.failsOpen ? undefined : { code: 500, type: 'calling_webhook_error' }, webhook.failsOpen);
       if (!webhook.failsOpen) throw internalError(`failed calling webhook ${JSON.stringify(webhook.name)}: ${why}`);
       this.#world.log.warn('a webhook could not be asked, going on without', { webhook: webhook.name, error: why });
       return undefined;

@@ -22,13 +22,17 @@ import { type WriteOptions, writeOptionsOf } from '../write-options.ts';
 
 const evictionType: BodyType = { kind: 'Eviction', apiVersion: 'policy/v1', schema: schemaOf('V1Eviction') };
 
+/** Clients from before v1.22 send it in this version, which says the same. */
+const olderEvictionType: BodyType = { ...evictionType, apiVersion: 'policy/v1beta1' };
+
 /** Evictions the budget's controller has not yet seen done; more mean it is gone. */
 const maxDisruptedPods = 2_000;
 const retryAfterSeconds = 10;
 
 export async function createEviction(storage: Storage, call: ObjectCall): Promise<StatusAnswer> {
   const options = writeOptionsOf(call, 'CreateOptions');
-  const eviction = decodeAs(parseBody(call, 'Eviction'), evictionType, options.fieldValidation, call.warnings) as AnyObject & V1Eviction;
+  const body = parseBody(call, 'Eviction');
+  const eviction = decodeAs(body, isOlder(body) ? olderEvictionType : evictionType, options.fieldValidation, call.warnings) as AnyObject & V1Eviction;
   const name = nameOf(call);
   if (eviction.metadata.name && eviction.metadata.name !== name) throw badRequest('name in URL does not match name in Eviction object');
   const deleteOptions = checkDeleteOptions({ ...eviction.deleteOptions });
@@ -42,6 +46,10 @@ export async function createEviction(storage: Storage, call: ObjectCall): Promis
   if (chargesBudget) await chargeBudget(storage, call, budget, name, { ...options, dryRun });
   await evict(storage, call, entry, { ...deleteOptions, dryRun }, { ...options, dryRun }, chargesBudget);
   return { type: 'status', code: 201, body: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 } };
+}
+
+function isOlder(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && 'apiVersion' in body && body.apiVersion === olderEvictionType.apiVersion;
 }
 
 /** A pod that runs nothing any more, or nothing yet, is not what a budget protects. */

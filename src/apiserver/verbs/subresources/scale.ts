@@ -1,15 +1,18 @@
 /** `scale`: the replica count of any scalable kind in one shape, autoscaling/v1 Scale, read and written through the paths the kind declares. */
 import { schemaOf } from '../../../api/schemas.ts';
 import type { V1LabelSelector } from '../../../api/types.ts';
-import type { ScalePaths } from '../../../api/kind.ts';
+import { ageColumn, column, nameColumn } from '../../../api/columns.ts';
+import type { Column, ScalePaths } from '../../../api/kind.ts';
 import { clone } from '../../../machinery/clone.ts';
 import { badRequest, invalid, notFound } from '../../../machinery/errors.ts';
 import { invalidValue } from '../../../machinery/field-error.ts';
+import type { KubeObject } from '../../../machinery/object.ts';
 import { selectorOf } from '../../../machinery/selector.ts';
 import { type AnyObject, type BodyType, decodeAs, parseBody } from '../../registry/decoding.ts';
 import { encodeWhole, type Entry } from '../../registry/encoding.ts';
 import { objectPath } from '../../registry/storage-key.ts';
 import type { ObjectAnswer } from '../../request.ts';
+import { applyOptionsOf, decodeAppliedAs, merge } from '../apply.ts';
 import { changeObject, type Desired } from '../change.ts';
 import { objectAnswer } from '../get.ts';
 import { parsePatch, patched } from '../patch.ts';
@@ -19,10 +22,17 @@ import { type WriteOptions, writeOptionsOf } from '../write-options.ts';
 
 const scaleType: BodyType = { kind: 'Scale', apiVersion: 'autoscaling/v1', schema: schemaOf('V1Scale') };
 
+const columns: readonly Column<KubeObject>[] = [
+  nameColumn,
+  column('Desired', 'How many replicas are wanted.', (scale) => countIn(scale, 'spec'), { type: 'integer' }),
+  column('Available', 'How many replicas there are.', (scale) => countIn(scale, 'status'), { type: 'integer' }),
+  ageColumn,
+];
+
 const throughScale: UpdateStrategy = { ...wholeObject, subresource: 'scale' };
 
 export async function getScale(call: ObjectCall): Promise<ObjectAnswer> {
-  return objectAnswer(200, encodeWhole(scaleOf(call, find(call).object as AnyObject)));
+  return scaleAnswer(scaleOf(call, find(call).object as AnyObject));
 }
 
 export async function updateScale(storage: Storage, call: ObjectCall): Promise<ObjectAnswer> {
@@ -33,10 +43,35 @@ export async function updateScale(storage: Storage, call: ObjectCall): Promise<O
 }
 
 export async function patchScale(storage: Storage, call: ObjectCall): Promise<ObjectAnswer> {
+  if (call.contentType === 'application/apply-patch+yaml') return applyScale(storage, call);
   const options = writeOptionsOf(call, 'PatchOptions');
   const entry = find(call);
   const change = parsePatch(call, scaleType);
-  return changeScale(storage, call, entry, options, (live) => patched(scaleOf(call, live), change, scaleType, options, []));
+  let { warnings }: { warnings: string[] } = call;
+  return changeScale(storage, call, entry, options, (live) => {
+    const scale = patched(scaleOf(call, live), change, scaleType, options, warnings);
+    warnings = [];
+    return scale;
+  });
+}
+
+/** A Scale says one thing about the object, its replica count: that is what is applied to it, and owned through this endpoint. */
+async function applyScale(storage: Storage, call: ObjectCall): Promise<ObjectAnswer> {
+  const options = applyOptionsOf(call);
+  const entry = find(call);
+  const scale = decodeAppliedAs(call, scaleType, options);
+  const spec = scale['spec'] as { replicas?: number } | undefined;
+  replicasOf(scale, nameOf(call));
+  const { name, uid, resourceVersion } = scale.metadata;
+  const applied: AnyObject = {
+    kind: call.served.kind.kind,
+    apiVersion: call.served.apiVersion,
+    metadata: { ...scale.metadata, name, uid, resourceVersion },
+  };
+  if (spec?.replicas !== undefined) write(applied, pathsOf(call).specReplicas, spec.replicas);
+  const desired = (live: AnyObject): Desired => merge(storage, call, throughScale, { live, applied, manager: options.manager });
+  const encoded = await changeObject(storage, call, entry, { options, strategy: throughScale, desired }, () => missing(call));
+  return scaleAnswer(scaleOf(call, encoded.object as AnyObject));
 }
 
 async function changeScale(
@@ -56,7 +91,16 @@ async function changeScale(
     return { object, uid: scale.metadata.uid };
   };
   const encoded = await changeObject(storage, call, entry, { options, strategy: throughScale, desired }, () => missing(call));
-  return objectAnswer(200, encodeWhole(scaleOf(call, encoded.object as AnyObject)));
+  return scaleAnswer(scaleOf(call, encoded.object as AnyObject));
+}
+
+function scaleAnswer(scale: AnyObject): ObjectAnswer {
+  return { ...objectAnswer(200, encodeWhole(scale)), columns };
+}
+
+function countIn(scale: KubeObject, part: 'spec' | 'status'): number {
+  const { replicas = 0 } = ((scale as AnyObject)[part] ?? {}) as { replicas?: number };
+  return replicas;
 }
 
 function replicasOf(scale: AnyObject, name: string): number {

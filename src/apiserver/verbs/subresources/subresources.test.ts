@@ -108,6 +108,12 @@ test('an eviction without a budget is a delete that says why', async () => {
   assert.equal(condition.reason, 'EvictionByEvictionAPI');
 });
 
+test('an eviction may come in the version of clients before v1.22', async () => {
+  await makePod('p', { phase: 'Running' });
+  assert.equal((await evict('p', { apiVersion: 'policy/v1beta1' })).code, 201);
+  assert.equal((await evict('p', { apiVersion: 'policy/v1alpha1' })).code, 400);
+});
+
 test('an eviction that a budget does not allow is 429 with its cause', async () => {
   await makePod('p', ready);
   await makeBudget({ disruptionsAllowed: 0 });
