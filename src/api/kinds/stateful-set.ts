@@ -95,7 +95,18 @@ function validateSpec(field: string, spec: V1StatefulSetSpec): FieldError[] {
     errors.push(...labelSelector(`${field}.selector`, spec.selector));
     if (isEmptySelector(spec.selector)) errors.push(invalidValue(`${field}.selector`, spec.selector, 'empty selector is invalid for statefulset'));
   }
-  return [...errors, ...validateServingTemplate(`${field}.template`, spec.template, spec.selector, 'StatefulSet')];
+  return [...errors, ...validateServingTemplate(`${field}.template`, withClaims(spec), spec.selector, 'StatefulSet')];
+}
+
+/** The template as its pods will have it: containers may mount what the claim templates are named after. */
+function withClaims({ template, volumeClaimTemplates = [] }: V1StatefulSetSpec): V1StatefulSetSpec['template'] {
+  if (template.spec === undefined || volumeClaimTemplates.length === 0) return template;
+  const volumes = template.spec.volumes ?? [];
+  const claimed = volumeClaimTemplates
+    .map(({ metadata }) => metadata?.name ?? '')
+    .filter((name) => name !== '' && !volumes.some((volume) => volume.name === name))
+    .map((name) => ({ name, persistentVolumeClaim: { claimName: name } }));
+  return { ...template, spec: { ...template.spec, volumes: [...volumes, ...claimed] } };
 }
 
 function validateStrategy(field: string, strategy: V1StatefulSetUpdateStrategy): FieldError[] {
