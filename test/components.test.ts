@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,6 +32,8 @@ interface Component {
 const running = new Set<Component>();
 let apiServerPort = 0;
 let kubeletPort = 0;
+let managerPort = 0;
+let schedulerPort = 0;
 
 function args(flags: Flags): string[] {
   return Object.entries(flags).map(([name, value]) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}=${value}`);
@@ -77,6 +80,21 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+/** The port's certificate is signed by itself. */
+function get(port: number, path: string, token?: string): Promise<{ code: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    const asked = request({ host: '127.0.0.1', port, path, headers, rejectUnauthorized: false, agent: false }, (response) => {
+      let body = '';
+      response.setEncoding('utf8');
+      response.on('data', (piece: string) => (body += piece));
+      response.on('end', () => resolve({ code: response.statusCode ?? 0, body }));
+    });
+    asked.on('error', reject);
+    asked.end();
+  });
+}
+
 async function kubectl(...words: string[]): Promise<string> {
   const { code, stdout, stderr } = await run(stockTools().kubectl, words, { env });
   assert.equal(code, 0, `kubectl ${words.join(' ')}\n${stdout}${stderr}`);
@@ -91,6 +109,8 @@ function writePair(name: string, pair: CertificatePair): void {
 before(async () => {
   apiServerPort = await freePort();
   kubeletPort = await freePort();
+  managerPort = await freePort();
+  schedulerPort = await freePort();
   const ca = await createCertificateAuthority(world, 'kubernetes');
   writePair('ca', ca);
   writePair('apiserver', await issueCertificate(world, { ca, commonName: 'kube-apiserver', usages: ['server'], ipAddresses: ['127.0.0.1'] }));
@@ -139,14 +159,20 @@ function apiServerFlags(): Flags {
   };
 }
 
-const controllerManagerFlags = { kubeconfig: file('controller-manager.conf'), rootCaFile: file('ca.crt'), ...patience };
-const schedulerFlags = { kubeconfig: file('scheduler.conf'), ...patience };
+const controllerManagerFlags = {
+  kubeconfig: file('controller-manager.conf'),
+  rootCaFile: file('ca.crt'),
+  serviceAccountPrivateKeyFile: file('sa.key'),
+  securePort: 0,
+  ...patience,
+};
+const schedulerFlags = { kubeconfig: file('scheduler.conf'), securePort: 0, ...patience };
 const leader = (lease: string): Promise<string> => kubectl('-n', 'kube-system', 'get', 'lease', lease, '-o', 'jsonpath={.spec.holderIdentity}');
 
 test('a deployment becomes available with every component in a process of its own', async () => {
   await Promise.all([
-    begin('kube-controller-manager', controllerManagerFlags),
-    begin('kube-scheduler', schedulerFlags),
+    begin('kube-controller-manager', { ...controllerManagerFlags, securePort: managerPort, bindAddress: '127.0.0.1', controllers: '*,-ttl' }),
+    begin('kube-scheduler', { ...schedulerFlags, securePort: schedulerPort, bindAddress: '127.0.0.1' }),
     begin('kubelet', {
       kubeconfig: file('node.conf'),
       hostnameOverride: 'lone',
@@ -173,6 +199,93 @@ test('each controller acts as a service account of its own, which the manager ma
   for (const name of ['deployment-controller', 'replicaset-controller', 'node-controller']) {
     assert.ok(accounts.includes(`serviceaccount/${name}\n`), `${name} is missing in ${accounts}`);
   }
+});
+
+test('the manager serves health to anybody, and metrics to whom the cluster lets see them', async () => {
+  const ask = async (path: string, token?: string): Promise<{ code: number; body: string }> => {
+    const { code, body } = await get(managerPort, path, token);
+    return { code, body };
+  };
+  assert.deepEqual(await ask('/healthz'), { code: 200, body: 'ok' });
+  assert.match((await ask('/healthz?verbose')).body, /\[\+\]leaderElection ok\n[^]*healthz check passed/);
+  assert.equal((await ask('/livez')).code, 200);
+  assert.equal((await ask('/healthz/job-controller')).code, 403, 'only /healthz itself is open');
+  const refused = await ask('/metrics');
+  assert.equal(refused.code, 403);
+  assert.match(refused.body, /User \\"system:anonymous\\" cannot get path \\"\/metrics\\"/);
+  assert.equal((await ask('/metrics', 'nonsense')).code, 401);
+
+  await kubectl('create', 'serviceaccount', 'reader');
+  const token = (await kubectl('create', 'token', 'reader')).trim();
+  assert.equal((await ask('/metrics', token)).code, 403);
+  await kubectl('create', 'clusterrole', 'sees-metrics', '--verb=get', '--non-resource-url=/metrics', '--non-resource-url=/healthz/*');
+  await kubectl('create', 'clusterrolebinding', 'reader-sees', '--clusterrole=sees-metrics', '--serviceaccount=default:another');
+  await kubectl('create', 'serviceaccount', 'another');
+  const other = (await kubectl('create', 'token', 'another')).trim();
+  const { code, body } = await ask('/metrics', other);
+  assert.equal(code, 200);
+  assert.match(body, /^leader_election_master_status\{name="kube-controller-manager"\} 1$/m);
+  assert.match(body, /^workqueue_adds_total\{name="replicaset"\} [1-9]/m);
+  assert.match(body, /^workqueue_depth\{name="deployment"\} 0$/m);
+  assert.match(body, /^workqueue_work_duration_seconds_count\{name="deployment"\} [1-9]/m);
+  assert.match(body, /^running_managed_controllers\{manager="kube-controller-manager",name="job-controller"\} 1$/m);
+  assert.equal((await ask('/healthz/job-controller', other)).code, 200);
+  assert.equal((await ask('/healthz/ttl-controller', other)).code, 404, 'a controller that was left out has no health');
+});
+
+test('the scheduler serves health to anybody, and metrics and explanations to whom the cluster lets see them', async () => {
+  const ask = (path: string, token?: string): Promise<{ code: number; body: string }> => get(schedulerPort, path, token);
+  for (const path of ['/healthz', '/livez', '/readyz']) assert.deepEqual(await ask(path), { code: 200, body: 'ok' });
+  assert.equal((await ask('/metrics')).code, 403);
+
+  const explanations = '/apis/k8ts.io/v1/namespaces/*';
+  await kubectl('create', 'serviceaccount', 'watcher');
+  await kubectl('create', 'clusterrole', 'sees-scheduler', '--verb=get', '--non-resource-url=/metrics', `--non-resource-url=${explanations}`);
+  await kubectl('create', 'clusterrolebinding', 'watcher-sees', '--clusterrole=sees-scheduler', '--serviceaccount=default:watcher');
+  const token = (await kubectl('create', 'token', 'watcher')).trim();
+  const { code, body } = await ask('/metrics', token);
+  assert.equal(code, 200);
+  assert.match(body, /^leader_election_master_status\{name="kube-scheduler"\} 1$/m);
+  assert.match(body, /^scheduler_schedule_attempts_total\{profile="default-scheduler",result="scheduled"\} [1-9]/m);
+  assert.match(body, /^scheduler_pending_pods\{queue="active"\} 0$/m);
+  assert.match(
+    body,
+    /^scheduler_framework_extension_point_duration_seconds_count\{extension_point="Bind",profile="default-scheduler",status="Success"\} [1-9]/m,
+  );
+
+  const [pod = ''] = (await kubectl('get', 'pods', '-l', 'app=web', '-o', 'jsonpath={.items[*].metadata.name}')).split(' ');
+  const place = `/apis/k8ts.io/v1/namespaces/default/pods/${pod}/scheduling`;
+  assert.equal((await ask(place)).code, 403);
+  const explained = await ask(place, token);
+  assert.equal(explained.code, 200, explained.body);
+  assert.match(explained.body, /"kind":"PodScheduling".*"assignedNode":"lone"/);
+  for (const nowhere of [`${place}/more`, '/apis/k8ts.io/v1/namespaces/default/pods/nobody/scheduling', '/apis/k8ts.io/v1/namespaces/default/pods']) {
+    assert.equal((await ask(nowhere, token)).code, 404, nowhere);
+  }
+});
+
+test('a Secret of a service account gets a token that opens the API', async () => {
+  const manifest = file('token.json');
+  writeFileSync(
+    manifest,
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      type: 'kubernetes.io/service-account-token',
+      metadata: { name: 'reader-token', annotations: { 'kubernetes.io/service-account.name': 'reader' } },
+    }),
+  );
+  await kubectl('apply', '-f', manifest);
+  const token = await eventually('the Secret has a token', async () => {
+    const text = await kubectl('get', 'secret', 'reader-token', '-o', 'jsonpath={.data.token}');
+    return text === '' ? undefined : Buffer.from(text, 'base64').toString();
+  });
+  // The administrator's certificate must not speak for it.
+  const kubeconfig = file('nobody.conf');
+  writeFileSync(kubeconfig, '');
+  const server = `https://127.0.0.1:${apiServerPort}`;
+  const words = ['auth', 'whoami', '--kubeconfig', kubeconfig, '--server', server, '--certificate-authority', file('ca.crt'), '--token', token];
+  assert.match(await kubectl(...words), /system:serviceaccount:default:reader/);
 });
 
 test('when the leader is stopped another takes over at once', async () => {
@@ -230,6 +343,13 @@ test('what is wrong with flags and files is said plainly', async () => {
     ['no kubeconfig', 'kube-scheduler', {}, /required option '--kubeconfig <file>' not specified/],
     ['a bad duration', 'kube-scheduler', { ...schedulerFlags, leaderElectRetryPeriod: 'soon' }, /a duration is a number with a unit/],
     ['times that contradict', 'kube-scheduler', { ...schedulerFlags, leaderElectLeaseDuration: '1s' }, /must be longer than --leader-elect-renew/],
+    ['a port that is none', 'kube-controller-manager', { ...controllerManagerFlags, securePort: 70_000 }, /a port is a whole number/],
+    [
+      'half a pair',
+      'kube-controller-manager',
+      { ...controllerManagerFlags, securePort: 1, tlsCertFile: file('ca.crt') },
+      /--tls-cert-file and --tls-private/,
+    ],
     ['an unknown controller', 'kube-controller-manager', { ...controllerManagerFlags, controllers: 'nobody' }, /"nobody" is not in the list/],
     ['no runtime', 'kubelet', { kubeconfig: file('node.conf'), clientCaFile: file('ca.crt') }, /--container-runtime-endpoint is missing/],
   ];

@@ -5,8 +5,9 @@ import type { ControllerManagerFlags } from '../cluster/components/controller-ma
 import type { KubeletFlags } from '../cluster/components/kubelet.ts';
 import type { ProxyFlags } from '../cluster/components/proxy.ts';
 import type { SchedulerFlags } from '../cluster/components/scheduler.ts';
+import { concurrencyFlags } from '../cluster/components/concurrency-flags.ts';
 import { addSecurityFlags } from './api-server-security.ts';
-import { count, duration, labels, level, portNumber, repeated, taints, truth, words } from './flag-values.ts';
+import { amount, count, duration, labels, level, portNumber, portOrNone, repeated, taints, truth, words } from './flag-values.ts';
 
 export function addComponents(program: Command): void {
   addApiServer(addSecurityFlags(component(program, 'kube-apiserver', 'the API server alone')));
@@ -61,22 +62,40 @@ function issuers(text: string, before: readonly string[]): string[] {
 }
 
 function addControllerManager(command: Command): void {
-  leaderElection(command, 'kube-controller-manager')
+  securePort(leaderElection(command, 'kube-controller-manager'), 10_257)
     .requiredOption('--kubeconfig <file>', 'how to reach the API server')
     .option('--controllers <list>', '* for all, names to add, -name to leave out', '*')
-    .option('--cluster-cidr <cidr>', "pods' addresses", '10.244.0.0/16')
+    .option('--allocate-node-cidrs [boolean]', 'nodes get ranges of --cluster-cidr', truth, true)
+    .option('--cluster-cidr <cidr>', "pods' addresses, or one range of each family", '10.244.0.0/16')
+    .option('--node-cidr-mask-size <bits>', "how long the prefix of a node's range is (24)", count)
+    .option('--node-cidr-mask-size-ipv4 <bits>', 'the same for IPv4, with two families', count)
+    .option('--node-cidr-mask-size-ipv6 <bits>', 'the same for IPv6 (64)', count)
+    .option('--node-monitor-grace-period <duration>', 'silence after which a node is not ready', duration, 40_000)
+    .option('--node-monitor-period <duration>', 'how often nodes are looked at', duration, 5_000)
+    .option('--terminated-pod-gc-threshold <count>', 'how many ended pods are kept; 0 for all', amount, 12_500)
     .option('--root-ca-file <file>', 'published to every namespace')
+    .option('--service-account-private-key-file <file>', 'signs the tokens that Secrets of service accounts get; none get any when absent')
     .option('--use-service-account-credentials [boolean]', 'each controller acts as its own service account', truth, true)
-    .option('--concurrency <count>', 'keys a controller works on at once', count, 5)
+    .option('--concurrency <count>', 'keys a controller works on at once, where there is no flag for it alone', count, 5)
     .option('--load-balancer-pool <list>', "addresses, ranges and CIDRs for Services of type LoadBalancer; the nodes' own when absent", words, [])
     .option('--cluster-signing-cert-file <file>', 'the authority that signs certificate requests; none are signed when absent')
     .option('--cluster-signing-key-file <file>', 'its key')
     .option('--cluster-signing-duration <duration>', 'how long signed certificates hold at most', duration, 365 * 24 * 60 * 60_000)
     .action(async (flags: ControllerManagerFlags) => (await import('../cluster/components/controller-manager.ts')).runControllerManager(flags));
+  for (const { flag, controller, count: usual } of concurrencyFlags) {
+    command.option(`--${flag} <count>`, `how many keys the ${controller} works on at once`, count, usual);
+  }
+  withoutMeaning(command, [
+    ['--kube-api-qps <number>', 'the API server says itself when it has too much to do'],
+    ['--kube-api-burst <number>', 'see --kube-api-qps'],
+    ['--service-cluster-ip-range <cidr>', "the API server's"],
+    ['--cluster-name <name>', 'there is no cloud to tell it to'],
+    ['--min-resync-period <duration>', 'caches are told of everything'],
+  ]);
 }
 
 function addScheduler(command: Command): void {
-  leaderElection(command, 'kube-scheduler')
+  securePort(leaderElection(command, 'kube-scheduler'), 10_259)
     .requiredOption('--kubeconfig <file>', 'how to reach the API server')
     .option('--config <file>', 'a KubeSchedulerConfiguration: profiles, plugins and their arguments, extenders')
     .action(async (flags: SchedulerFlags) => (await import('../cluster/components/scheduler.ts')).runScheduler(flags));
@@ -113,6 +132,27 @@ function addProxy(command: Command): void {
     .addOption(new Option('--proxy-mode <mode>', 'how rules are kept').choices(['nftables']).default('nftables'))
     .option('--cleanup', 'take the rules off this machine, and end', false)
     .action(async (flags: ProxyFlags) => (await import('../cluster/components/proxy.ts')).runProxy(flags));
+}
+
+function securePort(command: Command, port: number): Command {
+  command
+    .option('--secure-port <port>', 'where health and metrics are served, over HTTPS; 0 for nowhere', portOrNone, port)
+    .option('--bind-address <address>', 'the address they are served on', '0.0.0.0')
+    .option('--tls-cert-file <file>', 'PEM chain to serve; signed by itself when absent')
+    .option('--tls-private-key-file <file>', 'its key')
+    .option('--client-ca-file <file>', 'authorities of client certificates; those the cluster names when absent')
+    .option('--authorization-always-allow-paths <list>', 'pages anybody may see', words, ['/healthz', '/readyz', '/livez']);
+  withoutMeaning(command, [
+    ['--authentication-kubeconfig <file>', '--kubeconfig is used'],
+    ['--authorization-kubeconfig <file>', '--kubeconfig is used'],
+    ['--requestheader-client-ca-file <file>', 'nobody comes through a front proxy'],
+  ]);
+  return command;
+}
+
+/** Flags of upstream's that manifests give and that change nothing here. */
+function withoutMeaning(command: Command, flags: readonly (readonly [flag: string, why: string])[]): void {
+  for (const [flag, why] of flags) command.addOption(new Option(flag, `without effect: ${why}`).hideHelp());
 }
 
 function leaderElection(command: Command, name: string): Command {

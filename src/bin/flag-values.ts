@@ -13,6 +13,17 @@ export function count(text: string): number {
   return number;
 }
 
+/** 0 for no port at all. */
+export function portOrNone(text: string): number {
+  return text === '0' ? 0 : portNumber(text);
+}
+
+export function amount(text: string): number {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 0) throw new InvalidArgumentError('an amount is a whole number from 0 up.');
+  return number;
+}
+
 export function level(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('a level is a whole number from 0 up.');
   return Number(text);

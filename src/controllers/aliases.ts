@@ -47,16 +47,12 @@ export const aliases: Readonly<Record<string, string>> = {
 export const absent: ReadonlySet<string> = new Set([
   'cloud-node-lifecycle-controller',
   'device-taint-eviction-controller',
-  'ephemeral-volume-controller',
   'kube-apiserver-serving-clustertrustbundle-publisher-controller',
+  'legacy-serviceaccount-token-cleaner-controller',
   'node-route-controller',
-  'persistentvolume-attach-detach-controller',
-  'persistentvolume-binder-controller',
-  'persistentvolume-expander-controller',
   'podcertificaterequest-cleaner-controller',
   'resourcepoolstatusrequest-controller',
   'selinux-warning-controller',
   'storage-version-migrator-controller',
   'storageversion-garbage-collector-controller',
-  'volumeattributesclass-protection-controller',
 ]);

@@ -1,4 +1,5 @@
 /** Every controller there is. One that is not in this list does not run. */
+import { attachDetachController } from './attach-detach/attach-detach.ts';
 import { tokenCleaner } from './bootstrap-tokens/cleaner.ts';
 import { bootstrapSigner } from './bootstrap-tokens/signer.ts';
 import { certificateApprovingController } from './certificates/approving.ts';
@@ -14,6 +15,7 @@ import { disruptionController } from './disruption/disruption.ts';
 import { endpointSliceController } from './endpoints/endpoint-slices.ts';
 import { endpointsController } from './endpoints/endpoints.ts';
 import { endpointSliceMirroringController } from './endpoints/mirroring.ts';
+import { ephemeralVolumeController } from './ephemeral-volumes.ts';
 import { garbageCollector } from './garbage-collector/garbage-collector.ts';
 import { horizontalPodAutoscalerController } from './horizontal-pod-autoscaler/horizontal-pod-autoscaler.ts';
 import { jobController } from './job/job.ts';
@@ -22,23 +24,32 @@ import { namespaceController } from './namespace.ts';
 import { nodeIpamController } from './node-ipam/node-ipam.ts';
 import { nodeLifecycleController } from './node-lifecycle/node-lifecycle.ts';
 import { taintEvictionController } from './node-lifecycle/taint-eviction.ts';
+import { persistentVolumeController } from './persistent-volumes/persistent-volumes.ts';
+import { nodeTtlController } from './node-ttl.ts';
 import { podGarbageCollector } from './pod-gc.ts';
 import { replicaSetController } from './replica-set/replica-set.ts';
 import { replicationController } from './replica-set/replication-controller.ts';
+import { resourceClaimController } from './resource-claim/resource-claim.ts';
 import { resourceQuotaController } from './resource-quota/resource-quota.ts';
 import { rootCaPublisher } from './root-ca-publisher.ts';
+import { serviceAccountTokenController } from './service-account-tokens/service-account-tokens.ts';
 import { serviceAccountController } from './service-account.ts';
+import { serviceCidrsController } from './service-cidrs/service-cidrs.ts';
 import { statefulSetController } from './stateful-set/stateful-set.ts';
 import { ttlAfterFinishedController } from './ttl-after-finished.ts';
+import { attributesClassProtectionController } from './storage-protection/attributes-class-protection.ts';
 import { claimProtectionController } from './storage-protection/claim-protection.ts';
 import { volumeProtectionController } from './storage-protection/volume-protection.ts';
+import { volumeExpansionController } from './volume-expansion/volume-expansion.ts';
 
 export const allControllers: readonly ControllerDefinition[] = [
   serviceAccountController,
+  serviceAccountTokenController,
   rootCaPublisher,
   nodeIpamController,
   nodeLifecycleController,
   taintEvictionController,
+  nodeTtlController,
   endpointsController,
   endpointSliceController,
   endpointSliceMirroringController,
@@ -51,6 +62,7 @@ export const allControllers: readonly ControllerDefinition[] = [
   cronJobController,
   ttlAfterFinishedController,
   loadBalancerController,
+  serviceCidrsController,
   disruptionController,
   horizontalPodAutoscalerController,
   namespaceController,
@@ -63,7 +75,13 @@ export const allControllers: readonly ControllerDefinition[] = [
   bootstrapSigner,
   tokenCleaner,
   resourceQuotaController,
+  resourceClaimController,
+  persistentVolumeController,
+  attachDetachController,
+  volumeExpansionController,
+  ephemeralVolumeController,
   claimProtectionController,
   volumeProtectionController,
+  attributesClassProtectionController,
   garbageCollector,
 ];

@@ -26,3 +26,8 @@ export function withCondition<C extends Condition>(conditions: readonly C[] | un
   const kept: C = current && current.status === next.status ? { ...next, lastTransitionTime: current.lastTransitionTime } : next;
   return [...withoutCondition(conditions, next.type), kept];
 }
+
+/** A node's kubelet says that it takes pods. */
+export function isNodeReady({ status }: { readonly status: { readonly conditions?: readonly Condition[] } }): boolean {
+  return conditionOf(status.conditions, 'Ready')?.status === 'True';
+}

@@ -36,6 +36,8 @@ export interface ControllerOptions {
   readonly nodeCidrMaskSizeV6: number;
   /** PEM published in every namespace as `kube-root-ca.crt`; not published when absent. */
   readonly rootCa?: string;
+  /** PEM private key that signs the tokens of Secrets of service accounts; they get none when absent. */
+  readonly serviceAccountKey?: string;
   /** Silence after which a node counts as unreachable. Upstream's `--node-monitor-grace-period`. */
   readonly nodeMonitorGracePeriodMs: number;
   readonly nodeMonitorPeriodMs: number;
@@ -47,6 +49,8 @@ export interface ControllerOptions {
   readonly signingAuthority?: { readonly certificate: string; readonly key: string };
   /** How long certificates hold at most. Upstream's `--cluster-signing-duration`. */
   readonly signingDurationMs: number;
+  /** Removes a directory of the host, for volumes of type hostPath that are to be deleted. Nothing is removed when absent: simulated nodes have no disk. */
+  readonly removePath?: (path: string) => Promise<void>;
 }
 
 export const defaultOptions: ControllerOptions = {

@@ -5,6 +5,7 @@ import type { Client } from '../client/client.ts';
 import { createInformers } from '../client/informers.ts';
 import { createClient } from '../client/typed-client.ts';
 import { simulatedWorld } from '../world/simulated.ts';
+import { absent, aliases } from './aliases.ts';
 import { allControllers } from './all-controllers.ts';
 import type { ControllerDefinition } from './controller.ts';
 import { runController, selectControllers } from './manager.ts';
@@ -15,6 +16,21 @@ describe('the list of controllers', () => {
     assert.equal(names('*').length, allControllers.length);
     assert.ok(!names('*,-namespace-controller').includes('namespace-controller'));
     assert.deepEqual(names('namespace-controller'), ['namespace-controller']);
+  });
+  it('knows the names of before 1.28, and forgives those of controllers there is no need for', () => {
+    assert.deepEqual(names('deployment,job'), ['deployment-controller', 'job-controller']);
+    assert.ok(!names('*,-nodelifecycle').includes('node-lifecycle-controller'));
+    assert.equal(names('*,bootstrapsigner,tokencleaner').length, allControllers.length);
+    assert.deepEqual(names('node-route-controller,-service'), []);
+    assert.deepEqual(names('job, -job'), ['job-controller'], 'a name wins over its own exclusion');
+  });
+  it('has no old name for nobody', () => {
+    const known = new Set(allControllers.map(({ name }) => name));
+    for (const [old, name] of Object.entries(aliases)) assert.ok(known.has(name) || absent.has(name), `${old} stands for ${name}, which is nobody`);
+    assert.deepEqual(
+      [...absent].filter((name) => known.has(name)),
+      [],
+    );
   });
   it('names no one unknown', () => assert.throws(() => names('*,-nope'), /"nope" is not in the list of known controllers/));
   it('has each once', () => assert.equal(new Set(names('*')).size, allControllers.length));
@@ -65,6 +81,38 @@ describe('a running controller', () => {
     assert.equal(world.pendingTimers(), 0);
     return seen;
   }
+
+  it('works on as many keys at once as it is told to, generally or by its name', async () => {
+    async function atOnce(options: { concurrency?: number; concurrencyOf?: Record<string, number> }): Promise<number> {
+      const world = simulatedWorld(1);
+      const client = emptyServer();
+      const informers = createInformers(client, world);
+      let [now, most] = [0, 0];
+      const definition: ControllerDefinition = {
+        name: 'test',
+        serviceAccount: 'test',
+        setup(context) {
+          for (let i = 0; i < 20; i++) context.enqueue(`key ${i}`);
+          return {
+            async reconcile() {
+              most = Math.max(most, ++now);
+              await world.clock.sleep(10);
+              now--;
+            },
+          };
+        },
+      };
+      const running = runController(definition, { world, informers, clientFor: () => client, ...options });
+      await running.started;
+      await world.advance(1000);
+      await running.close();
+      informers.close();
+      return most;
+    }
+    assert.equal(await atOnce({}), 5);
+    assert.equal(await atOnce({ concurrency: 3 }), 3);
+    assert.equal(await atOnce({ concurrency: 3, concurrencyOf: { test: 7, other: 1 } }), 7);
+  });
 
   it('reconciles a key once', async () => assert.deepEqual(await calls(() => Promise.resolve(), 10_000), [['a', 0]]));
 

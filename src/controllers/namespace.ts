@@ -3,12 +3,13 @@
  * `kubernetes` finalizer off once nothing is. Upstream's `pkg/controller/namespace`.
  */
 import type { Kind } from '../api/kind.ts';
-import { CustomResourceDefinition, Namespace, Pod, allKinds } from '../api/kinds.ts';
+import { APIService, CustomResourceDefinition, Namespace, Pod, allKinds } from '../api/kinds.ts';
 import type { V1NamespaceCondition } from '../api/types.ts';
 import { equal } from '../machinery/equal.ts';
 import { isReason } from '../machinery/errors.ts';
 import type { KubeObject } from '../machinery/object.ts';
 import { timestamp } from '../world/world.ts';
+import { aggregatedKinds } from './aggregated-kinds.ts';
 import { withCondition } from './conditions.ts';
 import type { ControllerDefinition, Outcome } from './controller.ts';
 import { kindOfDefinition } from './custom-kinds.ts';
@@ -27,6 +28,8 @@ export interface Remainder {
 export interface Emptying {
   readonly remainders: readonly Remainder[];
   readonly failures: readonly string[];
+  /** Groups whose content is not known, because nobody answers for them. */
+  readonly unknown: readonly string[];
 }
 
 export const namespaceController: ControllerDefinition = {
@@ -39,6 +42,7 @@ export const namespaceController: ControllerDefinition = {
     };
     const namespaces = context.watch(Namespace, { added: enqueueIfLeaving, updated: enqueueIfLeaving });
     const definitions = context.watch(CustomResourceDefinition);
+    const services = context.watch(APIService);
 
     const builtIn = allKinds.filter(hasContent);
     for (const kind of builtIn) {
@@ -72,7 +76,7 @@ export const namespaceController: ControllerDefinition = {
       }
     }
 
-    async function emptyAll(kinds: readonly Kind[], namespace: string): Promise<Emptying> {
+    async function emptyAll(kinds: readonly Kind[], namespace: string): Promise<Omit<Emptying, 'unknown'>> {
       const results = await Promise.allSettled(kinds.map((kind) => empty(kind, namespace)));
       return {
         remainders: results.flatMap((result) => (result.status === 'fulfilled' && result.value.objects.length > 0 ? [result.value] : [])),
@@ -87,16 +91,16 @@ export const namespaceController: ControllerDefinition = {
 
       // Pods first: what they use must not be pulled from under them.
       const isPod = (kind: Kind): boolean => kind.group === Pod.group && kind.resource === Pod.resource;
-      let emptying = await emptyAll(contentKinds().filter(isPod), key);
-      if (emptying.remainders.length === 0 && emptying.failures.length === 0) {
-        emptying = await emptyAll(
-          contentKinds().filter((kind) => !isPod(kind)),
-          key,
-        );
+      const aggregated = await aggregatedKinds(client, services.list());
+      let emptied = await emptyAll(contentKinds().filter(isPod), key);
+      if (emptied.remainders.length === 0 && emptied.failures.length === 0) {
+        const others = contentKinds().filter((kind) => !isPod(kind));
+        emptied = await emptyAll([...others, ...aggregated.kinds.filter(hasContent)], key);
       }
 
+      const emptying: Emptying = { ...emptied, unknown: aggregated.failures };
       const conditions = emptyingConditions(namespace.status.conditions ?? [], emptying, timestamp(world.clock.now()));
-      const isEmpty = emptying.remainders.length === 0 && emptying.failures.length === 0;
+      const isEmpty = emptying.remainders.length === 0 && emptying.failures.length === 0 && emptying.unknown.length === 0;
       if (!isEmpty) {
         if (!equal(conditions, namespace.status.conditions)) {
           await client.resource(Namespace).updateStatus({ ...namespace, status: { ...namespace.status, phase: 'Terminating', conditions } });
@@ -141,7 +145,11 @@ function hasContent(kind: Kind): boolean {
 type Words = readonly [status: 'True' | 'False', reason: string, message: string];
 
 /** The five conditions a namespace has while it goes. */
-export function emptyingConditions(old: readonly V1NamespaceCondition[], { remainders, failures }: Emptying, now: string): V1NamespaceCondition[] {
+export function emptyingConditions(
+  old: readonly V1NamespaceCondition[],
+  { remainders, failures, unknown }: Emptying,
+  now: string,
+): V1NamespaceCondition[] {
   const finalizers = new Map<string, number>();
   for (const { objects } of remainders) {
     for (const object of objects) for (const name of object.metadata.finalizers ?? []) finalizers.set(name, (finalizers.get(name) ?? 0) + 1);
@@ -149,7 +157,16 @@ export function emptyingConditions(old: readonly V1NamespaceCondition[], { remai
   const resources = remainders.map(({ kind, objects }) => `${kind.resource}.${kind.group} has ${objects.length} resource instances`).sort();
   const blocking = [...finalizers].map(([name, count]) => `${name} in ${count} resource instances`).sort();
   const words: readonly (readonly [type: string, words: Words])[] = [
-    ['NamespaceDeletionDiscoveryFailure', ['False', 'ResourcesDiscovered', 'All resources successfully discovered']],
+    [
+      'NamespaceDeletionDiscoveryFailure',
+      unknown.length > 0
+        ? [
+            'True',
+            'DiscoveryFailed',
+            `Discovery failed for some groups, ${unknown.length} failing: unable to retrieve the complete list of server APIs: ${unknown.join(', ')}`,
+          ]
+        : ['False', 'ResourcesDiscovered', 'All resources successfully discovered'],
+    ],
     ['NamespaceDeletionGroupVersionParsingFailure', ['False', 'ParsedGroupVersions', 'All legacy kube types successfully parsed']],
     [
       'NamespaceDeletionContentFailure',

@@ -14,8 +14,10 @@ const outOfServiceTaint = 'node.kubernetes.io/out-of-service';
 const everything = 'pods';
 
 export interface PodGcPlan {
-  /** Ended ones past the threshold, and terminating ones nobody else will finish: deleted as they are. */
+  /** Ended ones past the threshold: deleted as they are. */
   readonly remove: readonly Pod[];
+  /** On their way out, and nobody else will finish them: first marked as failed, so that who counts them sees how they ended. */
+  readonly stuck: readonly Pod[];
   /** Bound to a node that is not there: first marked as failed. */
   readonly orphaned: readonly Pod[];
 }
@@ -36,7 +38,7 @@ export function planPodGc(pods: readonly Pod[], nodes: ReadonlyMap<string, Node>
     return node !== undefined && isOutOfService(node);
   });
   const orphaned = pods.filter((pod) => pod.spec.nodeName && !nodes.has(pod.spec.nodeName) && missing(pod.spec.nodeName));
-  return { remove: [...tooMany, ...stuck], orphaned };
+  return { remove: tooMany, stuck, orphaned };
 }
 
 function isOutOfService(node: Node): boolean {
@@ -88,19 +90,16 @@ export const podGarbageCollector: ControllerDefinition = {
       await client.resource(Pod).namespace(namespace).delete(name, { gracePeriodSeconds: 0, preconditions: { uid } }).catch(ignoreGone);
     }
 
-    async function markFailed(pod: Pod): Promise<void> {
+    async function markFailed(pod: Pod, conditions: readonly V1PodCondition[]): Promise<void> {
       if (hasEnded(pod)) return;
-      const condition: V1PodCondition = {
-        type: 'DisruptionTarget',
-        status: 'True',
-        reason: 'DeletionByPodGC',
-        message: 'PodGC: node no longer exists',
-        lastTransitionTime: timestamp(world.clock.now()),
-      };
       await client
         .resource(Pod)
         .namespace(pod.metadata.namespace)
-        .patch(pod.metadata.name, { status: { phase: 'Failed', conditions: [condition] } }, { type: 'strategic', subresource: 'status' })
+        .patch(
+          pod.metadata.name,
+          { status: { phase: 'Failed', ...(conditions.length > 0 && { conditions }) } },
+          { type: 'strategic', subresource: 'status' },
+        )
         .catch(ignoreGone);
     }
 
@@ -110,12 +109,18 @@ export const podGarbageCollector: ControllerDefinition = {
         const missing = await confirmedMissing(known, world.clock.now());
         const plan = planPodGc(pods.list(), known, (node) => missing.has(node), options.terminatedPodThreshold);
         await Promise.all(plan.remove.map(remove));
-        await Promise.all(
-          plan.orphaned.map(async (pod) => {
-            await markFailed(pod);
-            await remove(pod);
-          }),
-        );
+        const nodeGone: V1PodCondition = {
+          type: 'DisruptionTarget',
+          status: 'True',
+          reason: 'DeletionByPodGC',
+          message: 'PodGC: node no longer exists',
+          lastTransitionTime: timestamp(world.clock.now()),
+        };
+        const fail = async (pod: Pod, conditions: readonly V1PodCondition[]): Promise<void> => {
+          await markFailed(pod, conditions);
+          await remove(pod);
+        };
+        await Promise.all([...plan.stuck.map((pod) => fail(pod, [])), ...plan.orphaned.map((pod) => fail(pod, [nodeGone]))]);
         return missingSince.size > 0 ? { requeueAfterMs: quarantineMs } : undefined;
       },
     };

@@ -38,8 +38,9 @@ describe('certificate requests', () => {
 
   /** Keys are worked with outside the simulated world. */
   async function settleCrypto(): Promise<void> {
-    for (let i = 0; i < 20; i++) {
-      await new Promise<void>((resolve) => setImmediate(resolve));
+    for (let i = 0; i < 5; i++) {
+      // Work of ours that queues up behind theirs: when it is done, so is theirs.
+      await Promise.all(Array.from({ length: 4 }, () => webcrypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign'])));
       await plane.settle();
     }
   }

@@ -1,19 +1,14 @@
 /** An API server in memory with the controllers at work on it, on a simulated clock, and a kubelet that only pretends. */
-import { generateKeyPairSync } from 'node:crypto';
-import type { ApiServer } from '../../src/apiserver/api-server.ts';
-import { createApiServer } from '../../src/apiserver/create-api-server.ts';
-import type { User } from '../../src/apiserver/request.ts';
 import type { Kind } from '../../src/api/kind.ts';
 import { type Node, Pod } from '../../src/api/kinds.ts';
 import type { Client } from '../../src/client/client.ts';
 import type { Informers } from '../../src/client/informer.ts';
 import { createInformers } from '../../src/client/informers.ts';
-import { createClient } from '../../src/client/typed-client.ts';
+import type { Transport } from '../../src/client/transport.ts';
+import { Parts } from '../../src/cluster/in-process/parts.ts';
 import type { ControllerOptions } from '../../src/controllers/controller.ts';
-import { type Controllers, startControllers } from '../../src/controllers/manager.ts';
 import { isReason } from '../../src/machinery/errors.ts';
 import type { Draft, KubeObject } from '../../src/machinery/object.ts';
-import { memoryStore } from '../../src/store/memory.ts';
 import { type SimulatedWorld, simulatedWorld } from '../../src/world/simulated.ts';
 import { timestamp } from '../../src/world/world.ts';
 
@@ -52,45 +47,17 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       if (level === 'warn' || level === 'error') complaints.push(`${component}: ${message} ${JSON.stringify(fields)}`);
     },
   });
-  const store = memoryStore();
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const apiServer: ApiServer = await createApiServer({
-    world,
-    store,
-    serviceCidr: '10.96.0.0/16',
-    nodePortRange: { from: 30000, to: 32767 },
-    serviceAccountKey: privateKey.export({ type: 'pkcs8', format: 'pem' }),
-    serviceAccountIssuer: 'https://kubernetes.default.svc',
-    staticTokens: new Map(),
-    clientCa: '',
+  const { lagMs, controllers } = options;
+  const parts = new Parts(world, {
+    nodes: 0,
+    scheduler: false,
+    freeze: true,
+    ...(controllers !== undefined && { controllers }),
+    controllerOptions: { clusterCidrs: ['10.244.0.0/16'], rootCa: 'the CA', ...options.options },
+    ...(lagMs !== undefined && { decorate: (transport: Transport) => late(transport, world, lagMs) }),
   });
-  const as = (user: User): Client => createClient(apiServer.connect(user));
-  const admin = as({ name: 'admin', uid: '', groups: ['system:masters'], extra: {} });
-  const manager = as({ name: 'system:kube-controller-manager', uid: '', groups: [], extra: {} });
-  const informers = createInformers(manager, world, { freeze: true });
-  interface Running {
-    readonly controllers: Controllers;
-    readonly caches: Informers;
-  }
-  function start(): Running {
-    const caches = createInformers(options.lagMs === undefined ? manager : late(manager, world, options.lagMs), world, { freeze: true });
-    const controllers = startControllers({
-      world,
-      informers: caches,
-      clientFor: (name) => as({ name, uid: '', groups: ['system:serviceaccounts', 'system:serviceaccounts:kube-system'], extra: {} }),
-      ...(options.controllers !== undefined && { controllers: options.controllers }),
-      options: { clusterCidrs: ['10.244.0.0/16'], rootCa: 'the CA', ...options.options },
-    });
-    return { controllers, caches };
-  }
-  async function stop({ controllers, caches }: Running): Promise<void> {
-    await controllers.close();
-    caches.close();
-  }
-  let running = start();
-  const stopKubelet =
-    options.node === undefined ? () => undefined : pretendKubelet(admin, informers, world, options.node, options.ready ?? (() => true));
-
+  const admin = parts.clientAs('admin', ['system:masters']);
+  const started = parts.start();
   async function settle(ms = 0): Promise<void> {
     for (let i = 0; i < 20; i++) await world.advance(0);
     if (ms > 0) {
@@ -99,7 +66,11 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     }
   }
   await settle();
-  await running.controllers.started;
+  const informers = createInformers(admin, world, { freeze: true });
+  const stopKubelet =
+    options.node === undefined ? () => undefined : pretendKubelet(admin, informers, world, options.node, options.ready ?? (() => true));
+  await settle();
+  await started;
 
   return {
     world,
@@ -121,24 +92,21 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     },
     settle,
     async restart() {
-      await stop(running);
-      running = start();
+      await parts.controllerManager.close();
+      parts.controllerManager.start();
       await settle();
     },
     async close() {
       stopKubelet();
-      await stop(running);
       informers.close();
-      await apiServer.close();
-      await store.close();
+      await parts.close();
     },
   };
 }
 
-/** The same client, hearing of every change only after a while. */
-function late(client: Client, world: SimulatedWorld, lagMs: number): Client {
-  const { transport } = client;
-  return createClient({
+/** The same transport, hearing of every change only after a while. */
+function late(transport: Transport, world: SimulatedWorld, lagMs: number): Transport {
+  return {
     ...transport,
     request: (request) => transport.request(request),
     async *watch(request) {
@@ -148,7 +116,7 @@ function late(client: Client, world: SimulatedWorld, lagMs: number): Client {
       }
     },
     close: () => transport.close(),
-  });
+  };
 }
 
 export async function notFound(read: Promise<unknown>): Promise<boolean> {

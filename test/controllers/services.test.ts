@@ -1,9 +1,9 @@
 /** Endpoints and endpoint slices against the API server, with a kubelet that only pretends. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { Endpoints, EndpointSlice, Pod, Service } from '../../src/api/kinds.ts';
+import { Endpoints, EndpointSlice, Node, Pod, Service } from '../../src/api/kinds.ts';
 import type { Draft } from '../../src/machinery/object.ts';
-import { type ControlPlane, notFound, startControlPlane } from './control-plane.ts';
+import { type ControlPlane, notFound, readyNode, startControlPlane } from './control-plane.ts';
 
 const bound = { apiVersion: 'v1', kind: 'Pod', namespace: 'default' };
 
@@ -23,7 +23,13 @@ describe('endpoints of a service', () => {
   let unready: Set<string>;
   beforeEach(async () => {
     unready = new Set();
-    plane = await startControlPlane({ node: 'n1', ready: ({ metadata }) => !unready.has(metadata.name) });
+    // Nobody renews the node's lease.
+    plane = await startControlPlane({
+      node: 'n1',
+      ready: ({ metadata }) => !unready.has(metadata.name),
+      controllers: '*,-node-lifecycle-controller',
+    });
+    await plane.create(Node, readyNode('n1', plane.world));
   });
   afterEach(() => plane.close());
 
@@ -95,6 +101,43 @@ describe('endpoints of a service', () => {
     assert.equal(endpoint?.hostname, 'first');
     assert.equal((await slices())[0]?.metadata.labels?.['service.kubernetes.io/headless'], '');
     assert.equal((await plane.get(Endpoints, 'web')).subsets?.[0]?.addresses?.[0]?.hostname, 'first');
+  });
+
+  it('go with their node, and come back with it', async () => {
+    await plane.create(Service, service({}));
+    await plane.create(Pod, pod('a'));
+    await plane.settle();
+    assert.equal((await endpoints()).length, 1);
+    await plane.admin.resource(Node).delete('n1');
+    await plane.settle();
+    assert.deepEqual(await endpoints(), []);
+    await plane.create(Node, readyNode('n1', plane.world));
+    await plane.settle();
+    assert.equal((await endpoints()).length, 1);
+  });
+
+  it('are divided among zones by their processors when the service asks for it', async () => {
+    const zoned = async (name: string, zone: string): Promise<void> => {
+      const { metadata, status, spec } = readyNode(name, plane.world);
+      const labels = { 'topology.kubernetes.io/zone': zone };
+      await plane.create(Node, { metadata: { ...metadata, labels }, spec, status: { ...status, allocatable: { cpu: '4' } } });
+    };
+    await plane.admin.resource(Node).delete('n1');
+    await zoned('n1', 'east');
+    await zoned('n2', 'west');
+    const near = { 'service.kubernetes.io/topology-mode': 'Auto' };
+    const draft = service({});
+    await plane.create(Service, { ...draft, metadata: { ...draft.metadata, annotations: near } });
+    await Promise.all([1, 2, 3, 4].map((i) => plane.create(Pod, pod(`p${i}`))));
+    await plane.settle();
+    const zones = async () => (await endpoints()).map(({ hints }) => hints?.forZones?.[0]?.name ?? 'anywhere').sort();
+    assert.deepEqual(await zones(), ['east', 'east', 'west', 'west']);
+    await plane.admin
+      .resource(Service)
+      .namespace('default')
+      .patch('web', { metadata: { annotations: null } });
+    await plane.settle();
+    assert.deepEqual(await zones(), ['anywhere', 'anywhere', 'anywhere', 'anywhere']);
   });
 
   it('come a hundred to a slice', async () => {

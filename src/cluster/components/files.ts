@@ -42,8 +42,7 @@ const signingCurves = ['prime256v1', 'secp384r1', 'secp521r1'];
 const shortestRsaBits = 2048;
 
 /** The key service account tokens are signed with. */
-export function readSigningKey(path: string): string {
-  const flag = '--service-account-signing-key-file';
+export function readSigningKey(path: string, flag = '--service-account-signing-key-file'): string {
   const { text, key } = readPrivateKey(flag, path);
   const { namedCurve = '', modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
   if (!signingCurves.includes(namedCurve) && !(key.asymmetricKeyType === 'rsa' && modulusLength >= shortestRsaBits)) {

@@ -14,15 +14,19 @@ export interface LeaderFlags {
   readonly leaderElectResourceNamespace: string;
 }
 
+export interface Leading {
+  isLeader(): boolean;
+}
+
 /**
  * Starts the work when we lead, or at once without an election. Work that ends does so before the lease is given back, so that no two work at a time;
  * a lease that is lost ends the process, as upstream.
  */
-export function whenLeading(flags: LeaderFlags, client: Client, running: Running, work: () => void): void {
+export function whenLeading(flags: LeaderFlags, client: Client, running: Running, work: () => void): Leading {
   const { world, closers, fail } = running;
   if (!flags.leaderElect) {
     work();
-    return;
+    return { isLeader: () => true };
   }
   const { leaderElectLeaseDuration: leaseDurationMs, leaderElectRenewDeadline: renewDeadlineMs, leaderElectRetryPeriod: retryPeriodMs } = flags;
   if (leaseDurationMs <= renewDeadlineMs) throw new ClusterError('--leader-elect-lease-duration must be longer than --leader-elect-renew-deadline');
@@ -48,4 +52,5 @@ export function whenLeading(flags: LeaderFlags, client: Client, running: Running
     closing = true;
     return election.close();
   });
+  return election;
 }

@@ -20,7 +20,7 @@ import {
   watchesRevisionsOf,
 } from '../revisions.ts';
 import { slowStart } from '../slow-start.ts';
-import { FailedPodBackOff } from './failed-pod-back-off.ts';
+import { FailedPodBackOff } from '../failed-pod-back-off.ts';
 import { daemonPod } from './node-fit.ts';
 import { type PlacementPlan, daemonStatus, nextAvailableMs, planPlacement, planRollingUpdate, viewDaemonSet } from './plan.ts';
 

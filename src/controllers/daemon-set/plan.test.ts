@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { DaemonSet, Node, Pod } from '../../api/kinds.ts';
 import type { V1DaemonSetSpec, V1PodSpec, V1Taint } from '../../api/types.ts';
-import { FailedPodBackOff } from './failed-pod-back-off.ts';
+import { FailedPodBackOff } from '../failed-pod-back-off.ts';
 import { daemonPod, nodeFit, targetNode } from './node-fit.ts';
 import { daemonStatus, planPlacement, planRollingUpdate, viewDaemonSet } from './plan.ts';
 

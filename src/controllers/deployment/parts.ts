@@ -80,9 +80,11 @@ export function isScaledUp(part: Part): boolean {
   return part.replicas > 0;
 }
 
-export function revisionOf(annotations: Readonly<Record<string, string>> | undefined): number {
+/** A 64-bit number, which a `number` does not hold exactly; zero for what is none. */
+export function revisionOf(annotations: Readonly<Record<string, string>> | undefined): bigint {
   const text = annotations?.[revisionAnnotation];
-  return text !== undefined && /^[0-9]+$/.test(text) ? Number(text) : 0;
+  const revision = text !== undefined && /^[0-9]{1,19}$/.test(text) ? BigInt(text) : 0n;
+  return revision < 2n ** 63n ? revision : 0n;
 }
 
 export function totalReplicas(parts: readonly Part[]): number {
@@ -94,7 +96,7 @@ export function totalAvailable(parts: readonly Part[]): number {
 }
 
 /** Passes annotations on and gives the replica set its revision; one that is taken up again remembers the revisions it had. */
-export function markAsRevision(part: Part, deployment: Deployment, revision: number): void {
+export function markAsRevision(part: Part, deployment: Deployment, revision: bigint): void {
   const annotations = { ...part.annotations };
   for (const [key, value] of Object.entries(deployment.metadata.annotations ?? {})) if (!ownAnnotations.has(key)) annotations[key] = value;
 

@@ -170,6 +170,18 @@ describe('revisions', () => {
     assert.equal(result.create, undefined);
   });
 
+  it('counts them in 64 bits', () => {
+    const next = (revision: string): string | undefined => {
+      const old = replicaSet(1, 'v1', 0);
+      old.metadata.annotations = { ...old.metadata.annotations, 'deployment.kubernetes.io/revision': revision };
+      return plan(deployment(1), [old]).revision;
+    };
+    assert.equal(next('3546343826724305832'), '3546343826724305833');
+    assert.equal(next('9223372036854775806'), '9223372036854775807');
+    assert.equal(next('9223372036854775808'), '1');
+    assert.equal(next('-1'), '1');
+  });
+
   it('drops the oldest beyond the limit, once the rollout is complete', () => {
     const old = [1, 2, 3].map((number) => replicaSet(number, `v0.${number}`, 0));
     const limited = deployment(2, { revisionHistoryLimit: 1 });

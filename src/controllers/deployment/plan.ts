@@ -53,7 +53,7 @@ export function planDeployment({ deployment, replicaSets, runningPodsOf, nowMs }
   const leaving = deployment.metadata.deletionTimestamp !== undefined;
   if (!leaving) conditions = notePause(deployment, conditions, now);
 
-  const revision = Math.max(0, ...old.map((part) => revisionOf(part.annotations))) + 1;
+  const revision = old.map((part) => revisionOf(part.annotations)).reduce((highest, one) => (one > highest ? one : highest), 0n) + 1n;
   if (current) {
     markAsRevision(current, deployment, revision);
     current.minReadySeconds = deployment.spec.minReadySeconds ?? 0;
@@ -105,7 +105,7 @@ export function planDeployment({ deployment, replicaSets, runningPodsOf, nowMs }
   };
 }
 
-function newPart(deployment: Deployment, revision: number, old: readonly Part[], limits: Limits, nowMs: number): Part {
+function newPart(deployment: Deployment, revision: bigint, old: readonly Part[], limits: Limits, nowMs: number): Part {
   const hash = podTemplateHash(deployment.spec.template, deployment.status.collisionCount);
   const part: Part = {
     existing: undefined,
@@ -164,7 +164,7 @@ function beyondHistory(deployment: Deployment, old: readonly Part[]): ReplicaSet
   if (limit === keepAll) return [];
   const alive = old.filter((part) => part.existing && part.existing.metadata.deletionTimestamp === undefined);
   return alive
-    .sort((a, b) => revisionOf(a.annotations) - revisionOf(b.annotations))
+    .sort((a, b) => Number(revisionOf(a.annotations) - revisionOf(b.annotations)))
     .slice(0, Math.max(0, alive.length - limit))
     .flatMap(({ existing, replicas, observed }) => {
       if (!existing || replicas !== 0 || observed.replicas !== 0) return [];

@@ -1,11 +1,28 @@
 /** Keeps the status of disruption budgets, by which the API server grants or refuses evictions. Upstream's `pkg/controller/disruption`. */
-import { Deployment, Pod, PodDisruptionBudget, ReplicaSet, ReplicationController, StatefulSet, allKinds } from '../../api/kinds.ts';
-import { apiVersionOf } from '../../api/kind.ts';
+import {
+  CustomResourceDefinition,
+  Deployment,
+  Pod,
+  PodDisruptionBudget,
+  ReplicaSet,
+  ReplicationController,
+  StatefulSet,
+  allKinds,
+} from '../../api/kinds.ts';
+import { apiVersionOf, type Kind } from '../../api/kind.ts';
 import { type KubeObject, type OwnerReference, controllerOf, keyOf, splitKey } from '../../machinery/object.ts';
 import { selectorOf } from '../../machinery/selector.ts';
 import { timestamp } from '../../world/world.ts';
-import { type ControllerDefinition, onAny } from '../controller.ts';
+import { conditionOf } from '../conditions.ts';
+import { type ControllerDefinition, type Outcome, onAny } from '../controller.ts';
+import { kindOfDefinition } from '../custom-kinds.ts';
+import { ignoreGone } from '../errors.ts';
 import { budgetStatus, failSafe, needsScale, sameStatus } from './budget.ts';
+
+/** Before the key of a pod that is said to be disrupted. */
+const markedPrefix = 'marked:';
+/** So long after that was said it should be on its way out. */
+const staleMarkMs = 2 * 60_000;
 
 interface Scaled extends KubeObject {
   spec: { replicas?: number };
@@ -21,11 +38,14 @@ export const disruptionController: ControllerDefinition = {
     const pods = context.watch(
       Pod,
       onAny((pod) => {
+        if (markedSinceMs(pod) !== undefined) context.enqueue(markedPrefix + keyOf(pod));
         for (const budget of budgets.list(pod.metadata.namespace)) {
           if (selectorOf(budget.spec.selector).matches(pod.metadata.labels)) enqueue(budget);
         }
       }),
     );
+
+    const definitions = context.watch(CustomResourceDefinition);
 
     // A change of scale alone moves what a percentage means.
     const enqueueNamespace = (object: KubeObject): void => {
@@ -66,8 +86,10 @@ export const disruptionController: ControllerDefinition = {
 
     /** Any other kind with a scale subresource, such as a custom one. */
     async function scaleOfOther(owner: OwnerReference, namespace: string): Promise<number> {
-      const kind = allKinds.find((candidate) => apiVersionOf(candidate) === owner.apiVersion && candidate.kind === owner.kind);
-      if (!kind?.scale) throw new Error(`${owner.kind} ${owner.name} does not implement the scale subresource`);
+      const kind =
+        allKinds.find((candidate) => candidate.scale && apiVersionOf(candidate) === owner.apiVersion && candidate.kind === owner.kind) ??
+        scalableCustomKind(owner, definitions.list());
+      if (!kind) throw new Error(`${owner.kind}.${groupOf(owner.apiVersion)} does not implement the scale subresource`);
       const scale = await client.resource(kind).namespace(namespace).getSubresource<{ spec: { replicas?: number } }>(owner.name, 'scale');
       return scale.spec.replicas ?? 0;
     }
@@ -86,7 +108,7 @@ export const disruptionController: ControllerDefinition = {
           budget,
           'Warning',
           'UnmanagedPods',
-          `Pods selected by this PodDisruptionBudget (selector: ${selector}) were found to be unmanaged.`,
+          `Pods selected by this PodDisruptionBudget (selector: ${selector}) were found to be unmanaged. As a result, the status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods please set ".spec.minAvailable" field of the PDB to an integer value.`,
         );
       }
       const scales = await Promise.all([...owners.values()].map((owner) => scaleOf(owner, budget.metadata.namespace)));
@@ -94,8 +116,24 @@ export const disruptionController: ControllerDefinition = {
       return [...new Map(scales.map(({ uid, replicas }) => [uid, replicas])).values()].reduce((sum, replicas) => sum + replicas, 0);
     }
 
+    /** A pod that was to be disrupted and was not, for long, is no longer said to be. */
+    async function unmark(key: string): Promise<Outcome> {
+      const { namespace = '', name } = splitKey(key);
+      const pod = pods.get(name, namespace);
+      const markedMs = pod && markedSinceMs(pod);
+      if (!pod || markedMs === undefined) return undefined;
+      const nowMs = world.clock.now();
+      const leftMs = markedMs + staleMarkMs - nowMs;
+      if (leftMs > 0) return { requeueAfterMs: leftMs };
+      const condition = { type: 'DisruptionTarget', status: 'False', reason: '', message: '', lastTransitionTime: timestamp(nowMs) };
+      const change = { metadata: { uid: pod.metadata.uid }, status: { conditions: [condition] } };
+      await client.resource(Pod).namespace(namespace).patch(name, change, { type: 'strategic', subresource: 'status' }).catch(ignoreGone);
+      return undefined;
+    }
+
     return {
       async reconcile(key) {
+        if (key.startsWith(markedPrefix)) return unmark(key.slice(markedPrefix.length));
         const { namespace, name } = splitKey(key);
         const budget = budgets.get(name, namespace);
         if (!budget) return;
@@ -109,7 +147,9 @@ export const disruptionController: ControllerDefinition = {
           scale = needsScale(budget) ? await totalScale(budget, selected) : undefined;
         } catch (error) {
           failure = error instanceof Error ? error : new Error(String(error));
+          events.event(budget, 'Warning', 'CalculateExpectedPodCountFailed', `Failed to calculate the number of expected pods: ${failure.message}`);
         }
+        if (selected.length === 0) events.event(budget, 'Normal', 'NoPods', 'No matching pods found');
         const { status, requeueAfterMs } =
           failure === undefined ? budgetStatus({ budget, pods: selected, scale, nowMs, now }) : failSafe(budget, failure, now);
         if (!sameStatus(status, budget.status)) {
@@ -124,3 +164,24 @@ export const disruptionController: ControllerDefinition = {
     };
   },
 };
+
+/** Since when the pod is said to be disrupted without being deleted, in epoch ms. */
+function markedSinceMs({ metadata, status }: Pod): number | undefined {
+  if (metadata.deletionTimestamp !== undefined) return undefined;
+  const condition = conditionOf(status.conditions, 'DisruptionTarget');
+  if (condition?.status !== 'True' || status.phase === 'Succeeded' || status.phase === 'Failed') return undefined;
+  return condition.lastTransitionTime === undefined ? 0 : Date.parse(condition.lastTransitionTime);
+}
+
+/** The custom kind of an owner, at the version it is named by, if its definition has a scale subresource there. */
+function scalableCustomKind(owner: OwnerReference, definitions: readonly CustomResourceDefinition[]): Kind | undefined {
+  const group = groupOf(owner.apiVersion);
+  const definition = definitions.find(({ spec }) => spec.group === group && spec.names.kind === owner.kind);
+  const kind = definition && kindOfDefinition(definition);
+  const version = definition?.spec.versions.find(({ name, served }) => served && owner.apiVersion === `${group}/${name}`);
+  return kind && version?.subresources?.scale ? { ...kind, version: version.name } : undefined;
+}
+
+function groupOf(apiVersion: string): string {
+  return apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : '';
+}

@@ -1,9 +1,11 @@
 /** Endpoint slices of services with a selector: where their pods can be reached, and which of them are ready. Upstream's `endpointslice`. */
 import { Node, type Pod, type Service } from '../../api/kinds.ts';
 import type { DiscoveryV1EndpointPort, V1Endpoint } from '../../api/types.ts';
+import { equal } from '../../machinery/equal.ts';
 import { keyOf, splitKey } from '../../machinery/object.ts';
 import type { ControllerDefinition } from '../controller.ts';
-import { isReady } from '../pods.ts';
+import { isNodeReady } from '../conditions.ts';
+import { isReady, podsOnNode, watchPodsByNode } from '../pods.ts';
 import {
   type IpFamily,
   addressesOf,
@@ -18,6 +20,7 @@ import {
   watchServicesAndPods,
 } from './service-pods.ts';
 import { createSliceWriter } from './slice-writer.ts';
+import { type ZoneCapacity, wantsTopologyHints, withTopologyHints, zoneCapacity } from './topology-hints.ts';
 import { type EndpointGroup, managedByLabel, planSlices, portsKey, serviceNameLabel } from './slices.ts';
 
 export const sliceManager = 'endpointslice-controller.k8s.io';
@@ -27,15 +30,54 @@ export const endpointSliceController: ControllerDefinition = {
   name: 'endpointslice-controller',
   serviceAccount: 'endpointslice-controller',
   setup(context) {
+    const { events } = context;
     const { services, pods } = watchServicesAndPods(context);
     const writer = createSliceWriter(context, sliceManager);
+    /** Services whose hints are on, by family, as far as was told. */
+    const hinted = new Set<string>();
+    const enqueueServices = (concerned: (service: Service) => boolean): void => {
+      for (const service of services.list()) if (followsPods(service) && concerned(service)) context.enqueue(keyOf(service));
+    };
     const nodes = context.watch(Node, {
+      added({ metadata: { name } }) {
+        for (const key of waiting.get(name) ?? []) context.enqueue(key);
+        waiting.delete(name);
+        enqueueServices(wantsTopologyHints);
+      },
       updated(node, old) {
-        if (node.metadata.labels?.[zoneLabel] !== old.metadata.labels?.[zoneLabel])
-          for (const service of services.list()) context.enqueue(keyOf(service));
+        if (node.metadata.labels?.[zoneLabel] !== old.metadata.labels?.[zoneLabel]) enqueueServices(() => true);
+        else if (!equal(capacityOf(node), capacityOf(old))) enqueueServices(wantsTopologyHints);
+      },
+      deleted({ metadata: { name } }) {
+        const left = podsOnNode(podsByNode, name);
+        enqueueServices((service) => wantsTopologyHints(service) || left.some((pod) => isSelectedBy(service, pod)));
       },
     });
-    const zoneOf = (node: string): string | undefined => nodes.get(node)?.metadata.labels?.[zoneLabel];
+    const podsByNode = watchPodsByNode(context);
+    /** Services some of whose pods were left out, by the node that was not known. */
+    const waiting = new Map<string, Set<string>>();
+
+    /** A node that is gone takes its pods along, before the pod garbage collector gets to them; who wants all addresses gets them. */
+    function isPlaced(key: string, { spec }: Service, pod: Pod): boolean {
+      const { nodeName } = pod.spec;
+      if (!nodeName || spec.publishNotReadyAddresses === true || nodes.get(nodeName) !== undefined) return true;
+      let keys = waiting.get(nodeName);
+      if (!keys) waiting.set(nodeName, (keys = new Set()));
+      keys.add(key);
+      return false;
+    }
+
+    function tell(service: Service, family: string, refusal: string | undefined): void {
+      const entry = `${service.metadata.uid}/${family}`;
+      if (refusal === undefined) {
+        if (!hinted.has(entry))
+          events.event(service, 'Normal', 'TopologyAwareHintsEnabled', `Topology Aware Hints has been enabled, addressType: ${family}`);
+        hinted.add(entry);
+      } else {
+        events.event(service, 'Warning', 'TopologyAwareHintsDisabled', `${refusal}, addressType: ${family}`);
+        hinted.delete(entry);
+      }
+    }
 
     return {
       async reconcile(key) {
@@ -46,13 +88,39 @@ export const endpointSliceController: ControllerDefinition = {
         if (!followsPods(service)) return;
         const existing = writer.slicesOf(key);
         if (!existing) return;
-        const selected = pods.list(namespace).filter((pod) => selects(service, pod.metadata.labels));
+        const selected = pods.list(namespace).filter((pod) => isSelectedBy(service, pod) && isPlaced(key, service, pod));
         const labels = sliceLabels(service);
-        await writer.carryOut(key, service, planSlices(existing, endpointGroups(service, selected, zoneOf), labels), labels);
+        const groups = endpointGroups(service, selected, (node) => nodes.get(node)?.metadata.labels?.[zoneLabel]);
+        const told = wantsTopologyHints(service) ? hintGroups(service, groups, zoneCapacity(nodes.list()), tell) : groups;
+        await writer.carryOut(key, service, planSlices(existing, told, labels), labels);
       },
     };
   },
 };
+
+function isSelectedBy(service: Service, { metadata }: Pod): boolean {
+  return metadata.namespace === service.metadata.namespace && selects(service, metadata.labels);
+}
+
+/** What of a node counts for hints. */
+function capacityOf(node: Node): unknown {
+  return [isNodeReady(node), node.status.allocatable?.['cpu']];
+}
+
+/** Each family for itself: a client sees one of them. */
+function hintGroups(
+  service: Service,
+  groups: readonly EndpointGroup[],
+  capacity: ZoneCapacity,
+  tell: (service: Service, family: string, refusal: string | undefined) => void,
+): readonly EndpointGroup[] {
+  return familiesOf(service).flatMap((family) => {
+    const own = groups.filter(({ addressType }) => addressType === family);
+    const answer = withTopologyHints(own, capacity);
+    tell(service, family, 'refusal' in answer ? answer.refusal : undefined);
+    return 'refusal' in answer ? own : answer.groups;
+  });
+}
 
 /** The service's own labels and those that say whose slice it is. */
 export function sliceLabels(service: Service): Record<string, string> {
@@ -108,7 +176,7 @@ function endpointOf(service: Service, pod: Pod, addresses: string[], zoneOf: (no
   const { nodeName } = pod.spec;
   const zone = nodeName === undefined ? undefined : zoneOf(nodeName);
   const hostname = hostnameFor(pod, service);
-  const hints = ready ? hintsOf(service, nodeName, zone) : undefined;
+  const hints = ready && !wantsTopologyHints(service) ? hintsOf(service, nodeName, zone) : undefined;
   return {
     addresses,
     conditions: { ready, serving, terminating },

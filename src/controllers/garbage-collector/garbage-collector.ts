@@ -3,14 +3,13 @@
  * caches alone: the object and the owner it misses are read live first. Upstream's `pkg/controller/garbagecollector`.
  */
 import type { Kind } from '../../api/kind.ts';
-import { CustomResourceDefinition, Event, EventsV1Event, allKinds } from '../../api/kinds.ts';
+import { Event, EventsV1Event, allKinds } from '../../api/kinds.ts';
 import type { ResourceClient } from '../../client/client.ts';
-import type { InformerHandler, Informers } from '../../client/informer.ts';
-import { createInformers } from '../../client/informers.ts';
+import type { InformerHandler } from '../../client/informer.ts';
 import { isReason } from '../../machinery/errors.ts';
 import type { KubeObject, OwnerReference } from '../../machinery/object.ts';
 import type { ControllerDefinition, Outcome } from '../controller.ts';
-import { kindOfDefinition } from '../custom-kinds.ts';
+import { followCustomKinds } from '../custom-kind-caches.ts';
 import { ignoreGone } from '../errors.ts';
 import { orNone } from '../merge.ts';
 import { type OwnerState, decide } from './decide.ts';
@@ -75,28 +74,15 @@ export const garbageCollector: ControllerDefinition = {
       context.watch(kind, handlerFor(kind));
     }
 
-    // Custom kinds come and go: each has informers of its own, which end with its definition.
-    const custom = new Map<string, { readonly served: string; readonly informers: Informers }>();
-    function dropCustom(definition: CustomResourceDefinition): void {
-      custom.get(definition.metadata.name)?.informers.close();
-      custom.delete(definition.metadata.name);
-      kinds.delete(`${definition.spec.group}/${definition.spec.names.kind}`);
-    }
-    function followCustom(definition: CustomResourceDefinition): void {
-      const kind = kindOfDefinition(definition);
-      const served = kind && `${kind.version}/${kind.resource}/${kind.namespaced}`;
-      if (custom.get(definition.metadata.name)?.served === served) return;
-      dropCustom(definition);
-      if (!kind || served === undefined || context.signal.aborted) return;
-      remember(kind);
-      const informers = createInformers(client, context.world);
-      custom.set(definition.metadata.name, { served, informers });
-      informers.of(kind).subscribe(handlerFor(kind));
-    }
-    context.watch(CustomResourceDefinition, { added: followCustom, updated: followCustom, deleted: dropCustom });
-    context.signal.addEventListener('abort', () => {
-      for (const { informers } of custom.values()) informers.close();
-    });
+    const forgetKind = ({ group, kind }: Pick<Kind, 'group' | 'kind'>): void => void kinds.delete(`${group}/${kind}`);
+    followCustomKinds(
+      context,
+      (kind) => {
+        remember(kind);
+        return handlerFor(kind);
+      },
+      forgetKind,
+    );
 
     function clientOf(kind: Kind, namespace: string | undefined): ResourceClient<KubeObject> {
       const resource = client.resource(kind);

@@ -10,10 +10,11 @@ import { equal } from '../../machinery/equal.ts';
 import { isReason } from '../../machinery/errors.ts';
 import type { KubeObject } from '../../machinery/object.ts';
 import type { ControllerDefinition } from '../controller.ts';
+import { followCustomKinds } from '../custom-kind-caches.ts';
 import { kindOfDefinition } from '../custom-kinds.ts';
 import { type Counted, countedKinds, statusOf } from './usage.ts';
 
-/** Upstream's `--resource-quota-sync-period`: for custom kinds, which are not watched, and whatever else was missed. */
+/** Upstream's `--resource-quota-sync-period`: for whatever was missed. */
 const countAgainEveryMs = 300_000;
 
 const changing: ReadonlySet<string> = new Set(['services', 'persistentvolumeclaims']);
@@ -25,15 +26,26 @@ export const resourceQuotaController: ControllerDefinition = {
     const { client, world } = context;
     const enqueue = ({ metadata }: ResourceQuota): void => context.enqueue(`${metadata.namespace}/${metadata.name}`);
     const quotas = context.watch(ResourceQuota, {
-      added: enqueue,
-      updated(quota, old) {
-        if (!equal(quota.spec, old.spec)) enqueue(quota);
+      added(quota) {
+        enqueue(quota);
+        custom.review();
       },
+      updated(quota, old) {
+        if (equal(quota.spec, old.spec)) return;
+        enqueue(quota);
+        custom.review();
+      },
+      deleted: () => custom.review(),
     });
     const definitions = context.watch(CustomResourceDefinition);
     const countAgain = (object: KubeObject): void => {
       for (const quota of quotas.list(object.metadata.namespace)) enqueue(quota);
     };
+
+    // Custom kinds are followed while some quota counts them.
+    const custom = followCustomKinds(context, (kind) =>
+      isCounted(kind) && quotas.list().some((quota) => countedKinds(quota, [kind]).length > 0) ? { deleted: countAgain } : undefined,
+    );
 
     const builtIn = allKinds.filter(isCounted);
     for (const kind of builtIn) {
@@ -54,6 +66,18 @@ export const resourceQuotaController: ControllerDefinition = {
       return [...builtIn, ...definitions.list().flatMap((definition) => kindOfDefinition(definition) ?? [])].filter(isCounted);
     }
 
+    /**
+     * As it is now: a count that agrees with how a late cache remembers the quota says nothing about what admission has charged it since. By a list, which
+     * is what the controller may do.
+     */
+    async function read(name: string, namespace: string): Promise<ResourceQuota | undefined> {
+      const found = await client
+        .resource(ResourceQuota)
+        .namespace(namespace)
+        .list({ fieldSelector: `metadata.name=${name}` });
+      return found.items[0];
+    }
+
     async function count(kind: Kind, namespace: string): Promise<Counted> {
       try {
         return { kind, objects: (await client.resource(kind).namespace(namespace).list()).items };
@@ -67,7 +91,7 @@ export const resourceQuotaController: ControllerDefinition = {
     return {
       async reconcile(key) {
         const [namespace = '', name = ''] = key.split('/');
-        const quota = quotas.get(name, namespace);
+        const quota = await read(name, namespace);
         if (!quota) return;
         const counted = await Promise.all(countedKinds(quota, kinds()).map((kind) => count(kind, namespace)));
         const status = statusOf(quota, counted, world.clock.now());

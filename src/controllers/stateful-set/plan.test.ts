@@ -50,6 +50,7 @@ function steps(spec: Partial<V1StatefulSetSpec>, ...pods: string[]): string[] {
     updateRevision: 'db-new',
     nowMs,
     waitsForClaims: (ordinal) => ordinal === 9,
+    backsOff: (ordinal) => ordinal === 8,
   });
   return plan.flatMap((step) => {
     if (step.do === 'create') return [`create ${step.ordinal} ${step.revision}`];
@@ -69,6 +70,7 @@ describe('steps of a stateful set', () => {
     ['in parallel makes all at once', parallel, ['1 unready'], ['create 0 db-new', 'create 2 db-new']],
     ['waits for claims of an earlier pod', { ordinals: { start: 9 } }, [], []],
     ['replaces a failed pod', {}, ['0', '1 Failed', '2'], ['delete 1 failed']],
+    ['not while it backs off', { ordinals: { start: 8 } }, ['8 Failed'], []],
     ['scales down from the highest', { replicas: 1 }, ['0', '1', '2'], ['delete 2 scaled']],
     ['scales down from the highest, sick ones below or not', { replicas: 1 }, ['0', '1 unready', '2'], ['delete 2 scaled']],
     ['scales down the sick one itself', { replicas: 2 }, ['0', '1', '2 unready'], ['delete 2 scaled']],

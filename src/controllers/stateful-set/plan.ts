@@ -19,6 +19,8 @@ export interface StatefulView {
   readonly nowMs: number;
   /** Whether a claim of the ordinal still belongs to an earlier pod. */
   readonly waitsForClaims: (ordinal: number) => boolean;
+  /** Whether it is too early to replace the ordinal's failed pod, because it failed before. */
+  readonly backsOff: (ordinal: number) => boolean;
 }
 
 export type StatefulStep =
@@ -54,7 +56,8 @@ export function planStatefulSet(view: StatefulView): readonly StatefulStep[] {
       continue;
     }
     if (pod.status.phase === 'Failed' || pod.status.phase === 'Succeeded') {
-      if (!isLeaving(pod)) steps.push({ do: 'delete', pod, ordinal, why: pod.status.phase === 'Failed' ? 'failed' : 'ended' });
+      const isFailed = pod.status.phase === 'Failed';
+      if (!isLeaving(pod) && !(isFailed && view.backsOff(ordinal))) steps.push({ do: 'delete', pod, ordinal, why: isFailed ? 'failed' : 'ended' });
       if (ordered) return steps;
       continue;
     }

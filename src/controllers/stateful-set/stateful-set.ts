@@ -7,6 +7,7 @@ import { selectorOf } from '../../machinery/selector.ts';
 import { carryOutClaim, decideClaim } from '../adoption.ts';
 import type { ControllerDefinition, Outcome } from '../controller.ts';
 import { isNamespaceTerminating, messageOf } from '../errors.ts';
+import { FailedPodBackOff } from '../failed-pod-back-off.ts';
 import { indexByController, orphansIn, ownedBy } from '../pods.ts';
 import {
   HashCollision,
@@ -29,6 +30,7 @@ export const statefulSetController: ControllerDefinition = {
   serviceAccount: 'statefulset-controller',
   setup(context) {
     const { world, client, events } = context;
+    const backOff = new FailedPodBackOff();
     const enqueue = (set: StatefulSet): void => context.enqueue(keyOf(set));
     const sets = context.watch(StatefulSet, { added: enqueue, updated: enqueue, deleted: enqueue });
 
@@ -103,16 +105,26 @@ export const statefulSetController: ControllerDefinition = {
       }
       const current = known.find(({ metadata }) => metadata.name === set.status.currentRevision) ?? update;
 
+      let retryMs = Number.POSITIVE_INFINITY;
+      const nowMs = world.clock.now();
+      const backOffKey = (ordinal: number): string => `${uid}/${update.metadata.name}/${ordinal}`;
       const view: StatefulView = {
         set,
         pods: owned,
         currentRevision: current.metadata.name,
         updateRevision: update.metadata.name,
-        nowMs: world.clock.now(),
+        nowMs,
         waitsForClaims: (ordinal) =>
           claimsOf(set, ordinal).some((claim) => isStaleClaim(claim, podName(set, ordinal), pods.get(podName(set, ordinal), home)?.metadata.uid)),
+        backsOff(ordinal) {
+          const waitMs = backOff.waitMs(backOffKey(ordinal), nowMs);
+          if (waitMs > 0) retryMs = Math.min(retryMs, waitMs);
+          return waitMs > 0;
+        },
       };
-      const results = await Promise.allSettled(planStatefulSet(view).map((step) => carryOut(set, step, [update, current])));
+      const steps = planStatefulSet(view);
+      for (const step of steps) if (step.do === 'delete' && step.why === 'failed') backOff.failed(backOffKey(step.ordinal), nowMs);
+      const results = await Promise.allSettled(steps.map((step) => carryOut(set, step, [update, current])));
       const status = statefulStatus(view, collisionCount);
       if (!equal(set.status, status))
         await client
@@ -127,8 +139,8 @@ export const statefulSetController: ControllerDefinition = {
       );
       const failed = results.find((result) => result.status === 'rejected');
       if (failed) throw failed.reason;
-      const waitMs = nextAvailableMs(view);
-      return waitMs === undefined ? undefined : { requeueAfterMs: waitMs };
+      retryMs = Math.min(retryMs, nextAvailableMs(view) ?? retryMs);
+      return Number.isFinite(retryMs) ? { requeueAfterMs: retryMs } : undefined;
     }
 
     function claimsOf(set: StatefulSet, ordinal: number): readonly PersistentVolumeClaim[] {

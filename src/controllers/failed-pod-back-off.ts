@@ -1,4 +1,7 @@
-/** How long a daemon set waits before it tries a node again whose kubelet refused the last pod: a second, doubling up to a quarter of an hour. */
+/**
+ * How long is waited before a pod that failed is replaced once more: not at all the first time, then a second, doubling up to a quarter of an hour.
+ * Without it a pod whose kubelet refuses it would be made and refused as fast as the machine can. Upstream has it for daemon sets.
+ */
 
 const firstMs = 1000;
 const longestMs = 15 * 60_000;
@@ -17,7 +20,7 @@ export class FailedPodBackOff {
     return known ? Math.max(0, known.lastMs + known.pauseMs - nowMs) : 0;
   }
 
-  /** A node that did well for twice the longest pause starts over. */
+  /** A key that did well for twice the longest pause starts over. */
   failed(key: string, nowMs: number): void {
     for (const [other, { lastMs }] of this.failures) if (nowMs - lastMs > 2 * longestMs) this.failures.delete(other);
     const known = this.failures.get(key);
