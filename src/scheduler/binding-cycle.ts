@@ -2,6 +2,7 @@
  * What follows a decision: reserve, permit, preBind, bind, postBind, in upstream's order. The pod counts on its node from the first step on; whatever fails
  * takes everything back, in reverse order.
  */
+import type { Stopwatch } from './observer.ts';
 import type { PodInfo } from './pod-info.ts';
 import type { Plugin } from './plugin.ts';
 import type { Profile } from './profile.ts';
@@ -42,16 +43,23 @@ function permit({ profile, pod, nodeName }: BindingCycle): { name: string; waitM
   return waits;
 }
 
+const succeeded = (): boolean => true;
+
 /** Resolves when the pod is bound. Rejects when it is not; taking back is the caller's. */
-export async function bind(cycle: BindingCycle, waits: PermitWaits, signal: AbortSignal): Promise<void> {
+export async function bind(cycle: BindingCycle, waits: PermitWaits, signal: AbortSignal, stopwatch: Stopwatch): Promise<void> {
   const { profile, pod, nodeName } = cycle;
-  const pending = permit(cycle);
+  const pending = stopwatch('Permit', succeeded, () => permit(cycle));
   if (pending.length > 0) await waits.wait(pod.key, pending);
-  for (const plugin of profile.preBind) {
-    if (plugin.needsPreBind?.(pod, nodeName) !== false) await plugin.preBind?.(pod, nodeName, signal);
+  const preparing = profile.preBind.filter((plugin) => plugin.needsPreBind?.(pod, nodeName) !== false);
+  if (preparing.length > 0) {
+    await stopwatch('PreBind', succeeded, async () => {
+      for (const plugin of preparing) await plugin.preBind?.(pod, nodeName, signal);
+    });
   }
-  await bindBy(cycle);
-  for (const plugin of profile.postBind) plugin.postBind?.(pod, nodeName);
+  await stopwatch('Bind', succeeded, () => bindBy(cycle));
+  stopwatch('PostBind', succeeded, () => {
+    for (const plugin of profile.postBind) plugin.postBind?.(pod, nodeName);
+  });
 }
 
 async function bindBy({ profile, pod, nodeName }: BindingCycle): Promise<void> {

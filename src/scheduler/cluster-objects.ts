@@ -15,6 +15,7 @@ import {
   Service,
   StatefulSet,
   StorageClass,
+  VolumeAttachment,
 } from '../api/kinds.ts';
 import type { Kind } from '../api/kind.ts';
 import { keyOf, type KubeObject } from '../machinery/object.ts';
@@ -34,6 +35,7 @@ export interface ClusterObjects {
   readonly claims: ObjectLister<PersistentVolumeClaim>;
   readonly volumes: ObjectLister<PersistentVolume>;
   readonly storageClasses: ObjectLister<StorageClass>;
+  readonly volumeAttachments: ObjectLister<VolumeAttachment>;
   readonly csiNodes: ObjectLister<CSINode>;
   readonly csiDrivers: ObjectLister<CSIDriver>;
   readonly storageCapacities: ObjectLister<CSIStorageCapacity>;
@@ -54,6 +56,7 @@ export function clusterObjects(of: <T extends KubeObject>(kind: Kind<T>) => Obje
     claims: of(PersistentVolumeClaim),
     volumes: of(PersistentVolume),
     storageClasses: of(StorageClass),
+    volumeAttachments: of(VolumeAttachment),
     csiNodes: of(CSINode),
     csiDrivers: of(CSIDriver),
     storageCapacities: of(CSIStorageCapacity),

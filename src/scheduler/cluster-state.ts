@@ -51,6 +51,7 @@ export class ClusterState implements Snapshot {
   private readonly taintSetColumn = new IntegerColumn(firstCapacity);
   private readonly taints = new Interner<readonly Taint[]>();
   private readonly softTaintNodes = new Set<number>();
+  private readonly cordonedNodes = new Set<number>();
   private readonly labels = new Map<string, LabelColumn>();
   private readonly counts = new PodCounts();
   private readonly groups = new TermGroups();
@@ -87,6 +88,10 @@ export class ClusterState implements Snapshot {
 
   get unschedulable(): Int32Array {
     return this.unschedulableColumn.values;
+  }
+
+  get hasCordoned(): boolean {
+    return this.cordonedNodes.size > 0;
   }
 
   get taintSetOf(): Int32Array {
@@ -175,6 +180,7 @@ export class ClusterState implements Snapshot {
     if (!row) return;
     this.forgetImages(row.index, row.node);
     this.softTaintNodes.delete(row.index);
+    this.cordonedNodes.delete(row.index);
     row.node = undefined;
     this.listed = undefined;
     for (const column of this.labels.values()) column.set(row.index, undefined);
@@ -327,7 +333,10 @@ export class ClusterState implements Snapshot {
   }
 
   private setNodeSpec(index: number, { spec }: Node): void {
-    this.unschedulable[index] = spec.unschedulable === true ? 1 : 0;
+    const cordoned = spec.unschedulable === true;
+    this.unschedulable[index] = cordoned ? 1 : 0;
+    if (cordoned) this.cordonedNodes.add(index);
+    else this.cordonedNodes.delete(index);
     const taints = spec.taints ?? [];
     const plain = taints.map(({ key, value, effect }) => ({ key, value: value ?? '', effect }));
     this.taintSetOf[index] = plain.length === 0 ? 0 : this.taints.idOf(JSON.stringify(plain), () => plain);

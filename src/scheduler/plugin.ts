@@ -56,6 +56,8 @@ export interface Remedy {
 export interface RemedyPlan {
   /** For explanations. */
   readonly describe: object;
+  /** How many pods have to go. */
+  readonly evicts?: number;
   /** Where else it could be done; extenders may strike some out. */
   readonly candidates?: readonly Candidate[];
   readonly among?: (candidates: readonly Candidate[]) => Remedy | undefined;

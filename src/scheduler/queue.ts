@@ -5,6 +5,7 @@
  */
 import type { Clock, Timer } from '../world/world.ts';
 import type { ClusterEvent } from './cluster-event.ts';
+import type { SchedulerObserver } from './observer.ts';
 import type { PodInfo } from './pod-info.ts';
 import type { Plugin, QueuedPod } from './plugin.ts';
 import { PriorityHeap } from './priority-heap.ts';
@@ -16,12 +17,18 @@ const flushEveryMs = 30_000;
 /** Events remembered for pods being tried; a pod that misses more than these is tried again whatever they were. */
 const maxRemembered = 10_000;
 
+/** Why a pod came to wait where it does, in upstream's words; otherwise the name of the event that helped. */
+const attemptFailed = 'ScheduleAttemptFailure';
+const forced = 'ForceActivate';
+
 type Place = 'active' | 'backoff' | 'unschedulable' | 'in-flight';
 
 interface Entry extends QueuedPod {
   info: PodInfo;
   readonly sequence: number;
   attempts: number;
+  /** When the first attempt began; 0 before. */
+  firstTriedAtMs: number;
   place: Place;
   /** For `backoff` and `unschedulable`: when it last failed. */
   failedAtMs: number;
@@ -48,6 +55,7 @@ export interface QueueOptions {
   readonly onReady: () => void;
   readonly initialBackoffMs?: number;
   readonly maxBackoffMs?: number;
+  readonly observer?: Pick<SchedulerObserver, 'incoming'>;
 }
 
 export class SchedulingQueue {
@@ -87,6 +95,7 @@ export class SchedulingQueue {
         info,
         sequence: ++this.sequence,
         attempts: 0,
+        firstTriedAtMs: 0,
         place: 'unschedulable',
         failedAtMs: this.options.clock.now(),
         byError: false,
@@ -96,7 +105,7 @@ export class SchedulingQueue {
         timer: undefined,
       };
       this.entries.set(info.key, entry);
-      this.activateUnlessHeld(entry);
+      this.activateUnlessHeld(entry, 'UnschedulablePodAdd');
       return;
     }
     if (known.place === 'active' && known.info.priority !== info.priority) {
@@ -107,7 +116,7 @@ export class SchedulingQueue {
     known.info = info;
     for (const event of events) {
       if (known.place === 'in-flight') this.remember(event);
-      if (known.place === 'unschedulable' && this.helps(known, event)) this.activateUnlessHeld(known);
+      if (known.place === 'unschedulable' && this.helps(known, event)) this.activateUnlessHeld(known, event.name);
     }
   }
 
@@ -125,7 +134,7 @@ export class SchedulingQueue {
     if (!entry) return undefined;
     if (entry.place === 'backoff') this.leave(entry);
     entry.place = 'in-flight';
-    entry.attempts++;
+    if (entry.attempts++ === 0) entry.firstTriedAtMs = this.options.clock.now();
     entry.since = this.firstRecent + this.recent.length;
     this.inFlight++;
     return entry.info;
@@ -139,7 +148,8 @@ export class SchedulingQueue {
     this.leave(entry);
     Object.assign(entry, { failedAtMs: this.options.clock.now(), byError: false, refusedBy: plugins } satisfies Partial<Entry>);
     this.rest(entry);
-    if (missed === 'too many' || missed.some((event) => this.helps(entry, event))) this.activateUnlessHeld(entry);
+    if (missed === 'too many' || missed.some((event) => this.helps(entry, event))) this.activateUnlessHeld(entry, attemptFailed);
+    else this.options.observer?.incoming('unschedulable', attemptFailed);
   }
 
   /** Something went wrong on the way (a binding refused, a server error): tried again after its back-off. */
@@ -148,7 +158,13 @@ export class SchedulingQueue {
     if (entry?.place !== 'in-flight') return;
     this.leave(entry);
     Object.assign(entry, { failedAtMs: this.options.clock.now(), byError: true } satisfies Partial<Entry>);
-    this.activateUnlessHeld(entry);
+    this.activateUnlessHeld(entry, attemptFailed);
+  }
+
+  /** How often the pod was tried, and since when. */
+  tries(key: string): { readonly attempts: number; readonly firstAtMs: number } | undefined {
+    const entry = this.entries.get(key);
+    return entry && { attempts: entry.attempts, firstAtMs: entry.firstTriedAtMs };
   }
 
   /** Whether the pod is waiting or being tried. */
@@ -159,13 +175,13 @@ export class SchedulingQueue {
   /** What held the pod is over: if it was kept from going on meanwhile, it goes on. */
   release(key: string): void {
     const entry = this.entries.get(key);
-    if (entry?.place === 'unschedulable' && entry.held) this.activateUnlessHeld(entry);
+    if (entry?.place === 'unschedulable' && entry.held) this.activateUnlessHeld(entry, forced);
   }
 
   /** The pod is tried again, without an event that says it could help. */
   retry(key: string): void {
     const entry = this.entries.get(key);
-    if (entry?.place === 'unschedulable') this.activateUnlessHeld(entry);
+    if (entry?.place === 'unschedulable') this.activateUnlessHeld(entry, forced);
   }
 
   /** Something happened to the cluster: those it could help go on. */
@@ -174,7 +190,7 @@ export class SchedulingQueue {
     if (this.unschedulable.size === 0) return;
     // Those that are held come back to the end of the set: they are looked at once.
     const waiting = [...this.unschedulable];
-    for (const entry of waiting) if (this.helps(entry, event)) this.activateUnlessHeld(entry);
+    for (const entry of waiting) if (this.helps(entry, event)) this.activateUnlessHeld(entry, event.name);
   }
 
   /** How many wait where, for metrics. */
@@ -182,6 +198,13 @@ export class SchedulingQueue {
     const { inFlight, backingOff, unschedulable, entries } = this;
     const active = entries.size - inFlight - backingOff.size - unschedulable.size;
     return { active, backoff: backingOff.size, unschedulable: unschedulable.size, 'in-flight': inFlight };
+  }
+
+  /** Of the unschedulable: how many may not even be tried. */
+  gated(): number {
+    let count = 0;
+    for (const { held } of this.unschedulable) if (held) count++;
+    return count;
   }
 
   close(): void {
@@ -218,41 +241,44 @@ export class SchedulingQueue {
     this.unschedulable.add(entry);
   }
 
-  private activateUnlessHeld(entry: Entry): void {
+  private activateUnlessHeld(entry: Entry, why: string): void {
     const held = this.heldBecause(entry.info);
     if (entry.place !== 'in-flight') this.leave(entry);
     entry.held = held !== undefined;
     if (held) {
       entry.refusedBy = new Set([held.plugin]);
       this.rest(entry);
+      this.options.observer?.incoming('unschedulable', why);
     } else if (entry.attempts > 0) {
-      this.backOff(entry);
+      this.backOff(entry, why);
     } else {
-      this.activate(entry);
+      this.activate(entry, why);
     }
   }
 
-  private backOff(entry: Entry): void {
+  private backOff(entry: Entry, why: string): void {
     const { clock, initialBackoffMs = 1_000, maxBackoffMs = 10_000 } = this.options;
     const backoffMs = Math.min(initialBackoffMs * 2 ** (entry.attempts - 1), maxBackoffMs);
     const leftMs = entry.failedAtMs + backoffMs - clock.now();
     if (leftMs <= 0) {
-      this.activate(entry);
+      this.activate(entry, why);
       return;
     }
     entry.place = 'backoff';
     this.backingOff.add(entry);
+    this.options.observer?.incoming('backoff', why);
     entry.timer = clock.after(leftMs, () => {
       this.leave(entry);
-      this.activate(entry);
+      this.activate(entry, 'BackoffComplete');
     });
     // With nothing else to do there is no reason to let it wait.
     if (!entry.byError) this.options.onReady();
   }
 
-  private activate(entry: Entry): void {
+  private activate(entry: Entry, why: string): void {
     entry.place = 'active';
     this.active.push(entry);
+    this.options.observer?.incoming('active', why);
     this.options.onReady();
   }
 
@@ -268,7 +294,7 @@ export class SchedulingQueue {
   private moveOverdue(): void {
     const now = this.options.clock.now();
     const waiting = [...this.unschedulable];
-    for (const entry of waiting) if (now - entry.failedAtMs >= longestWaitMs) this.activateUnlessHeld(entry);
+    for (const entry of waiting) if (now - entry.failedAtMs >= longestWaitMs) this.activateUnlessHeld(entry, 'UnschedulableTimeout');
   }
 
   // ---- which event helps whom

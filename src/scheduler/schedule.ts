@@ -3,6 +3,7 @@
  * no I/O; where to begin and how to break ties is passed in. Upstream's `schedulePod`.
  */
 import type { PodInfo } from './pod-info.ts';
+import { type Stopwatch, untimed } from './observer.ts';
 import { type Plugin, type Refusal, type Remedy, type FailedAttempt, maxScore, type NodeFilter } from './plugin.ts';
 import { nodesToFind, type Profile } from './profile.ts';
 import { type Blame, refusalMessage } from './refusal-message.ts';
@@ -39,12 +40,30 @@ export interface Turn {
   readonly chance: number;
   /** Which node to begin with, so that a search that ends early does not always find the same ones. */
   readonly start: number;
+  /** Told how long each step takes. */
+  readonly stopwatch?: Stopwatch | undefined;
 }
 
 export function schedule(snapshot: Snapshot, pod: PodInfo, profile: Profile, turn: Turn): Decision {
-  const found = findNodes(snapshot, pod, profile, turn);
-  if (found.fitting.length === 0) return refused(snapshot, pod, profile, turn, found);
-  return choose(found, scoreNodes(snapshot, pod, profile, found.fitting), turn);
+  const { stopwatch = untimed } = turn;
+  const found = stopwatch(
+    'Filter',
+    ({ fitting }) => fitting.length > 0,
+    () => findNodes(snapshot, pod, profile, turn),
+  );
+  if (found.fitting.length === 0) {
+    return stopwatch(
+      'PostFilter',
+      ({ remedy }) => remedy !== undefined,
+      () => refused(snapshot, pod, profile, turn, found),
+    );
+  }
+  const totals = stopwatch(
+    'Score',
+    () => true,
+    () => scoreNodes(snapshot, pod, profile, found.fitting),
+  );
+  return choose(found, totals, turn);
 }
 
 // ---- filter

@@ -9,7 +9,7 @@ import type { Informers } from '../client/informer.ts';
 import { isReason } from '../machinery/errors.ts';
 import { keyOf } from '../machinery/object.ts';
 import type { World } from '../world/world.ts';
-import { bind, reserve, unreserve } from './binding-cycle.ts';
+import { bind, type BindingCycle, reserve, unreserve } from './binding-cycle.ts';
 import { buildProfiles } from './build-profile.ts';
 import { clusterObjects } from './cluster-objects.ts';
 import { ClusterState } from './cluster-state.ts';
@@ -17,12 +17,13 @@ import { watchCluster } from './cluster-watch.ts';
 import { defaultConfiguration, type SchedulerConfiguration } from './config/configuration.ts';
 import { explain, type Explanation } from './explain.ts';
 import { scheduleWithExtenders } from './extended-schedule.ts';
+import { type AttemptResult, type SchedulerObserver, type Stopwatch, untimed } from './observer.ts';
 import { hasNode, type PodInfo, podInfo } from './pod-info.ts';
 import type { PluginDefinition } from './plugin.ts';
 import { defaultPlugins } from './plugins.ts';
-import { type WaitingStatus, writeWaiting } from './pod-conditions.ts';
 import type { Profile } from './profile.ts';
 import { SchedulingQueue } from './queue.ts';
+import { Reporter } from './reporter.ts';
 import { type Decision, type Placed, type Refused, schedule } from './schedule.ts';
 import { ChangeWaits, PermitWaits, RefusedLate } from './waiting.ts';
 
@@ -35,6 +36,8 @@ export interface SchedulerOptions {
   readonly configuration?: SchedulerConfiguration;
   /** Plugins there are; those of {@link defaultPlugins} when absent. */
   readonly plugins?: readonly PluginDefinition[];
+  /** Told of everything that happens. */
+  readonly observer?: SchedulerObserver;
 }
 
 export interface Scheduler {
@@ -44,6 +47,8 @@ export interface Scheduler {
   explain(namespace: string, name: string): Explanation | undefined;
   /** How many pods wait where. */
   sizes(): Readonly<Record<'active' | 'backoff' | 'unschedulable' | 'in-flight', number>>;
+  /** Of the unschedulable: how many may not even be tried. */
+  gated(): number;
   close(): void;
 }
 
@@ -70,6 +75,12 @@ export function checkConfiguration(
   buildProfiles(configuration, defaultPlugins, (schedulerName) => ({ ...shared, schedulerName }));
 }
 
+/** When an attempt began, and how its steps are timed. */
+interface Attempt {
+  readonly startMs: number;
+  readonly stopwatch: Stopwatch;
+}
+
 class RunningScheduler implements Scheduler {
   readonly ready: Promise<void>;
   private readonly options: SchedulerOptions;
@@ -80,6 +91,7 @@ class RunningScheduler implements Scheduler {
   private readonly permits: PermitWaits;
   private readonly abort = new AbortController();
   private readonly stops: (() => void)[] = [];
+  private readonly reporter: Reporter;
   private synced = false;
   private running = false;
   private binding = 0;
@@ -93,8 +105,13 @@ class RunningScheduler implements Scheduler {
     this.state = new ClusterState(clusterObjects((kind) => informers.of(kind)));
     this.changes = new ChangeWaits(clock);
     this.permits = new PermitWaits(clock);
-    const shared = { world, client, events, snapshot: this.state, waiting: this.permits, changes: this.changes };
-    const profiles = buildProfiles(configuration, plugins, (schedulerName) => ({ ...shared, schedulerName }));
+    this.reporter = new Reporter(world, client, events, configuration.profiles);
+    const shared = { world, client, snapshot: this.state, waiting: this.permits, changes: this.changes };
+    const profiles = buildProfiles(configuration, plugins, (schedulerName) => ({
+      ...shared,
+      schedulerName,
+      events: this.reporter.recorderOf(schedulerName),
+    }));
     this.profiles = new Map(profiles.map((profile) => [profile.schedulerName, profile]));
     const compare = profiles[0]?.queueSort.compare;
     if (compare === undefined) throw new Error('a scheduler without profiles');
@@ -105,6 +122,7 @@ class RunningScheduler implements Scheduler {
       onReady: () => this.wake(),
       initialBackoffMs: configuration.podInitialBackoffMs,
       maxBackoffMs: configuration.podMaxBackoffMs,
+      ...(options.observer && { observer: options.observer }),
     });
     this.stops.push(
       watchCluster(informers, this.state, {
@@ -138,9 +156,14 @@ class RunningScheduler implements Scheduler {
     return this.queue.sizes();
   }
 
+  gated(): number {
+    return this.queue.gated();
+  }
+
   close(): void {
     this.abort.abort(new Error('the scheduler was closed'));
     for (const stop of this.stops) stop();
+    this.reporter.close();
     this.permits.close();
     this.queue.close();
   }
@@ -167,7 +190,7 @@ class RunningScheduler implements Scheduler {
     this.queue.put(info, events);
     const held = this.queue.heldBecause(info);
     if (held?.plugin === 'SchedulingGates') {
-      this.tell(info, { reason: 'SchedulingGated', message: 'Scheduling is blocked due to non-empty scheduling gates' });
+      this.reporter.waits(info, { reason: 'SchedulingGated', message: 'Scheduling is blocked due to non-empty scheduling gates' });
     }
   }
 
@@ -212,95 +235,150 @@ class RunningScheduler implements Scheduler {
       this.queue.remove(info.key);
       return false;
     }
-    const turn = { chance: this.options.world.random.next(), start: this.start };
+    const attempt = this.attemptBy(profile);
+    const turn = { chance: this.options.world.random.next(), start: this.start, stopwatch: attempt.stopwatch };
     try {
       if (profile.extenders.some((extender) => extender.isInterestedIn(info))) {
-        void this.tryWithExtenders(info, profile, turn);
+        void this.tryWithExtenders(info, profile, turn, attempt);
         return true;
       }
-      this.carryOut(info, profile, schedule(this.state, info, profile, turn));
+      this.carryOut(info, profile, schedule(this.state, info, profile, turn), attempt);
     } catch (error) {
-      this.failed(info, error);
+      this.failed(info, error, attempt);
     }
     return false;
   }
 
-  private async tryWithExtenders(info: PodInfo, profile: Profile, turn: Parameters<typeof scheduleWithExtenders>[3]): Promise<void> {
+  private async tryWithExtenders(
+    info: PodInfo,
+    profile: Profile,
+    turn: Parameters<typeof scheduleWithExtenders>[3],
+    attempt: Attempt,
+  ): Promise<void> {
     try {
       const decision = await scheduleWithExtenders(this.state, info, profile, turn);
-      if (!this.abort.signal.aborted) this.carryOut(info, profile, decision);
+      if (!this.abort.signal.aborted) this.carryOut(info, profile, decision, attempt);
     } catch (error) {
-      this.failed(info, error);
+      this.failed(info, error, attempt);
     } finally {
       this.running = false;
       this.wake();
     }
   }
 
-  private carryOut(info: PodInfo, profile: Profile, decision: Decision): void {
+  private carryOut(info: PodInfo, profile: Profile, decision: Decision, attempt: Attempt): void {
     this.start = (this.start + decision.looked) % Math.max(1, this.state.nodes.length);
-    if (decision.type === 'placed') this.place(info, profile, decision);
-    else this.refuse(info, decision);
+    if (decision.type === 'placed') {
+      this.options.observer?.decided(this.options.world.clock.now() - attempt.startMs);
+      this.place(info, profile, decision, attempt);
+    } else {
+      if (profile.postFilter.some(({ name }) => name === 'DefaultPreemption')) this.options.observer?.preempts();
+      this.refuse(info, decision, attempt);
+    }
+  }
+
+  // ---- what observers are told
+
+  private attemptBy({ schedulerName }: Profile): Attempt {
+    const { observer, world } = this.options;
+    const { clock } = world;
+    const startMs = clock.now();
+    if (observer === undefined) return { startMs, stopwatch: untimed };
+    return {
+      startMs,
+      stopwatch(point, succeeded, work) {
+        const sinceMs = clock.now();
+        const tell = (success: boolean): void => observer.ran(point, schedulerName, success, clock.now() - sinceMs);
+        try {
+          const result = work();
+          if (result instanceof Promise) {
+            result.then(
+              () => tell(true),
+              () => tell(false),
+            );
+          } else {
+            tell(succeeded(result));
+          }
+          return result;
+        } catch (error) {
+          tell(false);
+          throw error;
+        }
+      },
+    };
+  }
+
+  private attempted(result: AttemptResult, { pod }: PodInfo, { startMs }: Attempt): void {
+    this.options.observer?.attempted(result, pod.spec.schedulerName ?? '', this.options.world.clock.now() - startMs);
   }
 
   // ---- a node was found
 
-  private place(info: PodInfo, profile: Profile, { nodeName }: Placed): void {
+  private place(info: PodInfo, profile: Profile, { nodeName }: Placed, attempt: Attempt): void {
     const cycle = { profile, pod: info, nodeName };
     try {
-      reserve(cycle, this.state);
+      attempt.stopwatch(
+        'Reserve',
+        () => true,
+        () => reserve(cycle, this.state),
+      );
     } catch (error) {
-      this.notBound(info, nodeName, error);
+      this.notBound(info, nodeName, error, attempt);
       return;
     }
     this.state.assume(info, nodeName);
     this.binding++;
-    void this.bind(cycle).finally(() => {
+    void this.bind(cycle, attempt).finally(() => {
       this.binding--;
       this.wake();
     });
   }
 
-  private async bind(cycle: { readonly profile: Profile; readonly pod: PodInfo; readonly nodeName: string }): Promise<void> {
+  private async bind(cycle: BindingCycle, attempt: Attempt): Promise<void> {
     const { pod: info, nodeName } = cycle;
-    const { world, events } = this.options;
+    const { world } = this.options;
+    // Asked now: the cache may show the binding before its answer is here, and then the queue knows the pod no more.
+    const tries = this.queue.tries(info.key);
     try {
-      await bind(cycle, this.permits, this.abort.signal);
+      await bind(cycle, this.permits, this.abort.signal, attempt.stopwatch);
     } catch (error) {
       unreserve(cycle);
       this.state.forget(info.key);
-      this.notBound(info, nodeName, error);
+      this.notBound(info, nodeName, error, attempt);
       // What it held is free again: that may be what another waits for.
       this.queue.happened({ name: 'AssignedPodDelete', object: info.pod });
       return;
     }
     this.state.bound(info.key, world.clock.now() + assumedForMs);
     this.state.denominate(info.key);
+    this.attempted('scheduled', info, attempt);
+    if (tries) this.options.observer?.bound(tries.attempts, world.clock.now() - tries.firstAtMs);
     this.queue.remove(info.key);
-    const { namespace, name } = info.pod.metadata;
-    events.event(info.pod, 'Normal', 'Scheduled', `Successfully assigned ${namespace}/${name} to ${nodeName}`);
+    this.reporter.scheduled(info, nodeName);
   }
 
-  private notBound(info: PodInfo, nodeName: string, error: unknown): void {
+  private notBound(info: PodInfo, nodeName: string, error: unknown, attempt: Attempt): void {
     if (this.abort.signal.aborted) return;
     // Gone: nothing to do. When someone else bound it, the informer takes it off the queue.
     if (isReason(error, 'NotFound')) {
       this.queue.remove(info.key);
       return;
     }
+    this.attempted(error instanceof RefusedLate ? 'unschedulable' : 'error', info, attempt);
     if (error instanceof RefusedLate) {
       this.queue.refused(info.key, new Set([error.plugin]));
-      this.complain(info, { reason: 'Unschedulable', message: error.message });
+      this.reporter.failed(info, { reason: 'Unschedulable', message: error.message });
       return;
     }
     this.options.world.log.child('scheduler').warn('binding failed', { pod: info.key, node: nodeName, error: String(error) });
     this.queue.failed(info.key);
-    this.complain(info, { reason: 'SchedulerError', message: `binding rejected: ${error instanceof Error ? error.message : String(error)}` });
+    this.reporter.failed(info, { reason: 'SchedulerError', message: `binding rejected: ${error instanceof Error ? error.message : String(error)}` });
   }
 
   // ---- none was
 
-  private refuse(info: PodInfo, { message, plugins, remedy }: Refused): void {
+  private refuse(info: PodInfo, { message, plugins, remedy }: Refused, attempt: Attempt): void {
+    this.attempted('unschedulable', info, attempt);
     const { nominatedNode, plan, keepsPromise = false } = remedy ?? {};
     this.queue.refused(info.key, remedy ? new Set([...plugins, remedy.plugin]) : plugins);
     // A promise that is not renewed is taken back, unless the pod still waits for its victims to leave.
@@ -308,15 +386,16 @@ class RunningScheduler implements Scheduler {
     if (promised === undefined) this.state.denominate(info.key);
     else this.state.nominate(info, promised);
     if (nominatedNode !== undefined) this.freeNominations(info, nominatedNode);
-    this.complain(info, { reason: 'Unschedulable', message, ...(!keepsPromise && { nominatedNode: nominatedNode ?? '' }) });
+    this.reporter.failed(info, { reason: 'Unschedulable', message, ...(!keepsPromise && { nominatedNode: nominatedNode ?? '' }) });
     if (plan === undefined) return;
+    if (plan.evicts !== undefined) this.options.observer?.evicts(plan.evicts);
     void plan.carryOut(this.abort.signal).then(
       () => this.queue.release(info.key),
       (error: unknown) => {
         if (this.abort.signal.aborted) return;
         this.options.world.log.child('scheduler').warn('making room failed', { pod: info.key, plugin: remedy?.plugin, error: String(error) });
         this.state.denominate(info.key);
-        this.tell(info, { reason: 'Unschedulable', message, nominatedNode: '' });
+        this.reporter.waits(info, { reason: 'Unschedulable', message, nominatedNode: '' });
         this.queue.retry(info.key);
       },
     );
@@ -328,29 +407,17 @@ class RunningScheduler implements Scheduler {
       if (other.key === info.key || other.priority >= info.priority) continue;
       this.state.denominate(other.key);
       const known = other.pod.status.conditions?.find(({ type }) => type === 'PodScheduled');
-      this.tell(other, { reason: 'Unschedulable', message: known?.message ?? '', nominatedNode: '' });
+      this.reporter.waits(other, { reason: 'Unschedulable', message: known?.message ?? '', nominatedNode: '' });
       this.queue.retry(other.key);
     }
   }
 
-  private failed(info: PodInfo, error: unknown): void {
+  private failed(info: PodInfo, error: unknown, attempt: Attempt): void {
     if (this.abort.signal.aborted) return;
+    this.attempted('error', info, attempt);
     const message = error instanceof Error ? error.message : String(error);
     this.options.world.log.child('scheduler').error('scheduling failed', { pod: info.key, error: error instanceof Error ? error.stack : message });
     this.queue.failed(info.key);
-    this.complain(info, { reason: 'SchedulerError', message });
-  }
-
-  private complain(info: PodInfo, status: WaitingStatus): void {
-    this.options.events.event(info.pod, 'Warning', 'FailedScheduling', status.message);
-    this.tell(info, status);
-  }
-
-  private tell(info: PodInfo, status: WaitingStatus): void {
-    const { client, world } = this.options;
-    writeWaiting(client, world, info, status).catch((error: unknown) => {
-      if (this.abort.signal.aborted || isReason(error, 'NotFound', 'Conflict')) return;
-      world.log.child('scheduler').warn('pod condition not written', { pod: info.key, error: String(error) });
-    });
+    this.reporter.failed(info, { reason: 'SchedulerError', message });
   }
 }

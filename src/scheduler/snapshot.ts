@@ -52,6 +52,7 @@ export interface Snapshot {
   readonly nonZeroMemory: Float64Array;
   /** 1 for cordoned nodes. */
   readonly unschedulable: Int32Array;
+  readonly hasCordoned: boolean;
   /** By node, which of `taintSets`; 0 for none. */
   readonly taintSetOf: Int32Array;
   readonly taintSets: readonly (readonly Taint[] | undefined)[];

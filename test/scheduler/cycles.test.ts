@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import {
   DeviceClass,
+  Event,
   Node,
   PersistentVolume,
   PersistentVolumeClaim,
@@ -244,6 +245,12 @@ test('profiles: each scheduler name has its own plugins', () =>
       await plane.addPod('blind', { schedulerName: 'blind' });
       assert.match(await plane.refused('sighted'), /^0\/2 nodes are available: 2 node\(s\) had untolerated taint\(s\)\./);
       await plane.scheduled('blind');
+      await plane.until('each speaks under its own name', async () => {
+        const sources = (await plane.list(Event))
+          .filter(({ reason }) => reason === 'Scheduled')
+          .map(({ involvedObject, source }) => `${involvedObject.name} ${source?.component}`);
+        return ['spread default-scheduler', 'packed packer', 'blind blind'].every((one) => sources.includes(one));
+      });
     },
   ));
 

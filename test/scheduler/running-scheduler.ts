@@ -3,6 +3,7 @@ import { Event, Node, Pod } from '../../src/api/kinds.ts';
 import type { V1PodSpec } from '../../src/api/types.ts';
 import { createEventRecorder } from '../../src/client/events.ts';
 import { readConfiguration } from '../../src/scheduler/config/configuration.ts';
+import type { SchedulerObserver } from '../../src/scheduler/observer.ts';
 import type { PluginDefinition } from '../../src/scheduler/plugin.ts';
 import { type Scheduler, startScheduler } from '../../src/scheduler/scheduler.ts';
 import { type ControlPlane, startControlPlane } from '../controllers/control-plane.ts';
@@ -25,12 +26,13 @@ export interface SchedulingPlaneOptions {
   readonly configuration?: object;
   readonly plugins?: readonly PluginDefinition[];
   readonly controllers?: string;
+  readonly observer?: SchedulerObserver;
 }
 
 export async function startSchedulingPlane(options: SchedulingPlaneOptions = {}): Promise<SchedulingPlane> {
   const plane = await startControlPlane({ controllers: options.controllers ?? 'serviceaccount-controller' });
   const events = createEventRecorder(plane.admin, plane.world, { component: 'default-scheduler' });
-  const { configuration, plugins } = options;
+  const { configuration, plugins, observer } = options;
   const head = { apiVersion: 'kubescheduler.config.k8s.io/v1', kind: 'KubeSchedulerConfiguration' };
   const scheduler = startScheduler({
     world: plane.world,
@@ -39,6 +41,7 @@ export async function startSchedulingPlane(options: SchedulingPlaneOptions = {})
     events,
     ...(configuration && { configuration: readConfiguration({ ...head, ...configuration }) }),
     ...(plugins && { plugins }),
+    ...(observer && { observer }),
   });
   await plane.settle();
   await scheduler.ready;

@@ -39,6 +39,7 @@ test('the default profile has every plugin of upstream, in its order, with its w
     NodeResourcesFit: 1,
     PodTopologySpread: 2,
     InterPodAffinity: 2,
+    DynamicResources: 1,
     NodeResourcesBalancedAllocation: 1,
     ImageLocality: 1,
   });

@@ -49,6 +49,7 @@ export const defaultPreemption: PluginDefinition = {
               disruptionBudgetViolations: chosen.budgetViolations,
               candidates: candidates.length,
             },
+            evicts: chosen.victims.length,
             candidates,
             among: (left) => remedyOf(pod, left),
             carryOut: (signal) => carryOut(pod, chosen, signal),

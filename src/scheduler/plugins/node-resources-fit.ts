@@ -6,6 +6,7 @@ import type { PluginDefinition, Refusal } from '../plugin.ts';
 import type { PodInfo } from '../pod-info.ts';
 import { podRequests } from '../resources.ts';
 import type { NodeRow, Snapshot } from '../snapshot.ts';
+import { deviceClassFor } from './dynamic-resources/extended-resources.ts';
 import { isExtended, usageKey, usageOf } from './resource-usage.ts';
 import { scoringStrategy } from './scoring-strategy.ts';
 
@@ -14,6 +15,8 @@ interface Want {
   readonly amount: number;
   readonly allocatable: Float64Array;
   readonly requested: Float64Array;
+  /** A device class stands for it: nodes that have none of it may have devices, which DynamicResources looks at. */
+  readonly backedByDevices: boolean;
 }
 
 export const nodeResourcesFit: PluginDefinition = {
@@ -35,6 +38,7 @@ export const nodeResourcesFit: PluginDefinition = {
       name: 'NodeResourcesFit',
       hints: [
         { on: ['NodeAdd', 'NodeUpdateAllocatable', 'PodScaleDown'] },
+        { on: ['DeviceClass'], helps: (pod) => [...pod.requests.keys()].some(isExtended) },
         { on: ['AssignedPodDelete', 'AssignedPodScaleDown'], helps: (pod, { object }) => object.kind === 'Pod' && givesBack(object as Pod, pod) },
       ],
       preFilter(pod, snapshot) {
@@ -51,10 +55,12 @@ export const nodeResourcesFit: PluginDefinition = {
   },
 };
 
-function wantsOf({ requests }: PodInfo, { allocatable, requested }: Snapshot, isIgnored: (name: string) => boolean): Want[] {
+function wantsOf({ requests }: PodInfo, { allocatable, requested, objects }: Snapshot, isIgnored: (name: string) => boolean): Want[] {
   const wants: Want[] = [];
   for (const [name, amount] of requests) {
-    if (amount > 0 && !isIgnored(name)) wants.push({ name, amount, allocatable: allocatable.column(name), requested: requested.column(name) });
+    if (amount === 0 || isIgnored(name)) continue;
+    const backedByDevices = name.includes('/') && deviceClassFor(name, objects.deviceClasses) !== undefined;
+    wants.push({ name, amount, allocatable: allocatable.column(name), requested: requested.column(name), backedByDevices });
   }
   return wants;
 }
@@ -68,7 +74,7 @@ function shortage(wants: readonly Want[], { index }: NodeRow, shared: Refusals):
     const want = wants[i];
     if (want === undefined) continue;
     const all = want.allocatable[index] ?? 0;
-    if (want.amount <= all - (want.requested[index] ?? 0)) continue;
+    if (want.amount <= all - (want.requested[index] ?? 0) || (want.backedByDevices && all === 0)) continue;
     // Two bits for each resource: short, and short even on the empty node.
     short += (want.amount > all ? 3 : 1) * 4 ** i;
   }
@@ -83,7 +89,10 @@ function shortage(wants: readonly Want[], { index }: NodeRow, shared: Refusals):
 
 /** Everything that is short, not only the first. */
 function refusalOf(wants: readonly Want[], index: number): Refusal {
-  const lacking = wants.filter(({ amount, allocatable, requested }) => amount > (allocatable[index] ?? 0) - (requested[index] ?? 0));
+  const lacking = wants.filter(({ amount, allocatable, requested, backedByDevices }) => {
+    const all = allocatable[index] ?? 0;
+    return amount > all - (requested[index] ?? 0) && !(backedByDevices && all === 0);
+  });
   return {
     reasons: lacking.map(({ name }) => (name === 'pods' ? 'Too many pods' : `Insufficient ${name}`)),
     // No eviction makes a node larger.

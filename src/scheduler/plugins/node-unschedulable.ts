@@ -10,8 +10,8 @@ export const nodeUnschedulable: PluginDefinition = {
   create: () => ({
     name: 'NodeUnschedulable',
     hints: [{ on: ['NodeAdd', 'NodeUpdateUnschedulable', 'NodeUpdateTaint', 'PodUpdateTolerations'] }],
-    preFilter(pod, { unschedulable }) {
-      if (isTolerated(cordon, pod.pod.spec.tolerations)) return undefined;
+    preFilter(pod, { unschedulable, hasCordoned }) {
+      if (!hasCordoned || isTolerated(cordon, pod.pod.spec.tolerations)) return undefined;
       return { filter: (node) => (unschedulable[node.index] === 1 ? cordoned : undefined) };
     },
   }),

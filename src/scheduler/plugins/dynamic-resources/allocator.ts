@@ -11,14 +11,20 @@ import type {
   V1NodeSelector,
 } from '../../../api/types.ts';
 import { isTolerated } from '../../../machinery/tolerations.ts';
+import { addConsumption, consumed, type Consumption, nothingConsumed } from './capacity.ts';
 import { comparableAttribute, selectsDevice } from './device-selector.ts';
 import { devicesOn, type OfferedDevice } from './devices.ts';
+import { SharedCounters } from './shared-counters.ts';
 
 export interface AllocationContext {
   readonly slices: readonly ResourceSlice[];
   readonly classOf: (name: string) => DeviceClass | undefined;
-  /** Ids of devices that are somebody's. */
+  /** Ids of devices that are somebody's alone. */
   readonly taken: ReadonlySet<string>;
+  /** By id of devices that several may have: what was taken of them. */
+  readonly shared?: ReadonlyMap<string, Consumption>;
+  /** Tells apart the shares of one device. */
+  readonly shareId?: () => string;
 }
 
 type Wish = Omit<V1DeviceSubRequest, 'name'> & { readonly adminAccess?: boolean };
@@ -34,6 +40,8 @@ interface Chosen {
   readonly request: string;
   readonly offered: OfferedDevice;
   readonly wish: Wish;
+  /** Of a device that several may have. */
+  readonly consumption: Consumption | undefined;
 }
 
 /** Nothing real has more; a search beyond this would only take time. */
@@ -45,6 +53,8 @@ export function allocate(claims: readonly ResourceClaim[], node: Node, context: 
   const requests = claims.flatMap(requestsOf);
   const chosen: Chosen[] = [];
   const used = new Set<string>();
+  const consumption = new Map(context.shared);
+  const counters = new SharedCounters(context.slices, (id) => context.taken.has(id) || context.shared?.has(id) === true);
   let steps = 0;
 
   function meet(index: number): boolean {
@@ -63,7 +73,8 @@ export function allocate(claims: readonly ResourceClaim[], node: Node, context: 
     for (let i = from; i < suitable.length; i++) {
       const device = suitable[i];
       if (device === undefined || ++steps > maxSteps || !tryOne(request, name, wish, device)) continue;
-      if (take(index, request, name, wish, suitable, i + 1, left - 1)) return true;
+      // One that several may have may be had several times by one, too.
+      if (take(index, request, name, wish, suitable, device.device.allowMultipleAllocations === true ? i : i + 1, left - 1)) return true;
       takeBack();
     }
     return false;
@@ -80,16 +91,39 @@ export function allocate(claims: readonly ResourceClaim[], node: Node, context: 
   function tryOne({ claim }: Request, name: string, wish: Wish, device: OfferedDevice): boolean {
     const isAdmin = wish.adminAccess === true;
     if (!isAdmin && (context.taken.has(device.id) || used.has(device.id))) return false;
-    const next: Chosen = { claim, request: name, offered: device, wish };
+    // Here and not before: a request for all devices is for those it does not tolerate, too, and cannot be met.
+    if ((device.device.taints ?? []).some((taint) => taint.effect !== 'None' && !isTolerated(taint, wish.tolerations))) return false;
+    const isShared = device.device.allowMultipleAllocations === true && !isAdmin;
+    const already = consumption.get(device.id);
+    const share = consumed(device.device, wish.capacity?.requests, isShared ? (already ?? nothingConsumed) : nothingConsumed);
+    if (share === undefined) return false;
+    const next: Chosen = { claim, request: name, offered: device, wish, consumption: isShared ? share : undefined };
     if (!(claim.spec.devices?.constraints ?? []).every((constraint) => agrees(constraint, chosen, next))) return false;
+    // The first share of a device takes its counters; others share those, too.
+    if (!isAdmin && already === undefined && !counters.take(device)) return false;
     chosen.push(next);
-    if (!isAdmin) used.add(device.id);
+    if (isShared) consumption.set(device.id, addConsumption(already ?? nothingConsumed, share));
+    else if (!isAdmin) used.add(device.id);
     return true;
   }
 
   function takeBack(): void {
     const last = chosen.pop();
-    if (last && last.wish.adminAccess !== true) used.delete(last.offered.id);
+    if (last === undefined || last.wish.adminAccess === true) return;
+    const { id } = last.offered;
+    if (last.consumption === undefined) {
+      used.delete(id);
+      counters.giveBack(last.offered);
+      return;
+    }
+    const before = chosen.filter((one) => one.offered.id === id && one.consumption).map((one) => one.consumption ?? nothingConsumed);
+    const taken = context.shared?.get(id);
+    if (taken === undefined && before.length === 0) {
+      consumption.delete(id);
+      counters.giveBack(last.offered);
+    } else {
+      consumption.set(id, before.reduce(addConsumption, taken ?? nothingConsumed));
+    }
   }
 
   if (!meet(0)) return undefined;
@@ -116,8 +150,7 @@ function requestsOf(claim: ResourceClaim): Request[] {
 function suits(offered: OfferedDevice, wish: Wish, { classOf }: AllocationContext): boolean {
   const deviceClass = classOf(wish.deviceClassName);
   if (deviceClass === undefined) return false;
-  const untolerated = (offered.device.taints ?? []).some((taint) => taint.effect !== 'None' && !isTolerated(taint, wish.tolerations));
-  return !untolerated && selectsDevice(deviceClass.spec.selectors, offered) && selectsDevice(wish.selectors, offered);
+  return selectsDevice(deviceClass.spec.selectors, offered) && selectsDevice(wish.selectors, offered);
 }
 
 /** Whether one more device keeps to what the claim wants to be equal (or all different) between devices. */
@@ -137,18 +170,25 @@ function resultOf(claim: ResourceClaim, chosen: readonly Chosen[], node: Node, c
   const config = configOf(claim, chosen, context);
   return {
     devices: {
-      results: chosen.map(({ request, offered: { driver, pool, device }, wish }) => ({
+      results: chosen.map(({ request, offered: { driver, pool, device }, wish, consumption }) => ({
         request,
         driver,
         pool,
         device: device.name,
         ...(wish.adminAccess === true && { adminAccess: true }),
         ...(wish.tolerations && { tolerations: wish.tolerations }),
+        ...(device.bindingConditions?.length && { bindingConditions: device.bindingConditions }),
+        ...(device.bindingFailureConditions?.length && { bindingFailureConditions: device.bindingFailureConditions }),
+        ...(consumption && { shareID: context.shareId?.() ?? '', consumedCapacity: textOf(consumption) }),
       })),
       ...(config.length > 0 && { config }),
     },
     ...(nodeSelector && { nodeSelector }),
   };
+}
+
+function textOf(consumption: Consumption): Record<string, string> {
+  return Object.fromEntries([...consumption].map(([name, amount]) => [name, amount.toString()]));
 }
 
 /** Every class's configuration for the requests that used it, then the claim's own for those that were met. */
@@ -174,7 +214,7 @@ function configOf(claim: ResourceClaim, chosen: readonly Chosen[], { classOf }: 
 /** Devices of one node bind the claim to it; devices of several nodes to those; devices of all nodes to none. */
 function whereUsable(chosen: readonly Chosen[], node: Node): V1NodeSelector | undefined {
   const places = chosen.map(({ offered: { device, slice } }) => (slice.spec.perDeviceNodeSelection === true ? device : slice.spec));
-  if (places.some(({ nodeName }) => nodeName)) {
+  if (places.some(({ nodeName }) => nodeName) || chosen.some(({ offered }) => offered.device.bindsToNode === true)) {
     return { nodeSelectorTerms: [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: [node.metadata.name] }] }] };
   }
   const terms = places.flatMap(({ nodeSelector }) => nodeSelector?.nodeSelectorTerms ?? []);

@@ -33,7 +33,7 @@ function isFor({ nodeName, nodeSelector, allNodes }: Pick<V1Device, 'nodeName' |
 }
 
 /** Slices of pools all of whose slices are there, of the newest generation. */
-function completePools(slices: readonly ResourceSlice[]): ResourceSlice[] {
+export function completePools(slices: readonly ResourceSlice[]): ResourceSlice[] {
   const pools = new Map<string, ResourceSlice[]>();
   for (const slice of slices) {
     const key = `${slice.spec.driver}/${slice.spec.pool.name}`;

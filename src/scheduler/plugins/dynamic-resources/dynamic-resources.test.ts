@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DeviceClass, Node, Pod, ResourceClaim, ResourceSlice } from '../../../api/kinds.ts';
-import type { V1Device, V1DeviceClaim, V1DeviceRequest, V1ExactDeviceRequest } from '../../../api/types.ts';
+import type { V1Device, V1DeviceCapacity, V1DeviceClaim, V1DeviceRequest, V1ExactDeviceRequest } from '../../../api/types.ts';
+import { podInfo } from '../../pod-info.ts';
 import { testNode, testPod } from '../../test-objects.ts';
 import { decide, outcomeOf, type Situation } from '../../test-profile.ts';
 import { allocate } from './allocator.ts';
+import { bindingState } from './binding-conditions.ts';
+import { consumed } from './capacity.ts';
+import { extendedClaim } from './extended-resources.ts';
 
 const driver = 'gpu.example.com';
 const meta = (name: string) => ({ name, uid: `uid-${name}`, resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' });
@@ -48,6 +52,22 @@ const taken = (name: string, where: string, deviceName: string, nodes = [where])
     },
   );
 
+/** Two partitions of 40 memory slices each, of a device that has so many. */
+const partitioned = (nodeName: string, memorySlices: number): ResourceSlice[] => {
+  const pool = { name: nodeName, generation: 1, resourceSliceCount: 2 };
+  const consumesCounters = [{ counterSet: 'gpu-0', counters: { memory: { value: '40' } } }];
+  return [
+    slice(nodeName, [device('p0', 'small', '8Gi', { consumesCounters }), device('p1', 'small', '8Gi', { consumesCounters })], { pool }),
+    slice(nodeName, [], { pool, sharedCounters: [{ name: 'gpu-0', counters: { memory: { value: String(memorySlices) } } }] }),
+  ];
+};
+const requestPolicy = { default: '1Gi', validRange: { min: '1Gi', step: '1Gi' } };
+const sharedDevice = device('g0', 'small', '8Gi', { allowMultipleAllocations: true, capacity: { memory: { value: '8Gi', requestPolicy } } });
+const sharing = (name: string, memory: string): ResourceClaim => {
+  const results = [{ request: 'r', driver, pool: 'a', device: 'g0', shareID: `share-${name}`, consumedCapacity: { memory } }];
+  return claimOf(name, { requests: [ask()] }, { allocation: { devices: { results } } });
+};
+const standingFor: DeviceClass = { ...gpuClass, spec: { ...gpuClass.spec, extendedResourceName: 'example.com/gpu' } };
 const two = [testNode('a'), testNode('b')];
 const slices = [slice('a', [device('g0', 'small', '8Gi')]), slice('b', [device('g0', 'large', '40Gi'), device('g1', 'small', '8Gi')])];
 const cannot = '2 cannot allocate all claims';
@@ -191,6 +211,151 @@ const cases: readonly (Situation & { readonly name: string; readonly pod: Pod; r
     pod: claiming('c'),
     expect: `0/2 nodes are available: ${cannot}.`,
   },
+  {
+    name: 'a partition that its counters leave room for',
+    nodes: two,
+    objects: [
+      gpuClass,
+      ...partitioned('a', 40),
+      ...partitioned('b', 80),
+      taken('other', 'a', 'p0'),
+      taken('another', 'b', 'p0'),
+      claimOf('c', { requests: [ask()] }),
+    ],
+    pod: claiming('c'),
+    expect: 'b',
+  },
+  {
+    name: 'two partitions of one device in one claim',
+    nodes: two,
+    objects: [gpuClass, ...partitioned('a', 40), ...partitioned('b', 80), claimOf('c', { requests: [ask({ count: 2 })] })],
+    pod: claiming('c'),
+    expect: 'b',
+  },
+  {
+    name: 'one partition more than there are counters',
+    nodes: [testNode('b')],
+    objects: [gpuClass, ...partitioned('b', 79), claimOf('c', { requests: [ask({ count: 2 })] })],
+    pod: claiming('c'),
+    expect: '0/1 nodes are available: 1 cannot allocate all claims.',
+  },
+  {
+    name: 'a device with enough of the capacity',
+    nodes: two,
+    objects: [gpuClass, ...slices, claimOf('c', { requests: [ask({ capacity: { requests: { memory: '16Gi' } } })] })],
+    pod: claiming('c'),
+    expect: 'b',
+  },
+  {
+    name: 'a capacity that no device has',
+    nodes: two,
+    objects: [gpuClass, ...slices, claimOf('c', { requests: [ask({ capacity: { requests: { bandwidth: '1' } } })] })],
+    pod: claiming('c'),
+    expect: `0/2 nodes are available: ${cannot}.`,
+  },
+  {
+    name: 'a share of a device that others have, too',
+    nodes: [testNode('a')],
+    objects: [
+      gpuClass,
+      slice('a', [sharedDevice]),
+      sharing('other', '6Gi'),
+      claimOf('c', { requests: [ask({ capacity: { requests: { memory: '2Gi' } } })] }),
+    ],
+    pod: claiming('c'),
+    expect: 'a',
+  },
+  {
+    name: 'a share larger than what is left',
+    nodes: [testNode('a')],
+    objects: [
+      gpuClass,
+      slice('a', [sharedDevice]),
+      sharing('other', '6Gi'),
+      claimOf('c', { requests: [ask({ capacity: { requests: { memory: '3Gi' } } })] }),
+    ],
+    pod: claiming('c'),
+    expect: '0/1 nodes are available: 1 cannot allocate all claims.',
+  },
+  {
+    name: 'an extended resource that a device class stands for',
+    nodes: two,
+    objects: [standingFor, slices[1] ?? gpuClass],
+    pod: testPod('p', {}, { 'example.com/gpu': '2' }),
+    expect: 'b',
+  },
+  {
+    name: 'an extended resource by the name of the class',
+    nodes: two,
+    objects: [gpuClass, slices[1] ?? gpuClass],
+    pod: testPod('p', {}, { 'deviceclass.resource.kubernetes.io/gpu': '1' }),
+    expect: 'b',
+  },
+  {
+    name: 'a device plugin goes before devices',
+    nodes: [testNode('a'), testNode('b', {}, {}, { allocatable: { cpu: '2', pods: '110', 'example.com/gpu': '1' } })],
+    objects: [standingFor],
+    pod: testPod('p', {}, { 'example.com/gpu': '1' }),
+    expect: 'b',
+  },
+  {
+    name: 'an extended resource without enough devices',
+    nodes: two,
+    objects: [standingFor, ...slices],
+    pod: testPod('p', {}, { 'example.com/gpu': '3' }),
+    expect: `0/2 nodes are available: ${cannot}.`,
+  },
+  {
+    name: 'a tainted device, tolerated or not',
+    nodes: two,
+    objects: [
+      gpuClass,
+      slice('a', [device('g0', 'small', '8Gi', { taints: [{ key: 'sick', effect: 'NoSchedule' }] })]),
+      slice('b', [device('g0', 'small', '8Gi', { taints: [{ key: 'odd', effect: 'NoExecute' }] })]),
+      claimOf('c', { requests: [ask({ tolerations: [{ key: 'odd', operator: 'Exists' }] })] }),
+    ],
+    pod: claiming('c'),
+    expect: 'b',
+  },
+  {
+    name: 'all devices, when one is tainted',
+    nodes: [testNode('a')],
+    objects: [
+      gpuClass,
+      slice('a', [device('g0', 'small', '8Gi'), device('g1', 'small', '8Gi', { taints: [{ key: 'sick', effect: 'NoSchedule' }] })]),
+      claimOf('c', { requests: [ask({ allocationMode: 'All' })] }),
+    ],
+    pod: claiming('c'),
+    expect: '0/1 nodes are available: 1 cannot allocate all claims.',
+  },
+  {
+    name: 'an administrator looks at a device that is taken',
+    nodes: [testNode('a')],
+    objects: [gpuClass, slices[0] ?? gpuClass, taken('other', 'a', 'g0'), claimOf('c', { requests: [ask({ adminAccess: true })] })],
+    pod: claiming('c'),
+    expect: 'a',
+  },
+  {
+    name: 'a node where the first choice can be had is liked better',
+    nodes: two,
+    objects: [
+      gpuClass,
+      ...slices,
+      claimOf('c', {
+        requests: [
+          {
+            name: 'r',
+            firstAvailable: [
+              { name: 'big', deviceClassName: 'gpu', selectors: [{ cel: { expression: `device.attributes["${driver}"].model == "large"` } }] },
+              { name: 'any', deviceClassName: 'gpu' },
+            ],
+          },
+        ],
+      }),
+    ],
+    pod: claiming('c'),
+    expect: 'b',
+  },
 ];
 
 for (const { name, pod, expect, ...situation } of cases) {
@@ -225,4 +390,91 @@ test('an allocation says what, where, and with which configuration', () => {
     },
     nodeSelector: { nodeSelectorTerms: [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: ['a'] }] }] },
   });
+});
+
+const amounts: readonly (readonly [name: string, capacity: V1DeviceCapacity, request: string | undefined, expect: string | undefined])[] = [
+  ['all of it when nobody says', { value: '8Gi' }, undefined, '8Gi'],
+  ['the default', { value: '8Gi', requestPolicy: { default: '2Gi' } }, undefined, '2Gi'],
+  ['what is asked for', { value: '8Gi' }, '3Gi', '3Gi'],
+  ['no less than the least', { value: '8', requestPolicy: { default: '2', validRange: { min: '2' } } }, '1', '2'],
+  ['up to the next step', { value: '8Gi', requestPolicy: { default: '1Gi', validRange: { min: '1Gi', step: '2Gi' } } }, '2Gi', '3Gi'],
+  ['the most', { value: '8', requestPolicy: { default: '1', validRange: { min: '1', max: '4' } } }, '4', '4'],
+  ['more than the most', { value: '8', requestPolicy: { default: '1', validRange: { min: '1', max: '4' } } }, '5', undefined],
+  ['the next valid value', { value: '8', requestPolicy: { default: '1', validValues: ['1', '2', '4'] } }, '3', '4'],
+  ['beyond the valid values', { value: '8', requestPolicy: { default: '1', validValues: ['1', '2', '4'] } }, '5', undefined],
+  ['more than there is', { value: '8' }, '9', undefined],
+];
+for (const [name, capacity, request, expect] of amounts) {
+  test(`what a request takes of a capacity: ${name}`, () => {
+    const got = consumed({ name: 'g', capacity: { memory: capacity } }, request === undefined ? undefined : { memory: request }, new Map());
+    assert.equal(got?.get('memory')?.toString(), expect);
+  });
+}
+
+test('shares of one device add up, are told apart, and say what they take', () => {
+  const claim = (name: string): ResourceClaim => claimOf(name, { requests: [ask({ count: 2, capacity: { requests: { memory: '1500Mi' } } })] });
+  let shares = 0;
+  const context = { slices: [slice('a', [sharedDevice])], classOf: () => gpuClass, taken: new Set<string>(), shareId: () => `share-${++shares}` };
+  const got = allocate([claim('c'), claim('d')], testNode('a'), context);
+  const results = ['c', 'd'].flatMap((name) => got?.get(`uid-${name}`)?.devices?.results ?? []);
+  assert.deepEqual(
+    results.map(({ device: name, shareID, consumedCapacity }) => [name, shareID, consumedCapacity]),
+    [1, 2, 3, 4].map((share) => ['g0', `share-${share}`, { memory: '2Gi' }]),
+  );
+  assert.equal(allocate([claim('c'), claim('d'), claim('e')], testNode('a'), context), undefined);
+});
+
+test('a device that binds to its node, and what must be true before a pod is bound', () => {
+  const made = device('g0', 'small', '8Gi', { bindsToNode: true, bindingConditions: ['Attached'], bindingFailureConditions: ['Broken'] });
+  const anywhere = slice('a', [made]);
+  const { nodeName: _, ...spec } = anywhere.spec;
+  const context = { slices: [{ ...anywhere, spec: { ...spec, allNodes: true } }], classOf: () => gpuClass, taken: new Set<string>() };
+  const allocation = allocate([claimOf('c', { requests: [ask()] })], testNode('n'), context)?.get('uid-c');
+  assert.deepEqual(allocation?.nodeSelector, {
+    nodeSelectorTerms: [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: ['n'] }] }],
+  });
+  const allocated = { ...allocation, allocationTimestamp: '2026-01-01T00:00:00Z' };
+  const startMs = Date.parse(allocated.allocationTimestamp);
+  const stateWith = (types: readonly string[], afterMs: number): unknown => {
+    const conditions = types.map((type) => ({
+      type,
+      status: 'True',
+      reason: 'Told',
+      message: 'so',
+      lastTransitionTime: allocated.allocationTimestamp,
+    }));
+    const devices = [{ driver, pool: 'a', device: 'g0', conditions }];
+    return bindingState(claimOf('c', { requests: [ask()] }, { allocation: allocated, devices }), startMs + afterMs, 1000);
+  };
+  assert.equal(stateWith([], 999), 'waiting');
+  assert.deepEqual(stateWith([], 1000), { failed: 'claim c binding timeout' });
+  assert.equal(stateWith(['Attached'], 2000), 'ready');
+  assert.deepEqual(stateWith(['Attached', 'Broken'], 0), { failed: 'claim c binding failed: reason=Told, message="so"' });
+});
+
+test('init containers use what comes after them, and beyond that the largest of their own requests', () => {
+  const container = (name: string, count: number, restartPolicy?: string) => ({
+    name,
+    image: 'app',
+    ...(restartPolicy !== undefined && { restartPolicy }),
+    resources: { requests: { cpu: '1', 'example.com/gpu': String(count) } },
+  });
+  const pod = testPod('p', {
+    initContainers: [container('small', 1), container('large', 4), container('larger', 5), container('sidecar', 1, 'Always')],
+    containers: [container('main', 1)],
+  });
+  const got = extendedClaim(podInfo(pod), new Map([['example.com/gpu', 'gpu']]), testNode('a'));
+  assert.deepEqual(
+    got?.claim.spec.devices?.requests?.map(({ name, exactly }) => [name, exactly?.deviceClassName, exactly?.count]),
+    [
+      ['container-2-request-1', 'gpu', 3],
+      ['container-3-request-1', 'gpu', 1],
+      ['container-4-request-1', 'gpu', 1],
+    ],
+  );
+  const requestsOf = (name: string): string[] =>
+    (got?.mappings ?? []).filter(({ containerName }) => containerName === name).map(({ requestName }) => requestName);
+  assert.deepEqual(requestsOf('small'), ['container-3-request-1']);
+  assert.deepEqual(requestsOf('large'), ['container-3-request-1', 'container-4-request-1', 'container-2-request-1']);
+  assert.deepEqual(requestsOf('main'), ['container-4-request-1']);
 });

@@ -30,11 +30,24 @@ function isFull(wanted: ReadonlyMap<string, string>, node: NodeRow, snapshot: Sn
   if (limits.length === 0) return false;
   const attached = new Map<string, string>();
   for (const other of node.pods.values()) for (const [volume, driver] of volumesOf(other, snapshot)) attached.set(volume, driver);
+  // What pods that left still hold attached takes its place until it is detached.
+  for (const [volume, driver] of attachedTo(node.name, snapshot)) attached.set(volume, driver);
   return limits.some(({ name, count }) => {
     const there = [...attached.values()].filter((driver) => driver === name).length;
     const added = [...wanted].filter(([volume, driver]) => driver === name && !attached.has(volume)).length;
     return added > 0 && there + added > count;
   });
+}
+
+function attachedTo(nodeName: string, { objects }: Snapshot): Map<string, string> {
+  const volumes = new Map<string, string>();
+  for (const { spec } of objects.volumeAttachments.list()) {
+    const name = spec.source.persistentVolumeName;
+    if (spec.nodeName !== nodeName || name === undefined) continue;
+    const csi = objects.volumes.get(name)?.spec.csi;
+    if (csi) volumes.set(`${csi.driver}/${csi.volumeHandle}`, csi.driver);
+  }
+  return volumes;
 }
 
 /** By volume, which driver attaches it: two pods that share a volume take one place. */

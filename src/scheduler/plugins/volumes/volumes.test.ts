@@ -1,7 +1,17 @@
 /** The plugins about volumes, in tables: which claims and volumes there are, and where a pod that mounts them goes. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { CSIDriver, CSINode, CSIStorageCapacity, Node, PersistentVolume, PersistentVolumeClaim, Pod, StorageClass } from '../../../api/kinds.ts';
+import type {
+  CSIDriver,
+  CSINode,
+  CSIStorageCapacity,
+  Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  StorageClass,
+  VolumeAttachment,
+} from '../../../api/kinds.ts';
 import { testNode, testPod } from '../../test-objects.ts';
 import { decide, outcomeOf, type Situation } from '../../test-profile.ts';
 
@@ -74,6 +84,13 @@ const csiNode = (name: string, count: number): CSINode => ({
   kind: 'CSINode',
   metadata: meta(name),
   spec: { drivers: [{ name: 'csi.example.com', nodeID: name, allocatable: { count } }] },
+});
+const attached = (volumeName: string, nodeName: string): VolumeAttachment => ({
+  apiVersion: 'storage.k8s.io/v1',
+  kind: 'VolumeAttachment',
+  metadata: meta(`attached-${volumeName}`),
+  spec: { attacher: 'csi.example.com', nodeName, source: { persistentVolumeName: volumeName } },
+  status: { attached: true },
 });
 const csi = (handle: string): Partial<PersistentVolume['spec']> => ({ csi: { driver: 'csi.example.com', volumeHandle: handle } });
 
@@ -238,6 +255,27 @@ const cases: readonly (Situation & { readonly name: string; readonly pod: Pod; r
     placed: [[mounting('q', 'c'), 'a']],
     pod: mounting('p', 'd'),
     expect: '0/1 nodes are available: 1 node(s) exceed max volume count.',
+  },
+  {
+    name: 'a volume that is still attached takes its place',
+    nodes: two,
+    objects: [
+      csiNode('a', 1),
+      csiNode('b', 1),
+      attached('left', 'a'),
+      volume('left', undefined, csi('l')),
+      claim('c', { volumeName: 'v' }),
+      volume('v', undefined, csi('c')),
+    ],
+    pod: mounting('p', 'c'),
+    expect: 'b',
+  },
+  {
+    name: 'a volume that is attached already needs no other place',
+    nodes: [node('a')],
+    objects: [csiNode('a', 1), attached('v', 'a'), claim('c', { volumeName: 'v' }), volume('v', undefined, csi('c'))],
+    pod: mounting('p', 'c'),
+    expect: 'a',
   },
 ];
 
