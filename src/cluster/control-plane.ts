@@ -7,6 +7,7 @@ import { identityHeaders } from '../apiserver/aggregation/identity-headers.ts';
 import type { ApiServer } from '../apiserver/api-server.ts';
 import type { RequestHeaderOptions } from '../apiserver/authentication/request-header.ts';
 import { createApiServer } from '../apiserver/create-api-server.ts';
+import { Exposition } from '../apiserver/http/exposition.ts';
 import type { User } from '../apiserver/request.ts';
 import type { Client } from '../client/client.ts';
 import { createEventRecorder } from '../client/events.ts';
@@ -19,12 +20,14 @@ import { memoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
 import type { World } from '../world/world.ts';
 import { installAddons } from './addons.ts';
+import { SchedulerMetrics } from './components/scheduler-metrics.ts';
 import { type ClusterConfig, ClusterError } from './config.ts';
 import { masters, named } from './identity.ts';
 import { layoutOf } from './layout.ts';
 import { plainListenError } from './listen-error.ts';
 import { frontProxyName, type Pki } from './pki.ts';
 import { podScheduling } from './pod-scheduling.ts';
+import { removeTree } from './remove-tree.ts';
 import { readTokens } from './token-file.ts';
 
 export interface ControlPlane {
@@ -37,6 +40,7 @@ export async function startControlPlane(config: ClusterConfig, pki: Pki, world: 
   const store = await openStore(config, world);
   // The scheduler is a client of the server, and the server shows what the scheduler thinks.
   const late: { scheduler?: Scheduler } = {};
+  const schedulerMetrics = new SchedulerMetrics();
   const apiServer = await createApiServer({
     world,
     store,
@@ -51,6 +55,11 @@ export async function startControlPlane(config: ClusterConfig, pki: Pki, world: 
     proxyClient: pki.frontProxyClient,
     requestHeader: frontProxy(pki),
     computed: podScheduling(() => late.scheduler),
+    otherMetrics() {
+      const out = new Exposition();
+      schedulerMetrics.render(out, late.scheduler);
+      return out.all();
+    },
   });
   const port = await apiServer
     .listen({ host: config.bindAddress, port: config.port, ...pki.apiServer })
@@ -66,14 +75,17 @@ export async function startControlPlane(config: ClusterConfig, pki: Pki, world: 
     options: {
       clusterCidrs: [config.clusterCidr],
       rootCa: pki.ca.certificate,
+      serviceAccountKey: pki.serviceAccountKey,
       loadBalancerPool: config.loadBalancerPool ?? [],
       signingAuthority: pki.ca,
+      // Simulated pods write to no disk: nothing of this machine is a volume of theirs.
+      ...(config.runtime !== 'simulated' && { removePath: removeTree }),
     },
   });
   const schedulerClient = clientFor(named('system:kube-scheduler'));
   const schedulerInformers = createInformers(schedulerClient, world);
   const events = createEventRecorder(schedulerClient, world, { component: 'default-scheduler' });
-  const scheduler = startScheduler({ world, client: schedulerClient, informers: schedulerInformers, events });
+  const scheduler = startScheduler({ world, client: schedulerClient, informers: schedulerInformers, events, observer: schedulerMetrics });
   late.scheduler = scheduler;
 
   return {

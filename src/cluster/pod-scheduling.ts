@@ -6,6 +6,14 @@ import type { ComputedResources } from '../apiserver/computed.ts';
 import { notFound, serviceUnavailable } from '../machinery/errors.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 
+/** The explanation as an object of the API. Throws a 503 when no scheduler is at work here, a 404 when it knows no such pod. */
+export function podSchedulingOf(scheduler: Pick<Scheduler, 'explain'> | undefined, namespace: string, name: string): object {
+  if (scheduler === undefined) throw serviceUnavailable('no scheduler is at work in this process');
+  const explanation = scheduler.explain(namespace, name);
+  if (explanation === undefined) throw notFound({ group: '', resource: 'pods' }, name);
+  return { apiVersion: 'k8ts.io/v1', kind: 'PodScheduling', metadata: { name, namespace, uid: explanation.pod.uid }, ...explanation };
+}
+
 /** `current` answers the scheduler that runs in this process; undefined while none does. */
 export function podScheduling(current: () => Pick<Scheduler, 'explain'> | undefined): ComputedResources {
   return new Map([
@@ -13,11 +21,7 @@ export function podScheduling(current: () => Pick<Scheduler, 'explain'> | undefi
       'k8ts.io/v1/pods/scheduling',
       ({ target }) => {
         const { namespace = '', name = '' } = target;
-        const scheduler = current();
-        if (scheduler === undefined) throw serviceUnavailable('no scheduler runs in the process of this API server');
-        const explanation = scheduler.explain(namespace, name);
-        if (explanation === undefined) throw notFound({ group: '', resource: 'pods' }, name);
-        return { apiVersion: 'k8ts.io/v1', kind: 'PodScheduling', metadata: { name, namespace, uid: explanation.pod.uid }, ...explanation };
+        return podSchedulingOf(current(), namespace, name);
       },
     ],
   ]);

@@ -12,7 +12,7 @@ export interface Rejection {
   readonly message: string;
 }
 
-/** `others`: the pods already admitted that have not ended. */
+/** `others`: the pods of the API that were admitted before and have not ended. */
 export function admit(pod: Pod, node: Node, others: readonly Pod[]): Rejection | undefined {
   return misfit(pod, node, others) ?? wrongNode(pod, node) ?? portTaken(pod, others) ?? untolerated(pod, node);
 }
@@ -26,6 +26,8 @@ function misfit(pod: Pod, node: Node, others: readonly Pod[]): Rejection | undef
     for (const name of [...Object.keys(resources?.requests ?? {}), ...Object.keys(resources?.limits ?? {})]) names.add(name);
   }
   for (const name of names) {
+    // As upstream: an extended resource that no device plugin offers here is one that devices were allocated for.
+    if (name.includes('/') && allocatable[name] === undefined) continue;
     const unit = name === 'cpu' ? milli : bytes;
     const wanted = podRequest(pod, name, unit);
     if (wanted === 0) continue;

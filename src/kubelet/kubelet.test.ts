@@ -421,6 +421,32 @@ describe('ending', () => {
     it.api.remove('Pod', 'big', 'default');
     await it.world.advanceUntil(() => podOf(it, 'big') === undefined, 5000);
   });
+
+  test('pods deleted by force make room at once, even while their containers end', async () => {
+    const it = rig(() => ({ stopDelayMs: 20_000 }));
+    const asking = (cpu: string): Partial<V1PodSpec> => ({ containers: [{ name: 'main', image: 'nginx:1', resources: { requests: { cpu } } }] });
+    for (const name of ['a', 'b', 'c', 'd']) putPod(it, asking('1'), { name });
+    await it.world.advanceUntil(() => ['a', 'b', 'c', 'd'].every((name) => condition(podOf(it, name), 'Ready') === 'True'), 5000);
+    for (const name of ['a', 'b', 'c']) it.api.remove('Pod', name, 'default', 0);
+    putPod(it, asking('3'), { name: 'preemptor' });
+    await it.world.advanceUntil(() => podOf(it, 'preemptor')?.status.phase !== 'Pending', 5000);
+    assert.equal(podOf(it, 'preemptor')?.status.phase, 'Running');
+    // The one that is still in the API counts on.
+    putPod(it, asking('1'), { name: 'late' });
+    await it.world.advanceUntil(() => podOf(it, 'late')?.status.phase === 'Failed', 5000);
+    assert.equal(podOf(it, 'late')?.status.reason, 'OutOfcpu');
+  });
+
+  test('a pod on its way out counts until the API has it no more', async () => {
+    const it = rig(() => ({ stopDelayMs: 20_000 }));
+    const containers = [{ name: 'main', image: 'nginx:1', resources: { requests: { cpu: '3' } } }];
+    putPod(it, { containers });
+    await it.world.advanceUntil(() => condition(podOf(it), 'Ready') === 'True', 5000);
+    it.api.remove('Pod', 'web', 'default');
+    putPod(it, { containers }, { name: 'next' });
+    await it.world.advanceUntil(() => podOf(it, 'next')?.status.phase === 'Failed', 5000);
+    assert.equal(podOf(it, 'next')?.status.reason, 'OutOfcpu');
+  });
 });
 
 describe('the node', () => {

@@ -187,7 +187,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     const worker = createPodWorker({
       context,
       pod,
-      others: () => [...workers.values()].filter((other) => other !== workers.get(uid) && !other.hasEnded()).map((other) => other.pod),
+      others: () => [...workers.values()].filter((other) => other !== workers.get(uid) && other.counts()).map((other) => other.pod),
       onGone() {
         workers.delete(uid);
         if (pods.get(pod.metadata.name, pod.metadata.namespace)?.metadata.uid === uid) gone.add(uid);

@@ -9,9 +9,22 @@ export interface PodDirectories {
   readonly hostsFile: string;
 }
 
+/** Made when asked for: a pod that runs needs none of them, and there may be a hundred thousand in the process. */
 export function podDirectories(rootDir: string, uid: string): PodDirectories {
-  const root = join(rootDir, 'pods', uid);
-  return { root, volumes: join(root, 'volumes'), containers: join(root, 'containers'), hostsFile: join(root, 'etc-hosts') };
+  return {
+    get root() {
+      return join(rootDir, 'pods', uid);
+    },
+    get volumes() {
+      return join(this.root, 'volumes');
+    },
+    get containers() {
+      return join(this.root, 'containers');
+    },
+    get hostsFile() {
+      return join(this.root, 'etc-hosts');
+    },
+  };
 }
 
 /** `<logRoot>/<namespace>_<name>_<uid>`. */

@@ -28,7 +28,7 @@ import { readTerminationMessage } from './termination-message.ts';
 export interface PodWorkerOptions {
   readonly context: KubeletContext;
   readonly pod: Pod;
-  /** Pods already on the node that have not ended: what admission counts. */
+  /** What admission counts: pods of the API that were admitted and have not ended. */
   readonly others: () => readonly Pod[];
   /** Nothing of the pod is left, neither here nor in the API. */
   readonly onGone: () => void;
@@ -42,8 +42,11 @@ export interface PodWorker {
   removed(): void;
   /** Something about it may have changed: look again. */
   wake(): void;
-  /** It takes up none of the node's resources any more. */
-  hasEnded(): boolean;
+  /**
+   * Whether it counts when others are admitted. As upstream, one that the API has no more does not, even while its containers end: whoever deleted it by
+   * force (a preempting scheduler) has given its place to others already.
+   */
+  counts(): boolean;
   /** Stops looking after it; what runs keeps running. */
   close(): void;
 }
@@ -140,8 +143,8 @@ class Worker implements PodWorker {
     this.wake();
   }
 
-  hasEnded(): boolean {
-    return this.#farewell || this.#givenBack || isTerminalPhase(this.#status.phase);
+  counts(): boolean {
+    return this.#inApi && !this.#farewell && !this.#givenBack && !isTerminalPhase(this.#status.phase);
   }
 
   close(): void {

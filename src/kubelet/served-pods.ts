@@ -37,6 +37,7 @@ export function servedPods(workers: ReadonlyMap<string, PodWorker>, observed: Ob
         id: instance.id,
         running: instance.state === 'running',
         logPath: instance.logPath,
+        previousId: older?.id,
         previousLogPath: older && (older.logPath || join(dirname(instance.logPath), `${older.attempt}.log`)),
         tty: spec?.tty === true,
         stdin: spec?.stdin === true,

@@ -67,3 +67,24 @@ test('times are written as the API writes them', () => {
   assert.equal(timestamp(Date.UTC(2026, 10, 22, 17, 4, 5, 678)), '2026-11-22T17:04:05Z');
   assert.equal(microTimestamp(Date.UTC(2026, 10, 22, 17, 4, 5, 678)), '2026-11-22T17:04:05.678000Z');
 });
+
+test('a moment can be gone back to: time and chance are as they were, and timers as far away', async () => {
+  const world = simulatedWorld(1);
+  await world.advance(1000);
+  const moment = world.moment();
+  const drawn = world.random.uid();
+  await world.advance(5000);
+  const fired: number[] = [];
+  world.clock.after(100, () => fired.push(world.clock.now()));
+  world.resume(moment);
+  assert.equal(world.random.uid(), drawn);
+  await world.advance(100);
+  assert.deepEqual(fired, [moment.nowMs + 100]);
+});
+
+test('times are whole milliseconds, as the system tells them', async () => {
+  const world = simulatedWorld(1);
+  const start = world.clock.now();
+  await Promise.all([world.clock.sleep(1.2), world.advance(2)]);
+  assert.equal(world.clock.now() - start, 2);
+});

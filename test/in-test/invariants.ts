@@ -21,6 +21,7 @@ import {
 } from '../../src/index.ts';
 import type { Kind } from '../../src/api/kind.ts';
 import { allKinds } from '../../src/api/kinds.ts';
+import { isSpent } from '../../src/api/quota/usage.ts';
 import { selectorOf } from '../../src/machinery/selector.ts';
 
 const podPrefix = '/registry/core/pods/';
@@ -75,7 +76,9 @@ export class Watchman {
           this.#tell(revision, `index ${index} is run by ${key} and by ${other}`);
       }
     }
-    const living = 1 + [...this.#pods.values()].filter((other) => other.metadata.namespace === namespace && !isOver(other)).length;
+    // A pod whose time to end is up no longer counts, though it may linger where its node is dead. Times are whole seconds: this one came within that one.
+    const latestMs = Date.parse(pod.metadata.creationTimestamp) + 999;
+    const living = 1 + [...this.#pods.values()].filter((other) => other.metadata.namespace === namespace && !isSpent(other, latestMs)).length;
     for (const quota of this.#quotas.values()) {
       const hard = quota.spec.hard?.['pods'];
       if (quota.metadata.namespace === namespace && hard !== undefined && living > Number(hard))
@@ -100,15 +103,25 @@ export class Watchman {
    */
   #seeEvicted(revision: number, key: string, pod: Pod): void {
     for (const [budgetKey, budget] of this.#budgetsOf(pod)) {
-      const open = this.#open.get(budgetKey) ?? [];
+      const { expectedPods = 0, desiredHealthy = 0 } = budget.status;
+      // As many as are wanted were ready a moment ago: whatever went before has been made good.
+      const open = this.#readyBeside(budget, key) + 1 >= expectedPods ? [] : (this.#open.get(budgetKey) ?? []);
       // Pods that are not ready may go without asking.
       if (!isReady(pod)) continue;
       this.#open.set(budgetKey, [...open, key]);
-      const { expectedPods = 0, desiredHealthy = 0 } = budget.status;
       const allowed = Math.max(0, expectedPods - desiredHealthy);
       if (open.length + 1 > allowed)
         this.#tell(revision, `${key} was evicted besides ${open.join() || 'none'}; ${budget.metadata.name} allows ${allowed}`);
     }
+  }
+
+  #readyBeside({ metadata, spec }: PodDisruptionBudget, key: string): number {
+    let count = 0;
+    for (const [other, pod] of this.#pods) {
+      if (other === key || pod.metadata.namespace !== metadata.namespace || pod.metadata.deletionTimestamp !== undefined) continue;
+      if (isReady(pod) && selectorOf(spec.selector).matches(pod.metadata.labels)) count++;
+    }
+    return count;
   }
 
   #seeReady(pod: Pod): void {

@@ -28,7 +28,7 @@ describe('a cluster on a bad day', () => {
   });
 
   test('things do go wrong', async () => {
-    const { faults } = await runSeed(1, { faults: { ...badDay, nodeDownEveryMs: 20_000, storeRestartEveryMs: 30_000 } });
+    const { faults } = await runSeed(1, { faults: { ...badDay, crash: 0.01, nodeDownEveryMs: 20_000, storeRestartEveryMs: 30_000 } });
     for (const what of [/crashes/, /starts again/, /loses its (power|network)/, /has its \w+ back/, /the store restarts/]) {
       assert.ok(
         faults.some((fault) => what.test(fault)),

@@ -112,3 +112,40 @@ describe('on a virtual clock', () => {
     assert.equal(await whatFollows(fork), await whatFollows(cluster));
   });
 });
+
+describe('scripts of containers', () => {
+  const annotated = (name: string, script: Record<string, string>): object => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, annotations: Object.fromEntries(Object.entries(script).map(([key, value]) => [`simulated.k8ts.local/${key}`, value])) },
+    spec: { containers: [{ name: 'main', image: 'app:1', readinessProbe: { httpGet: { port: 80 }, periodSeconds: 1 } }] },
+  });
+  const statusOf = async (cluster: VirtualCluster, name: string) =>
+    (await cluster.client.resource(Pod).namespace('default').get(name)).status.containerStatuses?.[0];
+
+  test('delays, readiness and crashes come at their times', async () => {
+    const cluster = await start();
+    await cluster.apply([
+      annotated('late', { 'start-delay-ms': '5000', 'ready-after-ms': '20000' }),
+      annotated('flaky', { 'run-time-ms': '1000', 'exit-code': '2', exits: '2' }),
+      annotated('sick', { 'unhealthy-after-ms': '10000' }),
+    ]);
+    await cluster.advance('4s');
+    assert.equal((await statusOf(cluster, 'late'))?.state?.waiting?.reason, 'ContainerCreating');
+    await cluster.advance('16s');
+    assert.equal((await statusOf(cluster, 'late'))?.ready, false);
+    assert.equal((await statusOf(cluster, 'sick'))?.ready, false, 'three probes failed');
+    await cluster.advance('10s');
+    assert.equal((await statusOf(cluster, 'late'))?.ready, true);
+    await cluster.advance('1m');
+    const flaky = await statusOf(cluster, 'flaky');
+    assert.deepEqual([flaky?.restartCount, flaky?.lastState?.terminated?.exitCode, flaky?.ready], [2, 2, true]);
+  });
+
+  test('a bad value is as none', async () => {
+    const cluster = await start();
+    await cluster.apply(annotated('one', { 'run-time-ms': 'soon', cpu: 'much' }));
+    await cluster.advance('1m');
+    assert.equal((await statusOf(cluster, 'one'))?.ready, true);
+  });
+});

@@ -3,12 +3,13 @@
  * from a snapshot.
  */
 import { generateKeyPairSync } from 'node:crypto';
-import type { ApiServer } from '../../apiserver/api-server.ts';
+import type { ApiServer, ApiServerOptions } from '../../apiserver/api-server.ts';
 import { createApiServer } from '../../apiserver/create-api-server.ts';
 import { Node, ServiceAccount } from '../../api/kinds.ts';
 import type { Client } from '../../client/client.ts';
 import { createInformers } from '../../client/informers.ts';
 import { createClient } from '../../client/typed-client.ts';
+import type { ControllerOptions } from '../../controllers/controller.ts';
 import { allControllers } from '../../controllers/all-controllers.ts';
 import { selectControllers } from '../../controllers/manager.ts';
 import type { Scheduler } from '../../scheduler/scheduler.ts';
@@ -22,6 +23,7 @@ import { masters, named } from '../identity.ts';
 import { podScheduling } from '../pod-scheduling.ts';
 import type { ClusterOptions, RunningPod } from './cluster.ts';
 import { runControllerManager, runScheduler } from './control-loops.ts';
+import { KubeletServers } from './kubelet-servers.ts';
 import { type NodeCaches, sharedNodeCaches } from './node-caches.ts';
 import { ClusterProcess, type Decorate } from './process.ts';
 import { createCredentials, type Credentials, kubeconfigOf, listen } from './serving.ts';
@@ -47,6 +49,8 @@ export interface PartsOptions extends ClusterOptions {
   readonly decorate?: Decorate;
   /** How wrong the clock of a node added under this number is; right when absent. */
   readonly skewMs?: (number: number) => number;
+  /** Over what the cluster sets. */
+  readonly controllerOptions?: Partial<ControllerOptions>;
   /** Whether every kubelet watches for itself, as it must to be cut off alone; absent, they share caches. */
   readonly ownCaches?: boolean;
 }
@@ -70,6 +74,7 @@ export class Parts {
   /** Who says why a pod is where it is. */
   #explaining: Scheduler | undefined;
   #credentials: Credentials | undefined;
+  #kubeletServers: KubeletServers | undefined;
   #serviceAccountKey: string | undefined;
   #port: number | undefined;
   #lastNode = 0;
@@ -84,7 +89,12 @@ export class Parts {
       runControllerManager(world, surroundings, {
         freeze,
         ...(controllers !== undefined && { controllers }),
-        options: { clusterCidrs: [clusterCidr], rootCa: this.#credentials?.ca.certificate ?? noAuthority },
+        options: {
+          clusterCidrs: [clusterCidr],
+          rootCa: this.#credentials?.ca.certificate ?? noAuthority,
+          ...(this.#serviceAccountKey !== undefined && { serviceAccountKey: this.#serviceAccountKey }),
+          ...options.controllerOptions,
+        },
       }),
     );
     this.scheduler = new ClusterProcess('scheduler', this.switchboard, decorate, (surroundings) =>
@@ -111,11 +121,24 @@ export class Parts {
 
   /** Resolves when the cluster works: its controllers do, and its nodes are ready. */
   async start(from?: Snapshot): Promise<void> {
-    const { port, nodes = 1 } = this.#options;
+    await this.open(from);
+    await this.run(from);
+    await this.serving();
+  }
+
+  /** The API server and its port. With a port that takes real time, whatever the clock. */
+  async open(from?: Snapshot): Promise<void> {
+    const { port } = this.#options;
     if (port !== undefined)
       this.#credentials ??= await createCredentials({ clock: systemClock, random: systemRandom, log: this.world.log }, serviceCidr);
+    if (this.#credentials) this.#kubeletServers = new KubeletServers(this.#credentials);
     await this.startApiServer(from?.store);
     if (port !== undefined && this.#apiServer && this.#credentials) this.#port = await listen(this.#apiServer, this.#port ?? port, this.#credentials);
+  }
+
+  /** All that works by the cluster's clock. */
+  async run(from?: Snapshot): Promise<void> {
+    const { nodes = 1 } = this.#options;
     this.controllerManager.start();
     if (this.#options.scheduler !== false) this.scheduler.start();
     if (this.#options.ownCaches !== true) this.#nodeWatch.start();
@@ -129,13 +152,29 @@ export class Parts {
     ]);
   }
 
+  /** Resolves when the kubelets' servers listen, if they have any. In real time. */
+  async serving(): Promise<void> {
+    await this.#kubeletServers?.listening();
+  }
+
   /** Ends everything but the world and the options: {@link start} may follow. */
   async stop(): Promise<void> {
+    await this.halt();
+    await this.shut();
+  }
+
+  /** Undoes {@link run}. */
+  async halt(): Promise<void> {
     const kubelets = [...this.#kubelets.values()];
     this.#kubelets.clear();
     await Promise.all([...kubelets, this.#nodeWatch, this.scheduler, this.controllerManager].map((process) => process.close()));
     for (const { runtime } of this.machines.values()) runtime.close();
     this.machines.clear();
+  }
+
+  /** Undoes {@link open}. */
+  async shut(): Promise<void> {
+    await this.#kubeletServers?.close();
     await this.stopApiServer();
     await this.#store?.close();
     this.#store = undefined;
@@ -183,11 +222,17 @@ export class Parts {
       serviceAccountIssuer: `https://kubernetes.default.svc.${clusterDomain}`,
       staticTokens: new Map(),
       clientCa: this.#credentials?.ca.certificate ?? '',
+      ...(this.#credentials && { kubeletClient: this.#kubeletClient(this.#credentials) }),
       // Nobody in the process is kept waiting for the sake of others; over the wire a test has the server to itself.
       maxRequestsInFlight: 0,
       computed: podScheduling(() => this.#explaining),
     });
     this.switchboard.plug(this.#apiServer);
+  }
+
+  /** Simulated kubelets are on loopback, whatever addresses their Nodes have, and take an administrator for the API server. */
+  #kubeletClient({ admin, ca }: Credentials): NonNullable<ApiServerOptions['kubeletClient']> {
+    return { ...admin, ca: ca.certificate, locate: (nodeName) => this.#kubeletServers?.locate(nodeName) };
   }
 
   /** The store stays. */
@@ -341,12 +386,14 @@ export class Parts {
   }
 
   #runKubelet(machine: Machine): void {
+    const servers = this.#kubeletServers;
     const kubelet = new ClusterProcess(`kubelet ${machine.name}`, this.switchboard, this.#options.decorate, (surroundings) =>
       runKubelet(machine, surroundings, {
         clusterDns: fixedServiceAddresses(serviceCidr).dns,
         clusterDomain,
         normalEvents: this.#options.podEvents !== 'warnings',
         ...(this.#caches && { caches: this.#caches.of(machine.name) }),
+        ...(servers && { serve: (started) => servers.begin(machine, started) }),
       }),
     );
     this.#kubelets.set(machine.name, kubelet);

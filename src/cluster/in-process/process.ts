@@ -78,8 +78,11 @@ export class ClusterProcess {
 
   /** Ends it in order; resolves when nothing of it is left, killed ones included. */
   async close(): Promise<void> {
+    const line = this.#line;
     this.#end();
     await Promise.all(this.#ending);
+    // What it left unfinished must not reach a server that another snapshot was restored to.
+    line?.cut();
   }
 
   #end(): void {

@@ -6,7 +6,7 @@ import type { V1Taint } from '../../api/types.ts';
 import type { Informers } from '../../client/informer.ts';
 import { createInformers } from '../../client/informers.ts';
 import { simulatedHost } from '../../kubelet/host.ts';
-import { createKubelet } from '../../kubelet/kubelet.ts';
+import { createKubelet, type Kubelet } from '../../kubelet/kubelet.ts';
 import { type SimulatedRuntime, simulatedRuntime, type SimulatedRuntimeState, type SimulatedScripts } from '../../kubelet/runtime/simulated.ts';
 import { parseQuantity } from '../../machinery/quantity.ts';
 import type { World } from '../../world/world.ts';
@@ -80,6 +80,8 @@ export interface KubeletSettings {
   readonly normalEvents: boolean;
   /** Caches shared by all nodes; without them the kubelet watches for itself, over its own line. */
   readonly caches?: Informers;
+  /** Makes its pods' logs reachable; answers how to stop. */
+  readonly serve?: (kubelet: Kubelet) => () => void;
 }
 
 /** The kubelet of a machine, as a process. */
@@ -107,9 +109,11 @@ export function runKubelet({ name, number, shape, runtime, world }: Machine, { c
     ...(labels && { labels }),
     ...(taints && { taints }),
   });
+  const stopServing = settings.serve?.(kubelet);
   return {
     ready: kubelet.started,
     close() {
+      stopServing?.();
       kubelet.close();
       if (settings.caches === undefined) informers.close();
     },

@@ -63,7 +63,13 @@ async function startVirtual(options: VirtualClusterOptions, from: Snapshot | und
     ownCaches: true,
   };
   const parts = new Parts(world, { ...options, ...faulty }, () => world.moment());
-  await begin(parts, () => driven(world, parts.start(from)));
+  // What takes real time is not driven: virtual time would run away meanwhile.
+  const start = async (snapshot: Snapshot | undefined): Promise<void> => {
+    await parts.open(snapshot);
+    await driven(world, parts.run(snapshot));
+    await parts.serving();
+  };
+  await begin(parts, () => start(from));
   faults?.begin(parts);
   return {
     ...common(parts, options),
@@ -79,16 +85,18 @@ async function startVirtual(options: VirtualClusterOptions, from: Snapshot | und
     stopFaults: () => driven(world, faults?.stop() ?? Promise.resolve()),
     async close() {
       await driven(world, faults?.stop() ?? Promise.resolve());
-      await driven(world, parts.close());
+      await driven(world, parts.halt());
+      await parts.close();
     },
     async snapshot() {
       await world.settle();
       return parts.snapshot();
     },
     async restore(snapshot) {
-      await driven(world, parts.stop());
+      await driven(world, parts.halt());
+      await parts.shut();
       if (snapshot.moment) world.resume(snapshot.moment);
-      await driven(world, parts.start(snapshot));
+      await start(snapshot);
     },
     async fork() {
       await world.settle();

@@ -8,6 +8,8 @@ import type { ProbeNetwork } from './probe-network.ts';
 export interface ContainerRuntime {
   /** A runtime without a real network answers probes and hooks itself; the others leave this out. */
   readonly probeNetwork?: ProbeNetwork;
+  /** What a container has written, in the format of log files, where the runtime keeps no files; the others leave this out. */
+  readonly keptLog?: (containerId: string) => Promise<string>;
 
   version(): Promise<{ runtimeName: string; runtimeVersion: string; runtimeApiVersion: string }>;
   /** Conditions `RuntimeReady` and `NetworkReady`. */

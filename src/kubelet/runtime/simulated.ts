@@ -37,6 +37,8 @@ export interface SimulatedScript {
   readonly stopDelayMs?: number;
   /** Lands in the termination message. */
   readonly message?: string;
+  /** What it writes when it starts; its message comes last, when it has ended. */
+  readonly logs?: string;
   /** Only so many instances of the container exit by themselves; those after them run on. Every one when absent. */
   readonly exits?: number;
   /** What it uses while it runs: thousandths of a CPU, and bytes. */
@@ -49,7 +51,7 @@ export type SimulatedScripts = (pod: SandboxConfig, container: ContainerConfig) 
 
 /**
  * Annotations on the pod: `simulated.k8ts.local/run-time-ms: "500"`, or for one container of it `simulated.k8ts.local/run-time-ms.<container>`.
- * Names: `pull-delay-ms`, `start-delay-ms`, `run-time-ms`, `exit-code`, `exits`, `ready-after-ms`, `unhealthy-after-ms`, `stop-delay-ms`, `message`;
+ * Names: `pull-delay-ms`, `start-delay-ms`, `run-time-ms`, `exit-code`, `exits`, `ready-after-ms`, `unhealthy-after-ms`, `stop-delay-ms`, `message`, `logs`;
  * `cpu` and `memory` are quantities. docs/testing.md tells what each does.
  */
 export const simulatedAnnotationPrefix = 'simulated.k8ts.local/';
@@ -232,6 +234,11 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts, optio
 
   return {
     probeNetwork,
+    async keptLog(id) {
+      const { state, script, startedAtMs, finishedAtMs } = containerOf(id);
+      if (startedAtMs === 0) return '';
+      return logText(script.logs, startedAtMs) + (state === 'exited' ? logText(script.message, finishedAtMs) : '');
+    },
     calls,
     missingImages,
     localImages,
@@ -399,7 +406,7 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts, optio
       throw new Error('a simulated container runs no commands');
     },
     async attach() {
-      throw new Error('a simulated container has no streams');
+      throw new Error('a simulated container has no streams to attach to');
     },
     async portForward() {
       return new Duplex({
@@ -495,10 +502,22 @@ function annotatedScript({ annotations }: Pick<SandboxConfig, 'annotations'>, co
     unhealthyAfterMs: number('unhealthy-after-ms'),
     stopDelayMs: number('stop-delay-ms'),
     message: text('message'),
+    logs: text('logs'),
     cpuMillis: quantity('cpu')?.milliValue(),
     memoryBytes: quantity('memory')?.value(),
   };
   return Object.fromEntries(Object.entries(script).filter(([, value]) => value !== undefined));
+}
+
+/** Lines as they stand in a log file. */
+function logText(text: string | undefined, atMs: number): string {
+  if (text === undefined || text === '') return '';
+  const time = new Date(atMs).toISOString().replace('Z', '000000Z');
+  return text
+    .replace(/\n$/, '')
+    .split('\n')
+    .map((line) => `${time} stdout F ${line}\n`)
+    .join('');
 }
 
 /** Addresses of the node's pod CIDR, the lowest free one first; 10.88.0.0/16 until one is set. */

@@ -7,6 +7,7 @@ import type { Pod } from '../../api/kinds.ts';
 import type { World } from '../../world/world.ts';
 import type { ContainerRuntime } from '../runtime/runtime.ts';
 import { LogOptionError, type LogOptions, parseLogOptions } from './log-options.ts';
+import { readKeptLog } from './kept-log.ts';
 import { readLog } from './log-reader.ts';
 import { HttpError } from './responses.ts';
 import { type ContainerPath, findPod } from './routes.ts';
@@ -31,24 +32,27 @@ export async function serveContainerLogs(served: ContainerLogsOptions): Promise<
   const container = pods.container(path.namespace, path.pod, path.container);
   const logPath = logPathOf(pod, path, container, options);
   const id = container?.id ?? '';
-  await access(logPath).catch((error: NodeJS.ErrnoException) => {
-    throw error.code === 'ENOENT' ? noLogs(path, options) : error;
-  });
+  const { keptLog } = runtime;
+  if (keptLog === undefined) {
+    await access(logPath).catch((error: NodeJS.ErrnoException) => {
+      throw error.code === 'ENOENT' ? noLogs(path, options) : error;
+    });
+  }
   const gone = new AbortController();
   response.once('close', () => gone.abort());
-  const log = readLog({
-    path: logPath,
+  const asked = {
     options: options.previous ? { ...options, follow: false } : options,
     container: {
       isRunning: async () => {
         const state = (await runtime.containerStatus(id).catch(() => undefined))?.state;
         return state === 'running' || state === 'created';
       },
-      onChange: (callback) => changes.on(id, callback),
+      onChange: (callback: () => void) => changes.on(id, callback),
     },
-    world,
     signal: gone.signal,
-  });
+  };
+  const shownId = options.previous ? (container?.previousId ?? '') : id;
+  const log = keptLog ? readKeptLog({ ...asked, read: () => keptLog(shownId) }) : readLog({ ...asked, path: logPath, world });
   response.writeHead(200, { 'Content-Type': 'text/plain' });
   // A container may be silent for long; its follower should know all the same that it is connected.
   response.flushHeaders();

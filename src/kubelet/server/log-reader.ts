@@ -63,7 +63,7 @@ export async function* readLog(request: LogRequest): AsyncGenerator<Buffer> {
 }
 
 /** Whole lines of a file that grows. */
-class LineReader {
+class LineReader implements LineSource {
   readonly #file: FileHandle;
   readonly #buffer = Buffer.allocUnsafe(readSize);
   #position: number;
@@ -74,7 +74,6 @@ class LineReader {
     this.#position = position;
   }
 
-  /** Some lines, each with its line break; undefined at the end of what is there. */
   async next(): Promise<Buffer | undefined> {
     const { bytesRead } = await this.#file.read(this.#buffer, 0, this.#buffer.length, this.#position);
     if (bytesRead === 0) return undefined;
@@ -86,8 +85,14 @@ class LineReader {
   }
 }
 
+/** Where log lines come from. */
+export interface LineSource {
+  /** Some lines, each with its line break; undefined at the end of what is there. */
+  next(): Promise<Buffer | undefined>;
+}
+
 /** From log lines to what is shown of them. */
-class LogFilter {
+export class LogFilter {
   readonly #options: LogOptions;
   /** RFC 3339 in UTC sorts as text when all have the same form; `since` has fewer digits, which sorts right too. */
   readonly #since: string | undefined;
@@ -105,7 +110,7 @@ class LogFilter {
     return this.#left <= 0;
   }
 
-  async *takeAll(reader: LineReader): AsyncGenerator<Buffer> {
+  async *takeAll(reader: LineSource): AsyncGenerator<Buffer> {
     for (let lines = await reader.next(); lines !== undefined && !this.full; lines = await reader.next()) {
       const output = this.#take(lines);
       if (output.length > 0) yield output;

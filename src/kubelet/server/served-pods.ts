@@ -6,6 +6,8 @@ export interface ServedContainer {
   readonly running: boolean;
   /** Absolute path of the current instance's log in CRI's format. */
   readonly logPath: string;
+  /** The instance before, when there is something left of it. */
+  readonly previousId: string | undefined;
   /** Of the instance before, when there was one and its log is still there. */
   readonly previousLogPath: string | undefined;
   readonly tty: boolean;
