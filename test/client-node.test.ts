@@ -1,5 +1,6 @@
 /** The official JavaScript client, as operators and scripts use it: typed calls, errors, watch, informer, server-side apply, exec, attach of logs. */
 import assert from 'node:assert/strict';
+import { type AddressInfo, createServer } from 'node:net';
 import { PassThrough, Readable } from 'node:stream';
 import { text as streamText } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
@@ -13,6 +14,7 @@ import {
   Log,
   makeInformer,
   PatchStrategy,
+  PortForward,
   setHeaderOptions,
   type V1ConfigMap,
   type V1Deployment,
@@ -170,6 +172,18 @@ describe('following', () => {
     assert.deepEqual(seen, ['ADDED 1', 'MODIFIED 2', 'DELETED 2']);
   });
 
+  test('a watch from a version that is not there yet is told so', async () => {
+    const ended = new Promise<unknown>((resolve) => {
+      void new Watch(config).watch(
+        `/api/v1/namespaces/${namespace}/configmaps`,
+        { resourceVersion: '999999999', timeoutSeconds: 1 },
+        () => undefined,
+        resolve,
+      );
+    });
+    assert.match(String(await ended), /Too large resource version|Timeout/);
+  });
+
   test('an informer lists, follows, and keeps what is there', async () => {
     await core.createNamespacedConfigMap({ namespace, body: labelled('first', { a: '1' }) });
     const selector = 'suite=client-node';
@@ -308,6 +322,26 @@ describe('in a container', { skip: isRoot ? false : 'needs real containers' }, (
     const text = 'through and through\n'.repeat(5_000);
     const ran = await exec(['node', '-e', 'process.stdin.pipe(process.stdout)'], Readable.from([text]));
     assert.equal(ran.stdout, text);
+  });
+
+  test('port-forward: what a client says to a local port reaches the container', async () => {
+    const forward = new PortForward(config);
+    const server = createServer((socket) => {
+      forward
+        .portForward(namespace, 'box', [8080], socket, null, socket)
+        .catch((error: unknown) => socket.destroy(error instanceof Error ? error : undefined));
+    });
+    await new Promise<void>((listening) => {
+      server.listen(0, '127.0.0.1', listening);
+    });
+    try {
+      const { port } = server.address() as AddressInfo;
+      const answer = await fetch(`http://127.0.0.1:${port}/healthz`, { headers: { connection: 'close' } });
+      assert.equal(answer.status, 200);
+      await answer.text();
+    } finally {
+      await new Promise((closed) => server.close(closed));
+    }
   });
 
   test('logs: followed to the end of the container, whole, and the last lines', async () => {

@@ -1,0 +1,5 @@
+/** Debian's kubectl v1.36: see `kubectl-journey.ts`. */
+import { debianKubectl } from '../support/debian-packages.ts';
+import { journey } from './kubectl-journey.ts';
+
+journey('v1.36', () => debianKubectl('sid'));
