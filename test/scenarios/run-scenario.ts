@@ -3,9 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseDocument } from 'yaml';
 import { allKinds, Event, Namespace, Node } from '../../src/api/kinds.ts';
 import type { Kind } from '../../src/api/kind.ts';
 import type { Client } from '../../src/client/client.ts';
+import { parseDuration } from '../../src/machinery/duration.ts';
 import { ApiError } from '../../src/machinery/errors.ts';
 import { run, stockTools } from '../support/stock-tools.ts';
 import { matches, readPath, textMatches } from './expectation.ts';
@@ -17,7 +19,23 @@ export interface Stage {
   readonly kubeconfig: string;
   /** What kubectl learns of the API, shared by all scenarios. */
   readonly cacheDirectory: string;
+  readonly time: Time;
+  /** Only where the nodes are simulated in this process. */
+  readonly machines?: { stopNode(name: string): void; startNode(name: string): Promise<void> };
 }
+
+/** The time in which a scenario waits, in milliseconds. */
+export interface Time {
+  now(): number;
+  pass(ms: number): Promise<void>;
+}
+
+export const realTime: Time = {
+  now: () => performance.now(),
+  async pass(ms) {
+    await sleep(ms);
+  },
+};
 
 class Failure extends Error {}
 
@@ -64,7 +82,11 @@ class Actor {
     const node = (await this.#stage.client.resource(Node).list()).items[0];
     this.#env['NODE'] = node?.metadata.name ?? '';
     this.#env['NODE_IP'] = node?.status.addresses?.find((address) => address.type === 'InternalIP')?.address ?? '';
-    writeFileSync(join(this.#home, 'kubeconfig'), this.#stage.kubeconfig.replace(/^( +)user: .*$/m, `$&\n$1namespace: ${this.#namespace}`));
+    const kubeconfig = parseDocument(this.#stage.kubeconfig);
+    const contexts = kubeconfig.toJS().contexts as readonly { readonly name: string }[];
+    const current = contexts.findIndex(({ name }) => name === kubeconfig.get('current-context'));
+    kubeconfig.setIn(['contexts', current, 'context', 'namespace'], this.#namespace);
+    writeFileSync(join(this.#home, 'kubeconfig'), kubeconfig.toString());
     await this.#stage.client.resource(Namespace).create({ metadata: { name: this.#namespace }, spec: {} });
     // A pod needs the account, and the controller makes it a moment after the namespace.
     await this.#eventually(10_000, () =>
@@ -84,6 +106,8 @@ class Actor {
     if ('gone' in step) return this.#eventually(step.withinMs, () => this.#absent(step.gone));
     if ('events' in step) return this.#eventually(step.withinMs, () => this.#told(step.events));
     if ('let' in step) return this.#let(step.let);
+    if ('advance' in step) return this.#stage.time.pass(parseDuration(step.advance));
+    if ('machine' in step) return this.#switch(step.machine, step.isOn);
     return this.#eventually(step.withinMs, () => this.#line(step));
   }
 
@@ -111,7 +135,7 @@ class Actor {
       const object = await this.#read(reference);
       for (const [path, expected] of Object.entries(paths)) {
         const actual = readPath(object, path);
-        const wanted: unknown = JSON.parse(this.#substitute(JSON.stringify(expected)));
+        const wanted: unknown = JSON.parse(this.#known(JSON.stringify(expected)));
         if (!matches(actual, wanted)) {
           const there = object === undefined ? 'no such object' : (JSON.stringify(actual)?.slice(0, 600) ?? 'absent');
           differences.push(`${reference} ${path}\n  expected ${JSON.stringify(wanted)}\n  was      ${there}`);
@@ -122,11 +146,12 @@ class Actor {
   }
 
   async #holds(expectations: Expectations, forMs: number): Promise<void> {
-    const end = performance.now() + forMs;
+    const { time } = this.#stage;
+    const end = time.now() + forMs;
     do {
       await this.#compare(expectations);
-      await sleep(100);
-    } while (performance.now() < end);
+      await time.pass(100);
+    } while (time.now() < end);
   }
 
   async #absent(references: readonly string[]): Promise<void> {
@@ -173,6 +198,13 @@ class Actor {
     );
   }
 
+  async #switch(machine: string, isOn: boolean): Promise<void> {
+    const { machines } = this.#stage;
+    if (!machines) throw new Failure('the nodes of this cluster cannot be switched off');
+    if (isOn) await machines.startNode(machine);
+    else machines.stopNode(machine);
+  }
+
   /** A line for a container's shell with the scenario's own names put in. */
   #known(line: string): string {
     return line.replaceAll(/\$\{?(\w+)\}?/g, (text, name: string) =>
@@ -196,14 +228,15 @@ class Actor {
 
   /** Tries until it does not throw; throws its last reason when that takes too long. */
   async #eventually(withinMs: number, attempt: () => Promise<void>): Promise<void> {
-    const deadline = performance.now() + withinMs;
+    const { time } = this.#stage;
+    const deadline = time.now() + withinMs;
     for (;;) {
       try {
         return await attempt();
       } catch (error) {
-        if (performance.now() >= deadline) throw error;
+        if (time.now() >= deadline) throw error;
       }
-      await sleep(100);
+      await time.pass(100);
     }
   }
 }

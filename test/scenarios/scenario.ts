@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { parseAllDocuments } from 'yaml';
+import type { NodeShape } from '../../src/index.ts';
 
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -10,6 +11,8 @@ export interface Scenario {
   readonly name: string;
   readonly simulatedToo: boolean;
   readonly alone: boolean;
+  /** The nodes of a simulated cluster on a virtual clock that is the scenario's own; undefined when it runs on the cluster that all share. */
+  readonly nodes: readonly NodeShape[] | undefined;
   readonly steps: readonly Step[];
 }
 
@@ -21,6 +24,10 @@ export type Step =
   | { readonly gone: readonly string[]; readonly withinMs: number }
   | { readonly events: Readonly<Record<string, readonly string[]>>; readonly withinMs: number }
   | { readonly let: Readonly<Record<string, string>> }
+  /** On a virtual clock: time passes. */
+  | { readonly advance: string }
+  /** On simulated nodes: the machine is switched off or on. */
+  | { readonly machine: string; readonly isOn: boolean }
   | ShellLine;
 
 /** By object, by path, what is expected there. */
@@ -48,7 +55,7 @@ export function readScenarios(path: string): Scenario[] {
 }
 
 function scenarioOf(file: string, value: unknown): Scenario {
-  const { scenario: name, also, alone, pods, apply, steps, ...rest } = fieldsOf(value, file);
+  const { scenario: name, also, alone, nodes, pods, apply, steps, ...rest } = fieldsOf(value, file);
   if (typeof name !== 'string') throw new Error(`${file}: a document without "scenario: name"`);
   const where = `${file}: ${name}`;
   refuseMore(rest, where);
@@ -59,12 +66,13 @@ function scenarioOf(file: string, value: unknown): Scenario {
     name,
     simulatedToo: also === 'simulated',
     alone: alone === true,
+    nodes: nodes === undefined ? undefined : listOf(nodes, where).map((node) => fieldsOf(node, where)),
     steps: [...given, ...listOf(steps, where).map((step, index) => stepOf(step, `${where}: step ${index + 1}`))],
   };
 }
 
 function stepOf(value: unknown, where: string): Step {
-  const { apply, pods, wait, is, holds, gone, events, let: names, run, ...more } = fieldsOf(value, where);
+  const { apply, pods, wait, is, holds, gone, events, let: names, advance, off, on, run, ...more } = fieldsOf(value, where);
   const { within, for: period, in: place, exits, prints, says, ...rest } = more;
   refuseMore(rest, where);
   const withinMs = within === undefined ? defaultPatienceMs : milliseconds(within, where);
@@ -83,6 +91,9 @@ function stepOf(value: unknown, where: string): Step {
   if (names !== undefined) {
     return { let: Object.fromEntries(Object.entries(fieldsOf(names, where)).map(([name, path]) => [name, String(path)])) };
   }
+  if (typeof advance === 'string') return { advance };
+  if (typeof off === 'string') return { machine: off, isOn: false };
+  if (typeof on === 'string') return { machine: on, isOn: true };
   if (typeof run !== 'string') throw new Error(`${where}: no step known: ${JSON.stringify(value)}`);
   return {
     run,
