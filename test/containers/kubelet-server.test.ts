@@ -354,7 +354,17 @@ function servedPods(running: ReadonlyMap<string, RunningPod>): ServedPods {
     sandboxId: (_namespace, name) => running.get(name)?.sandboxId,
     container(_namespace, name) {
       const pod = running.get(name);
-      return pod && { id: pod.containerId, running: true, logPath: pod.logPath, previousLogPath: undefined, tty: false, stdin: name === 'cat' };
+      return (
+        pod && {
+          id: pod.containerId,
+          running: true,
+          logPath: pod.logPath,
+          previousId: undefined,
+          previousLogPath: undefined,
+          tty: false,
+          stdin: name === 'cat',
+        }
+      );
     },
   };
 }
