@@ -93,7 +93,9 @@ function readInto(
     return;
   }
   const value = readValue(schema, reader, wire, depth);
-  if (value === undefined || (!zeroIsValue && (value === '' || value === 0 || value === false))) return;
+  // What stands in a field of any type was sent on purpose.
+  const absent = !zeroIsValue && schema.type !== 'any' && (value === '' || value === 0 || value === false);
+  if (value === undefined || absent) return;
   object[name] = value;
 }
 
