@@ -367,7 +367,7 @@ describe('patches', () => {
       name: 'a merge patch of a wrong type',
       path: rootCa,
       ...patch('merge-patch+json', '{"data":"x"}'),
-      expect: [400, 'BadRequest', /cannot unmarshal string into Go struct field ConfigMap.data/],
+      expect: [422, 'Invalid', /patch: Invalid value: .*cannot unmarshal string into Go struct field ConfigMap.data/],
     },
     {
       name: 'an unknown directive',

@@ -10,6 +10,7 @@ import {
   Namespace,
   Node,
   Pod,
+  ResourceQuota,
   StatefulSet,
   type VirtualCluster,
 } from '../../src/index.ts';
@@ -197,7 +198,10 @@ export async function live(cluster: VirtualCluster, random: Random, rounds: numb
   }
 }
 
-/** Ends what people keep busy: nodes take pods again, and no new jobs come each minute. What is there then has to come to rest. */
+/**
+ * Ends what people keep busy: nodes take pods again, no new jobs come each minute, and the quota has room for all that was asked for. What is there then
+ * has to come to rest.
+ */
 export async function calm(cluster: VirtualCluster): Promise<void> {
   for (const { metadata } of (await cluster.client.resource(Node).list()).items)
     await cluster.client.resource(Node).patch(metadata.name, { spec: { unschedulable: false } });
@@ -205,6 +209,10 @@ export async function calm(cluster: VirtualCluster): Promise<void> {
     .resource(CronJob)
     .namespace('default')
     .patch('tick', { spec: { suspend: true } });
+  await cluster.client
+    .resource(ResourceQuota)
+    .namespace('default')
+    .patch('pods', { spec: { hard: { pods: '400' } } });
 }
 
 /** A deed that waits for something of the cluster needs time to pass. */
