@@ -53,7 +53,7 @@ export class KubectlSession {
     const env = {
       HOME: this.home,
       KUBECONFIG: join(this.home, 'kubeconfig'),
-      PATH: `${join(this.home, 'bin')}:${process.env['PATH'] ?? ''}`,
+      PATH: [join(this.home, 'bin'), ...systemPath()].join(':'),
       NS: this.namespace,
       NODE: this.node,
       TERM: 'dumb',
@@ -72,4 +72,9 @@ export class KubectlSession {
       text === '' ? [] : withoutVolatile(text, names).map((line) => (`${mark}${line}`.trimEnd() === '' ? '  .' : `${mark}${line}`));
     return [...lines(stdout, '  '), ...lines(stderr, '! '), ...(code === 0 ? [] : [`= ${code}`])];
   }
+}
+
+/** Without what npm puts before it when it runs a script: kubectl looks for plugins there, and says what it could not read. */
+function systemPath(): string[] {
+  return (process.env['PATH'] ?? '').split(':').filter((folder) => !folder.endsWith('node_modules/.bin') && !folder.includes('node-gyp-bin'));
 }
