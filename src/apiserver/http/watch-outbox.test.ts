@@ -53,27 +53,26 @@ test('the end comes after the last event', () => {
   assert.equal(response.writableEnded, true);
 });
 
-test('after a long round events gather for a while, after a short one they do not', async () => {
-  for (const { workMs, restMs } of [
-    { workMs: 1, restMs: 0 },
-    { workMs: 5, restMs: 10 },
-    { workMs: 100, restMs: 30 },
+test('after a round of many writes events gather for a while, after a small one they do not', async () => {
+  for (const { writes, restMs } of [
+    { writes: 1, restMs: 0 },
+    { writes: 49, restMs: 0 },
+    { writes: 50, restMs: 2 },
+    { writes: 500, restMs: 20 },
+    { writes: 5_000, restMs: 40 },
   ]) {
-    let nowMs = 1_000;
     const timers: { readonly inMs: number; readonly run: () => void }[] = [];
     const clock: Clock = {
       ...simulatedWorld(1).clock,
-      now: () => nowMs,
       after: (inMs, run) => {
         timers.push({ inMs, run });
         return { cancel: () => undefined };
       },
     };
     const outbox = new WatchOutbox(clock);
-    const response = slowResponse();
-    const slow = { ...response, write: () => ((nowMs += workMs), true) };
-    outbox.writerTo(slow, undefined).write(event('takes long'));
+    for (let i = 0; i < writes; i++) outbox.writerTo(slowResponse(), undefined).write(event('one of many'));
     await turn();
+    const response = slowResponse();
     const writer = outbox.writerTo(response, undefined);
     writer.write(event('one'));
     writer.write(event('two'));
@@ -86,4 +85,17 @@ test('after a long round events gather for a while, after a short one they do no
     for (const { run } of timers) run();
     assert.equal(response.writes(), 1);
   }
+});
+
+test('a client that reads nothing is asked what it left unread once that may matter', async () => {
+  const outbox = new WatchOutbox(simulatedWorld(1).clock);
+  const response = slowResponse();
+  const writer = outbox.writerTo(response, undefined);
+  const mebibyte = new Uint8Array(1024 * 1024);
+  writer.write(mebibyte);
+  await turn();
+  writer.write(event('more'));
+  assert.equal(writer.pending(), mebibyte.length + 4);
+  while (response.takeOne());
+  assert.equal(writer.pending(), 4);
 });

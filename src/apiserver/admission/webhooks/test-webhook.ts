@@ -56,7 +56,7 @@ export async function startTestWebhook(answer: Answerer, names: readonly string[
     });
   });
   await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
+    server.listen(0, '0.0.0.0', resolve);
   });
   const { port } = server.address() as AddressInfo;
   return {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { networkInterfaces } from 'node:os';
 import { afterEach, beforeEach, test, type TestContext } from 'node:test';
 import { Fixture, type Reply } from '../../verbs/fixture.ts';
 import { type Answerer, patching, startTestWebhook, type TestWebhook } from './test-webhook.ts';
@@ -179,15 +180,18 @@ test('behind a Service: by its endpoints’ address, under its name', async (t) 
   assert.match(missing.body['message'], /Post "https:\/\/hook.a.svc:443\/v\?timeout=10s": service "hook" not found/);
   await server.post('/api/v1/namespaces/a/services', { metadata: { name: 'hook' }, spec: { ports: [{ port: 443 }] } });
   assert.match((await makeMap('m')).body['message'], /no endpoints available for service "hook"/);
+  const ownAddress = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
+  if (ownAddress === undefined) return t.skip('slices take no loopback addresses, and this machine has no other');
   const slice = {
     metadata: { name: 'hook', labels: { 'kubernetes.io/service-name': 'hook' } },
     addressType: 'IPv4',
-    endpoints: [{ addresses: ['127.0.0.1'] }],
+    endpoints: [{ addresses: [ownAddress] }],
     ports: [{ port: hook.port }],
   };
-  // Validation keeps loopback addresses out of slices; only the address is made up here.
   const made = await server.post('/apis/discovery.k8s.io/v1/namespaces/a/endpointslices', slice);
-  if (made.code !== 201) return t.skip('slices take no loopback addresses');
+  assert.equal(made.code, 201);
   const refused = await makeMap('m');
   assert.equal(refused.body['message'], 'admission webhook "service.example.com" denied the request without explanation');
   return undefined;
