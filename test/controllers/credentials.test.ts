@@ -1,7 +1,8 @@
 /** Credentials on request and node annotations, against the API server. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { Node, Secret, ServiceAccount, TokenReview } from '../../src/api/kinds.ts';
+import { ConfigMap, Node, Pod, Secret, ServiceAccount, TokenReview } from '../../src/api/kinds.ts';
+import { timestamp } from '../../src/world/world.ts';
 import { type ControlPlane, notFound, readyNode, startControlPlane } from './control-plane.ts';
 
 const type = 'kubernetes.io/service-account-token';
@@ -65,6 +66,46 @@ describe('a Secret that asks for a token', () => {
     await plane.create(Secret, { metadata: { name: 'lost', namespace: 'default', annotations: { [named]: 'nobody' } }, type, data: {} });
     await plane.settle();
     assert.ok(await notFound(plane.get(Secret, 'lost')));
+  });
+});
+
+describe('a token that was made for an account unasked', () => {
+  const lastUsed = 'kubernetes.io/legacy-token-last-used';
+  const invalidSince = 'kubernetes.io/legacy-token-invalid-since';
+  const dayMs = 24 * 60 * 60_000;
+
+  it('is noted when used; unused it is marked, then it opens nothing, then it goes', async () => {
+    const plane = await startControlPlane({ options: { legacyTokenCleanUpPeriodMs: 2 * dayMs } });
+    const today = (): string => timestamp(plane.world.clock.now()).slice(0, 10);
+    const notes = await plane.get(ConfigMap, 'kube-apiserver-legacy-service-account-token-tracking', 'kube-system');
+    assert.deepEqual(notes.data, { since: today() });
+    await plane.create(ServiceAccount, { metadata: { name: 'robot', namespace: 'default' }, secrets: [{ name: 'made' }, { name: 'kept' }] });
+    for (const name of ['made', 'kept', 'asked-for'])
+      await plane.create(Secret, { metadata: { name, namespace: 'default', annotations: { [named]: 'robot' } }, type, data: {} });
+    await plane.create(Pod, {
+      metadata: { name: 'user', namespace: 'default' },
+      spec: { containers: [{ name: 'c', image: 'c' }], volumes: [{ name: 'v', secret: { secretName: 'kept' } }] },
+    });
+    await plane.settle();
+    const secret = (name: string): Promise<Secret> => plane.get(Secret, name);
+    const token = Buffer.from((await secret('made')).data?.['token'] ?? '', 'base64').toString();
+    const opens = async (): Promise<boolean> => (await plane.create(TokenReview, { metadata: {}, spec: { token } })).status?.authenticated === true;
+    assert.equal(await opens(), true);
+    await plane.settle();
+    const used = today();
+    assert.equal((await secret('made')).metadata.labels?.[lastUsed], used);
+
+    await plane.settle(2 * dayMs);
+    assert.equal((await secret('made')).metadata.labels?.[invalidSince], undefined, 'used too lately');
+    await plane.settle(dayMs);
+    const marked = today();
+    assert.equal((await secret('made')).metadata.labels?.[invalidSince], marked);
+    assert.equal(await opens(), false);
+    await plane.settle(3 * dayMs);
+    assert.ok(await notFound(secret('made')));
+    for (const name of ['kept', 'asked-for']) assert.equal((await secret(name)).metadata.labels, undefined, name);
+    assert.deepEqual(plane.complaints, []);
+    await plane.close();
   });
 });
 

@@ -59,6 +59,7 @@ export class ServiceAccountTokens {
   readonly maxExpirationSeconds: number | undefined;
   private readonly world: World;
   private readonly objects: ObjectReader;
+  private readonly legacyTokenUsed: ((secret: Secret) => void) | undefined;
   private readonly privateKey: KeyObject;
   private readonly algorithm: string;
   private readonly header: string;
@@ -72,6 +73,7 @@ export class ServiceAccountTokens {
   constructor(options: ServiceAccountTokenOptions) {
     this.world = options.world;
     this.objects = options.objects;
+    this.legacyTokenUsed = options.legacyTokenUsed;
     this.issuer = options.issuer;
     this.issuers = new Set([options.issuer, ...(options.formerIssuers ?? [])]);
     this.maxExpirationSeconds = options.maxExpirationMs === undefined ? undefined : Math.floor(options.maxExpirationMs / 1000);
@@ -119,9 +121,12 @@ export class ServiceAccountTokens {
       return undefined;
     }
     const { secretName } = claims;
-    if (secretName !== undefined && !holdsToken(this.objects.get(Secret, claims['kubernetes.io'].namespace, secretName), token)) return undefined;
+    const secret = secretName === undefined ? undefined : this.objects.get(Secret, claims['kubernetes.io'].namespace, secretName);
+    if (secretName !== undefined && !holdsToken(secret, token)) return undefined;
     const shared = claims.aud.filter((audience) => audiences.includes(audience));
-    return shared.length > 0 && this.stillThere(claims['kubernetes.io']) ? { user, audiences: shared } : undefined;
+    if (shared.length === 0 || !this.stillThere(claims['kubernetes.io'])) return undefined;
+    if (secret) this.legacyTokenUsed?.(secret);
+    return { user, audiences: shared };
   }
 
   /** The public keys, as `/openid/v1/jwks` shows them. */
@@ -181,6 +186,8 @@ export class ServiceAccountTokens {
 export interface ServiceAccountTokenOptions {
   readonly world: World;
   readonly objects: ObjectReader;
+  /** Told of the Secret whose token opened the API. */
+  readonly legacyTokenUsed?: (secret: Secret) => void;
   /** PEM of a private key: RSA, or EC of curve P-256, P-384 or P-521. */
   readonly signingKey: string;
   readonly issuer: string;

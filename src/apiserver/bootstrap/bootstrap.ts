@@ -24,8 +24,8 @@ import type { Draft, KubeObject } from '../../machinery/object.ts';
 import { equal } from '../../machinery/equal.ts';
 import { defaultServiceCidr } from '../allocation/service-cidrs.ts';
 import { authenticationConfig } from '../aggregation/authentication-config.ts';
-import { serverUser } from '../authentication/users.ts';
-import type { Answer, RequestVerb } from '../request.ts';
+import { legacyTokenTrackingName } from '../authentication/legacy-token-use.ts';
+import { askSelf } from '../own-requests.ts';
 import type { Verbs } from '../verbs.ts';
 import { bootstrapFlowSchemas, bootstrapPriorityLevels, respecified } from '../flow-control/bootstrap-objects.ts';
 import { kubernetesService, type Advertised } from './kubernetes-service.ts';
@@ -53,6 +53,8 @@ export interface BootstrapOptions {
   readonly advertise?: Advertised;
   /** What servers of aggregated APIs have to know about who asks them. */
   readonly authentication?: Readonly<Record<string, string>>;
+  /** `YYYY-MM-DD`, in UTC: since when it is known which tokens in Secrets are used, for a cluster in which nobody looked before. */
+  readonly today: string;
 }
 
 export async function bootstrap(verbs: Verbs, options: BootstrapOptions): Promise<void> {
@@ -70,6 +72,7 @@ export async function bootstrap(verbs: Verbs, options: BootstrapOptions): Promis
     ...bootstrapRoles().map((role) => writer.ensure(Role, role, (present) => reconciled(present, role))),
     ...bootstrapRoleBindings().map((binding) => writer.ensure(RoleBinding, binding, (present) => reconciled(present, binding))),
     publishServer(verbs, options),
+    writer.ensure(ConfigMap, { metadata: { name: legacyTokenTrackingName, namespace: 'kube-system' }, data: { since: options.today } }),
     ...(authentication
       ? [
           writer.ensure(ConfigMap, { metadata: authenticationConfig, data: authentication }, (present) =>
@@ -145,7 +148,8 @@ class Writer {
     const { name = '', namespace } = draft.metadata as { name?: string; namespace?: string };
     const present = this.verbs.objects.get(kind, namespace, name);
     if (present === undefined) {
-      await this.call('create', kind, namespace, undefined, { kind: kind.kind, apiVersion: apiVersionOf(kind), ...draft }).catch((error: unknown) => {
+      const body = { kind: kind.kind, apiVersion: apiVersionOf(kind), ...draft };
+      await askSelf(this.verbs, 'create', kind, { namespace, body }).catch((error: unknown) => {
         // Another server of the cluster was quicker.
         if (!isReason(error, 'AlreadyExists')) throw error;
       });
@@ -153,7 +157,7 @@ class Writer {
     }
     const mended = mend?.(present);
     if (mended === undefined) return;
-    await this.call('update', kind, namespace, name, mended).catch((error: unknown) => {
+    await askSelf(this.verbs, 'update', kind, { namespace, name, body: mended }).catch((error: unknown) => {
       // Somebody else is writing it: the next start looks again.
       if (!isReason(error, 'Conflict')) throw error;
     });
@@ -162,39 +166,12 @@ class Writer {
   /** Makes these fields of the status the manager's, whoever had them. */
   async applyStatus<T extends KubeObject>(kind: Kind<T>, name: string, manager: string, status: object): Promise<void> {
     const body = { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata: { name }, status };
-    await this.call('patch', kind, undefined, name, body, {
+    await askSelf(this.verbs, 'patch', kind, {
+      name,
+      body,
       subresource: 'status',
       query: new URLSearchParams({ fieldManager: manager, force: 'true' }),
       contentType: 'application/apply-patch+yaml',
     });
   }
-
-  private call(
-    verb: RequestVerb,
-    kind: Kind,
-    namespace: string | undefined,
-    name: string | undefined,
-    body: object,
-    { subresource, query = new URLSearchParams(), contentType = 'application/json' }: CallOptions = {},
-  ): Promise<Answer> {
-    return this.verbs.handle({
-      verb,
-      target: { group: kind.group, version: kind.version, namespace, resource: kind.resource, name, subresource, rest: '' },
-      user: serverUser,
-      query,
-      body,
-      contentType,
-      userAgent: 'kube-apiserver',
-      signal: neverAborted,
-      warnings: [],
-    });
-  }
 }
-
-interface CallOptions {
-  readonly subresource?: string;
-  readonly query?: URLSearchParams;
-  readonly contentType?: string;
-}
-
-const neverAborted = new AbortController().signal;
