@@ -24,6 +24,13 @@ export function amount(text: string): number {
   return number;
 }
 
+/** Of any kind from 0 up. */
+export function anyNumber(text: string): number {
+  const number = text.trim() === '' ? Number.NaN : Number(text);
+  if (!Number.isFinite(number) || number < 0) throw new InvalidArgumentError('it is a number from 0 up.');
+  return number;
+}
+
 export function level(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('a level is a whole number from 0 up.');
   return Number(text);

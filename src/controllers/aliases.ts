@@ -46,9 +46,7 @@ export const aliases: Readonly<Record<string, string>> = {
 /** Upstream's controllers that there is no need for here: lists may name them, or leave them out, all the same. */
 export const absent: ReadonlySet<string> = new Set([
   'cloud-node-lifecycle-controller',
-  'device-taint-eviction-controller',
   'kube-apiserver-serving-clustertrustbundle-publisher-controller',
-  'legacy-serviceaccount-token-cleaner-controller',
   'node-route-controller',
   'podcertificaterequest-cleaner-controller',
   'resourcepoolstatusrequest-controller',

@@ -11,6 +11,7 @@ import type { ControllerDefinition } from './controller.ts';
 import { cronJobController } from './cron-job/cron-job.ts';
 import { daemonSetController } from './daemon-set/daemon-set.ts';
 import { deploymentController } from './deployment/deployment.ts';
+import { deviceTaintEvictionController } from './device-taints/device-taint-eviction.ts';
 import { disruptionController } from './disruption/disruption.ts';
 import { endpointSliceController } from './endpoints/endpoint-slices.ts';
 import { endpointsController } from './endpoints/endpoints.ts';
@@ -32,6 +33,7 @@ import { replicationController } from './replica-set/replication-controller.ts';
 import { resourceClaimController } from './resource-claim/resource-claim.ts';
 import { resourceQuotaController } from './resource-quota/resource-quota.ts';
 import { rootCaPublisher } from './root-ca-publisher.ts';
+import { legacyTokenCleaner } from './service-account-tokens/legacy-token-cleaner.ts';
 import { serviceAccountTokenController } from './service-account-tokens/service-account-tokens.ts';
 import { serviceAccountController } from './service-account.ts';
 import { serviceCidrsController } from './service-cidrs/service-cidrs.ts';
@@ -45,10 +47,12 @@ import { volumeExpansionController } from './volume-expansion/volume-expansion.t
 export const allControllers: readonly ControllerDefinition[] = [
   serviceAccountController,
   serviceAccountTokenController,
+  legacyTokenCleaner,
   rootCaPublisher,
   nodeIpamController,
   nodeLifecycleController,
   taintEvictionController,
+  deviceTaintEvictionController,
   nodeTtlController,
   endpointsController,
   endpointSliceController,

@@ -29,6 +29,29 @@ export interface ControllerDefinition {
   readonly setup: (context: ControllerContext) => Controller;
 }
 
+/** How fast nodes that are not ready drive their pods out. */
+export interface EvictionPace {
+  /** Nodes a second, in a zone that is well and in a large one that is not. */
+  readonly rate: number;
+  readonly secondaryRate: number;
+  /** A zone is not well when this share of its nodes is not ready. */
+  readonly unhealthyZoneThreshold: number;
+  /** Zones of at most so many nodes drive nobody out while they are not well. */
+  readonly largeClusterSize: number;
+}
+
+export interface AutoscalerTiming {
+  /** Metrics are sampled, so nothing tells when they change. */
+  readonly syncPeriodMs: number;
+  /** How far usage may be from its target without a change, and how long fewer replicas must have been enough; where an autoscaler does not say. */
+  readonly tolerance: number;
+  readonly downscaleStabilizationMs: number;
+  /** So long after its start, a pod's CPU use counts only if it was ready for the whole time of the measurement. */
+  readonly cpuInitializationMs: number;
+  /** A pod that was never ready stopped being ready within so long after its start. */
+  readonly initialReadinessDelayMs: number;
+}
+
 export interface ControllerOptions {
   /** Pod network ranges, one or one per family; without any, nodes get no pod CIDR. */
   readonly clusterCidrs: readonly string[];
@@ -41,6 +64,19 @@ export interface ControllerOptions {
   /** Silence after which a node counts as unreachable. Upstream's `--node-monitor-grace-period`. */
   readonly nodeMonitorGracePeriodMs: number;
   readonly nodeMonitorPeriodMs: number;
+  /** Silence after which a node that has never said a word counts as unreachable. */
+  readonly nodeStartupGracePeriodMs: number;
+  readonly eviction: EvictionPace;
+  readonly maxEndpointsPerSlice: number;
+  /** Of each subset of Endpoints that somebody wrote, so many addresses are mirrored. */
+  readonly mirroringMaxEndpointsPerSubset: number;
+  /** What happens to a Service's pods within so long is written to its endpoints at once. */
+  readonly endpointUpdatesBatchPeriodMs: number;
+  readonly endpointSliceUpdatesBatchPeriodMs: number;
+  readonly mirroringEndpointSliceUpdatesBatchPeriodMs: number;
+  readonly autoscaling: AutoscalerTiming;
+  /** A token that was made for an account unasked is invalid when nobody has used it for so long, and deleted after as long again. */
+  readonly legacyTokenCleanUpPeriodMs: number;
   /** How many ended pods are kept before the oldest go. */
   readonly terminatedPodThreshold: number;
   /** Addresses, `first-last` ranges and CIDRs for Services of type LoadBalancer; the nodes' own addresses when there are none. */
@@ -59,6 +95,21 @@ export const defaultOptions: ControllerOptions = {
   nodeCidrMaskSizeV6: 64,
   nodeMonitorGracePeriodMs: 40_000,
   nodeMonitorPeriodMs: 5_000,
+  nodeStartupGracePeriodMs: 60_000,
+  eviction: { rate: 0.1, secondaryRate: 0.01, unhealthyZoneThreshold: 0.55, largeClusterSize: 50 },
+  maxEndpointsPerSlice: 100,
+  mirroringMaxEndpointsPerSubset: 1000,
+  endpointUpdatesBatchPeriodMs: 0,
+  endpointSliceUpdatesBatchPeriodMs: 0,
+  mirroringEndpointSliceUpdatesBatchPeriodMs: 0,
+  autoscaling: {
+    syncPeriodMs: 15_000,
+    tolerance: 0.1,
+    downscaleStabilizationMs: 5 * 60_000,
+    cpuInitializationMs: 5 * 60_000,
+    initialReadinessDelayMs: 30_000,
+  },
+  legacyTokenCleanUpPeriodMs: 365 * 24 * 60 * 60_000,
   terminatedPodThreshold: 12_500,
   loadBalancerPool: [],
   signingDurationMs: 365 * 24 * 60 * 60_000,

@@ -67,6 +67,27 @@ describe('endpoints of a service', () => {
     assert.deepEqual(plane.complaints, []);
   });
 
+  it('say when what changed them began', async () => {
+    const annotation = 'endpoints.kubernetes.io/last-change-trigger-time';
+    const times = async () => [
+      (await plane.get(Endpoints, 'web')).metadata.annotations?.[annotation],
+      ...(await slices()).map(({ metadata }) => metadata.annotations?.[annotation]),
+    ];
+    const { creationTimestamp } = (await plane.create(Service, service({}))).metadata;
+    await plane.settle();
+    assert.deepEqual(await times(), [creationTimestamp, creationTimestamp]);
+    await plane.settle(5_000);
+    await plane.create(Pod, pod('a'));
+    await plane.settle();
+    const readySince = (await plane.get(Pod, 'a')).status.conditions?.find(({ type }) => type === 'Ready')?.lastTransitionTime;
+    assert.ok(readySince !== undefined && readySince > creationTimestamp);
+    assert.deepEqual(await times(), [readySince, readySince]);
+    await plane.settle(5_000);
+    await plane.admin.resource(Pod).namespace('default').delete('a');
+    await plane.settle();
+    assert.deepEqual(await times(), [undefined, undefined], 'nobody knows when a pod began to go');
+  });
+
   it('go with the pod, and with the service', async () => {
     await plane.create(Service, service({}));
     await plane.create(Pod, pod('a'));
@@ -167,5 +188,72 @@ describe('endpoints of a service', () => {
     await plane.admin.resource(Endpoints).namespace('default').delete('web');
     await plane.settle();
     await plane.until('gone', async () => (await slices()).length === 0);
+  });
+});
+
+describe('endpoints that are written as the operator says', () => {
+  const drafts = Array.from({ length: 5 }, (_, i) => pod(`p${i}`));
+  const writesTo = (plane: ControlPlane): string[] => {
+    const writes: string[] = [];
+    const note = ({ kind, metadata }: Endpoints | EndpointSlice): void => {
+      if (metadata.name.startsWith('web')) writes.push(kind);
+    };
+    for (const kind of [Endpoints, EndpointSlice]) plane.informers.of<Endpoints | EndpointSlice>(kind).subscribe({ added: note, updated: note });
+    return writes;
+  };
+
+  it('have slices of another size', async () => {
+    const plane = await startControlPlane({ node: 'n1', options: { maxEndpointsPerSlice: 2 } });
+    await plane.create(Node, readyNode('n1', plane.world));
+    await plane.create(Service, service({}));
+    for (const draft of drafts) await plane.create(Pod, draft);
+    await plane.settle();
+    const sizes = (await plane.list(EndpointSlice))
+      .filter(({ metadata }) => metadata.generateName === 'web-')
+      .map(({ endpoints }) => endpoints?.length);
+    assert.deepEqual(sizes.sort(), [1, 2, 2]);
+    await plane.close();
+  });
+
+  it('are written once for all that happens within the batch period', async () => {
+    const options = { endpointUpdatesBatchPeriodMs: 1_000, endpointSliceUpdatesBatchPeriodMs: 1_000 };
+    const plane = await startControlPlane({ node: 'n1', options });
+    await plane.create(Node, readyNode('n1', plane.world));
+    await plane.create(Service, service({}));
+    const writes = writesTo(plane);
+    await plane.settle(100);
+    assert.deepEqual(writes.splice(0).sort(), ['EndpointSlice', 'Endpoints'], 'a Service does not wait');
+    for (const draft of drafts) {
+      await plane.create(Pod, draft);
+      await plane.settle(10);
+    }
+    assert.deepEqual(writes, []);
+    await plane.settle(1_000);
+    assert.deepEqual(writes.sort(), ['EndpointSlice', 'Endpoints']);
+    assert.equal((await plane.get(Endpoints, 'web')).subsets?.[0]?.addresses?.length, 5);
+    await plane.close();
+  });
+
+  it('copy what a mirrored object carries, but not how it was applied', async () => {
+    const plane = await startControlPlane();
+    await plane.create(Service, { metadata: { name: 'outside', namespace: 'default' }, spec: { ports: [{ port: 80 }] } });
+    const annotations = { a: 'b', 'kubectl.kubernetes.io/last-applied-configuration': '{}', 'endpoints.kubernetes.io/last-change-trigger-time': 'x' };
+    const addresses = Array.from({ length: 150 }, (_, i) => ({ ip: `10.1.2.${i + 1}` }));
+    await plane.create(Endpoints, {
+      metadata: { name: 'outside', namespace: 'default', annotations },
+      subsets: [{ addresses, ports: [{ port: 80 }] }],
+    });
+    await plane.settle();
+    const [slice, ...more] = (await plane.list(EndpointSlice)).filter(({ metadata }) => metadata.generateName === 'outside-');
+    assert.deepEqual([slice?.metadata.annotations, slice?.endpoints?.length, more.length], [{ a: 'b' }, 150, 0]);
+    await plane.admin
+      .resource(Endpoints)
+      .namespace('default')
+      .patch('outside', { metadata: { annotations: { a: 'c' } } });
+    await plane.settle();
+    assert.deepEqual((await plane.list(EndpointSlice)).find(({ metadata }) => metadata.generateName === 'outside-')?.metadata.annotations, {
+      a: 'c',
+    });
+    await plane.close();
   });
 });

@@ -43,8 +43,8 @@ export function defaultPodSpec(spec: V1PodSpec): void {
   spec.schedulerName ??= 'default-scheduler';
   const serviceAccount = spec.serviceAccountName ?? spec.serviceAccount;
   if (serviceAccount !== undefined && serviceAccount !== '') {
-    spec.serviceAccountName = serviceAccount;
-    spec.serviceAccount = serviceAccount;
+    if (spec.serviceAccountName !== serviceAccount) spec.serviceAccountName = serviceAccount;
+    if (spec.serviceAccount !== serviceAccount) spec.serviceAccount = serviceAccount;
   }
   for (const volume of spec.volumes ?? []) defaultVolume(volume);
   for (const container of spec.containers ?? []) defaultContainer(container);

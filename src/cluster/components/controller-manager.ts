@@ -16,9 +16,11 @@ import { readCertificates, readPair, readSigningKey } from './files.ts';
 import { type LeaderFlags, whenLeading } from './leading.ts';
 import { QueueMetrics } from './queue-metrics.ts';
 import { type SecurePortFlags, serveSecurely } from './secure-port.ts';
+import { tuningOf } from './tuning.ts';
+import type { TuningFlags } from './tuning-flags.ts';
 import type { World } from '../../world/world.ts';
 
-export interface ControllerManagerFlags extends CommonFlags, LeaderFlags, SecurePortFlags, ConcurrencyFlags {
+export interface ControllerManagerFlags extends CommonFlags, LeaderFlags, SecurePortFlags, ConcurrencyFlags, TuningFlags {
   readonly kubeconfig: string;
   readonly controllers: string;
   readonly allocateNodeCidrs: boolean;
@@ -91,6 +93,7 @@ export function runControllerManager(flags: ControllerManagerFlags): Promise<voi
 
 function optionsOf(flags: ControllerManagerFlags): Partial<ControllerOptions> {
   return {
+    ...tuningOf(flags),
     clusterCidrs: flags.allocateNodeCidrs ? flags.clusterCidr.split(',') : [],
     nodeCidrMaskSize: flags.nodeCidrMaskSizeIpv4 ?? flags.nodeCidrMaskSize ?? defaultOptions.nodeCidrMaskSize,
     nodeCidrMaskSizeV6: flags.nodeCidrMaskSizeIpv6 ?? defaultOptions.nodeCidrMaskSizeV6,

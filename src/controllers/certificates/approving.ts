@@ -1,11 +1,12 @@
 /**
  * Approves the client certificates that kubelets ask for at their start and renew, when who asks may do so. Upstream's
- * `pkg/controller/certificates/approver`.
+ * `pkg/controller/certificates/approver`; what goes beyond it is in `node-certificates.ts`.
  */
-import { CertificateSigningRequest, SubjectAccessReview } from '../../api/kinds.ts';
+import { CertificateSigningRequest, Node, SubjectAccessReview } from '../../api/kinds.ts';
 import { timestamp } from '../../world/world.ts';
 import type { ControllerDefinition } from '../controller.ts';
-import { autoApprovals, isDecided, isIssued } from './recognize.ts';
+import { askingNode, needsNodes, nodeApproval } from './node-certificates.ts';
+import { autoApprovals, isDecided, isIssued, type RequestedSubject } from './recognize.ts';
 
 export const certificateApprovingController: ControllerDefinition = {
   name: 'certificatesigningrequest-approving-controller',
@@ -31,13 +32,20 @@ export const certificateApprovingController: ControllerDefinition = {
       return review.status.allowed;
     }
 
+    async function waysOf(request: CertificateSigningRequest, subject: RequestedSubject): Promise<{ subresource: string; message: string }[]> {
+      const upstreams = autoApprovals(request, subject);
+      if (upstreams.length > 0 || askingNode(request) === undefined) return [...upstreams];
+      const nodes = needsNodes(request) ? (await client.resource(Node).list()).items : [];
+      return [nodeApproval(request, subject, nodes) ?? []].flat();
+    }
+
     return {
       async reconcile(name) {
         const request = requests.get(name);
         if (!request || isDecided(request) || isIssued(request)) return;
         const { parseRequest } = await import('./x509.ts');
         const { subject } = await parseRequest(request.spec.request);
-        const ways = autoApprovals(request, subject);
+        const ways = await waysOf(request, subject);
         for (const { subresource, message } of ways) {
           if (!(await mayHave(request, subresource))) continue;
           const now = timestamp(world.clock.now());

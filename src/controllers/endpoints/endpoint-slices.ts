@@ -19,6 +19,7 @@ import {
   targetPort,
   watchServicesAndPods,
 } from './service-pods.ts';
+import { TriggerTimes, withTriggerTime } from './trigger-times.ts';
 import { createSliceWriter } from './slice-writer.ts';
 import { type ZoneCapacity, wantsTopologyHints, withTopologyHints, zoneCapacity } from './topology-hints.ts';
 import { type EndpointGroup, managedByLabel, planSlices, portsKey, serviceNameLabel } from './slices.ts';
@@ -30,8 +31,9 @@ export const endpointSliceController: ControllerDefinition = {
   name: 'endpointslice-controller',
   serviceAccount: 'endpointslice-controller',
   setup(context) {
-    const { events } = context;
-    const { services, pods } = watchServicesAndPods(context);
+    const { events, options } = context;
+    const { services, pods } = watchServicesAndPods(context, options.endpointSliceUpdatesBatchPeriodMs);
+    const triggers = new TriggerTimes();
     const writer = createSliceWriter(context, sliceManager);
     /** Services whose hints are on, by family, as far as was told. */
     const hinted = new Set<string>();
@@ -84,7 +86,10 @@ export const endpointSliceController: ControllerDefinition = {
         const { namespace, name } = splitKey(key);
         const service = services.get(name, namespace);
         // The slices of a service that is gone go with it, as its dependents.
-        if (!service || service.metadata.deletionTimestamp !== undefined) return writer.forget(key);
+        if (!service || service.metadata.deletionTimestamp !== undefined) {
+          triggers.forget(key);
+          return writer.forget(key);
+        }
         if (!followsPods(service)) return;
         const existing = writer.slicesOf(key);
         if (!existing) return;
@@ -92,7 +97,9 @@ export const endpointSliceController: ControllerDefinition = {
         const labels = sliceLabels(service);
         const groups = endpointGroups(service, selected, (node) => nodes.get(node)?.metadata.labels?.[zoneLabel]);
         const told = wantsTopologyHints(service) ? hintGroups(service, groups, zoneCapacity(nodes.list()), tell) : groups;
-        await writer.carryOut(key, service, planSlices(existing, told, labels), labels);
+        const since = triggers.next(key, service, selected);
+        const plan = planSlices(existing, told, labels, options.maxEndpointsPerSlice);
+        await writer.carryOut(key, service, plan, { labels, annotations: (before) => withTriggerTime(before, since) });
       },
     };
   },

@@ -7,6 +7,7 @@ import { keyOf, splitKey } from '../../machinery/object.ts';
 import type { ControllerDefinition } from '../controller.ts';
 import { ignoreGone, isNamespaceTerminating } from '../errors.ts';
 import { isReady } from '../pods.ts';
+import { TriggerTimes, withTriggerTime } from './trigger-times.ts';
 import {
   addressesOf,
   familiesOf,
@@ -30,8 +31,9 @@ export const endpointsController: ControllerDefinition = {
   name: 'endpoints-controller',
   serviceAccount: 'endpoint-controller',
   setup(context) {
-    const { client } = context;
-    const { services, pods } = watchServicesAndPods(context);
+    const { client, options } = context;
+    const { services, pods } = watchServicesAndPods(context, options.endpointUpdatesBatchPeriodMs);
+    const triggers = new TriggerTimes();
     const endpoints = context.watch(Endpoints, {
       updated: (object) => context.enqueue(keyOf(object)),
       deleted: (object) => context.enqueue(keyOf(object)),
@@ -46,6 +48,7 @@ export const endpointsController: ControllerDefinition = {
         const current = endpoints.get(name, namespace);
         const service = services.get(name, namespace);
         if (!service) {
+          triggers.forget(key);
           // Only what was made here goes with its service; others use Endpoints as they please.
           if (current?.metadata.labels?.[managedByLabel] === manager) {
             await endpointsClient.delete(name, { preconditions: { uid: current.metadata.uid } }).catch(ignoreGone);
@@ -54,12 +57,11 @@ export const endpointsController: ControllerDefinition = {
         }
         if (!followsPods(service)) return;
 
-        const wanted = wantedEndpoints(
-          service,
-          pods.list(namespace).filter((pod) => selects(service, pod.metadata.labels)),
-        );
-        const { [overCapacityAnnotation]: _old, ...kept } = current?.metadata.annotations ?? {};
-        const annotations = wanted.truncated ? { ...kept, [overCapacityAnnotation]: 'truncated' } : kept;
+        const selected = pods.list(namespace).filter((pod) => selects(service, pod.metadata.labels));
+        const wanted = wantedEndpoints(service, selected);
+        const { [overCapacityAnnotation]: capacity, ...kept } = current?.metadata.annotations ?? {};
+        const since = triggers.next(key, service, selected);
+        const annotations = withTriggerTime(wanted.truncated ? { ...kept, [overCapacityAnnotation]: 'truncated' } : kept, since);
         const changes = {
           labels: wanted.labels,
           ...(Object.keys(annotations).length > 0 && { annotations }),
@@ -71,7 +73,7 @@ export const endpointsController: ControllerDefinition = {
           } else if (
             !equal(current.subsets ?? [], wanted.subsets) ||
             !equal(current.metadata.labels, wanted.labels) ||
-            !equal(current.metadata.annotations ?? {}, annotations)
+            capacity !== (wanted.truncated ? 'truncated' : undefined)
           ) {
             const { subsets: _subsets, metadata: old, ...rest } = current;
             const { annotations: _annotations, ...metadata } = old;

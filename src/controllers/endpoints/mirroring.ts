@@ -4,20 +4,22 @@ import type { DiscoveryV1EndpointPort, V1Endpoint, V1EndpointAddress } from '../
 import { tryParseIp } from '../../machinery/ip.ts';
 import { type KubeObject, keyOf, splitKey } from '../../machinery/object.ts';
 import type { ControllerDefinition } from '../controller.ts';
+import { lastChangeAnnotation } from './trigger-times.ts';
 import { createSliceWriter } from './slice-writer.ts';
 import { type EndpointGroup, managedByLabel, planSlices, portsKey, serviceNameLabel } from './slices.ts';
 
 const mirrorManager = 'endpointslicemirroring-controller.k8s.io';
 const skipLabel = 'endpointslice.kubernetes.io/skip-mirror';
 const leaderAnnotation = 'control-plane.alpha.kubernetes.io/leader';
-const mostAddresses = 1000;
+const lastAppliedAnnotation = 'kubectl.kubernetes.io/last-applied-configuration';
 
 export const endpointSliceMirroringController: ControllerDefinition = {
   name: 'endpointslice-mirroring-controller',
   serviceAccount: 'endpointslicemirroring-controller',
   setup(context) {
     const writer = createSliceWriter(context, mirrorManager);
-    const enqueue = (object: KubeObject): void => context.enqueue(keyOf(object));
+    const { mirroringMaxEndpointsPerSubset: most, mirroringEndpointSliceUpdatesBatchPeriodMs: batchMs } = context.options;
+    const enqueue = (object: KubeObject): void => (batchMs > 0 ? context.enqueueAfter(keyOf(object), batchMs) : context.enqueue(keyOf(object)));
     const endpoints = context.watch<Endpoints>(Endpoints, { added: enqueue, updated: enqueue, deleted: enqueue });
     const services = context.watch<Service>(Service, { added: enqueue, updated: enqueue, deleted: enqueue });
 
@@ -32,7 +34,9 @@ export const endpointSliceMirroringController: ControllerDefinition = {
         if (!source) return writer.forget(key);
         const mirrored = service !== undefined && Object.keys(service.spec.selector ?? {}).length === 0 && wantsMirror(source);
         const labels = { ...source.metadata.labels, [serviceNameLabel]: name, [managedByLabel]: mirrorManager };
-        await writer.carryOut(key, source, planSlices(existing, mirrored ? mirrorGroups(source) : [], labels), labels);
+        const { [lastAppliedAnnotation]: _applied, [lastChangeAnnotation]: _since, ...annotations } = source.metadata.annotations ?? {};
+        const plan = planSlices(existing, mirrored ? mirrorGroups(source, most) : [], labels, most, annotations);
+        await writer.carryOut(key, source, plan, { labels, annotations: () => annotations });
       },
     };
   },
@@ -42,13 +46,13 @@ function wantsMirror({ metadata }: Endpoints): boolean {
   return metadata.labels?.[skipLabel] !== 'true' && metadata.annotations?.[leaderAnnotation] === undefined;
 }
 
-/** One group for each family and set of ports, however many subsets they are spread over. */
-export function mirrorGroups({ subsets }: Endpoints): EndpointGroup[] {
+/** One group for each family and set of ports, however many subsets they are spread over; of each subset `most` addresses. */
+export function mirrorGroups({ subsets }: Endpoints, most: number): EndpointGroup[] {
   const groups = new Map<string, { addressType: string; ports: DiscoveryV1EndpointPort[]; endpoints: V1Endpoint[] }>();
   for (const { addresses = [], notReadyAddresses = [], ports: subsetPorts = [] } of subsets ?? []) {
     const ports = subsetPorts.map((port) => ({ ...port, name: port.name ?? '', protocol: port.protocol ?? 'TCP' }));
     const endpoints = [...addresses.map((address) => endpointOf(address, true)), ...notReadyAddresses.map((address) => endpointOf(address, false))];
-    for (const endpoint of endpoints.slice(0, mostAddresses)) {
+    for (const endpoint of endpoints.slice(0, most)) {
       const family = tryParseIp(endpoint.addresses[0] ?? '')?.family;
       if (family === undefined) continue;
       const key = `IPv${family}/${portsKey(ports)}`;

@@ -60,14 +60,16 @@ export function hostnameFor(pod: Pod, service: Service): string | undefined {
   return pod.spec.hostname && pod.spec.subdomain === service.metadata.name ? pod.spec.hostname : undefined;
 }
 
-/** Calls back with the key of every service that a change of a pod, or of the service itself, concerns. */
-export function watchServicesAndPods(context: ControllerContext): { services: Informer<Service>; pods: Informer<Pod> } {
+/** Enqueues every service that a change of a pod, or of the service itself, concerns; after changes of pods only when others have had `batchMs` to join. */
+export function watchServicesAndPods(context: ControllerContext, batchMs: number): { services: Informer<Service>; pods: Informer<Pod> } {
   const enqueue = (service: Service): void => context.enqueue(keyOf(service));
   const services = context.watch(Service, { added: enqueue, updated: enqueue, deleted: enqueue });
   const enqueueSelecting = (pod: Pod, other?: Pod): void => {
     for (const service of services.list(pod.metadata.namespace)) {
       if (!followsPods(service)) continue;
-      if (selects(service, pod.metadata.labels) || (other && selects(service, other.metadata.labels))) enqueue(service);
+      if (!selects(service, pod.metadata.labels) && !(other && selects(service, other.metadata.labels))) continue;
+      if (batchMs > 0) context.enqueueAfter(keyOf(service), batchMs);
+      else enqueue(service);
     }
   };
   const pods = context.watch(Pod, {

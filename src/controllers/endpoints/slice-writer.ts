@@ -14,10 +14,16 @@ interface SliceOwner extends KubeObject {
   metadata: NamespacedObjectMeta;
 }
 
+/** What new slices carry, and how the annotations of those that change do. */
+export interface SliceMarks {
+  readonly labels: Record<string, string>;
+  readonly annotations: (before: Readonly<Record<string, string>> | undefined) => Record<string, string>;
+}
+
 export interface SliceWriter {
   /** The slices of a service that this controller manages; undefined while the cache is behind. */
   slicesOf(key: string): readonly EndpointSlice[] | undefined;
-  carryOut(key: string, owner: SliceOwner, plan: SlicePlan, labels: Record<string, string>): Promise<void>;
+  carryOut(key: string, owner: SliceOwner, plan: SlicePlan, marks: SliceMarks): Promise<void>;
   forget(key: string): void;
 }
 
@@ -47,15 +53,19 @@ export function createSliceWriter(context: ControllerContext, managedBy: string)
   return {
     slicesOf: (key) => (expectations.satisfied(key) ? slices.byIndex(byServiceIndex, key).filter(mine) : undefined),
     forget: (key) => expectations.forget(key),
-    async carryOut(key, owner, plan, labels) {
+    async carryOut(key, owner, plan, { labels, annotations }) {
       const { namespace, name } = owner.metadata;
       const sliceClient = client.resource(EndpointSlice).namespace(namespace);
+      const annotated = (before: Readonly<Record<string, string>> | undefined): { annotations?: Record<string, string> } => {
+        const wanted = annotations(before);
+        return Object.keys(wanted).length > 0 ? { annotations: wanted } : {};
+      };
       if (plan.create.length > 0) expectations.expectCreations(key, plan.create.length);
       const writes = [
         ...plan.create.map(async (content) => {
           try {
             await sliceClient.create({
-              metadata: { generateName: `${name}-`, namespace, labels, ownerReferences: [controllerReference(owner)] },
+              metadata: { generateName: `${name}-`, namespace, labels, ...annotated(undefined), ownerReferences: [controllerReference(owner)] },
               ...content,
             });
           } catch (error) {
@@ -63,7 +73,10 @@ export function createSliceWriter(context: ControllerContext, managedBy: string)
             if (!isNamespaceTerminating(error)) throw error;
           }
         }),
-        ...plan.update.map((slice) => sliceClient.update(slice)),
+        ...plan.update.map((slice) => {
+          const { annotations: before, ...metadata } = slice.metadata;
+          return sliceClient.update({ ...slice, metadata: { ...metadata, ...annotated(before) } });
+        }),
         ...plan.delete.map((slice) => sliceClient.delete(slice.metadata.name, { preconditions: { uid: slice.metadata.uid } }).catch(ignoreGone)),
       ];
       const failed = (await Promise.allSettled(writes)).find((result) => result.status === 'rejected');

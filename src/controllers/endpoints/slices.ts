@@ -1,5 +1,5 @@
 /**
- * Fits endpoints into slices of at most a hundred with as few writes as can be: endpoints stay in the slice they are in, new ones fill what has room,
+ * Fits endpoints into slices of at most a hundred (or as many as is said) with as few writes as can be: endpoints stay in the slice they are in, new ones fill what has room,
  * and only the rest makes new slices. A pure function; upstream's `endpointslice/reconciler.go`.
  */
 import type { EndpointSlice } from '../../api/kinds.ts';
@@ -8,7 +8,8 @@ import { equal } from '../../machinery/equal.ts';
 
 export const serviceNameLabel = 'kubernetes.io/service-name';
 export const managedByLabel = 'endpointslice.kubernetes.io/managed-by';
-export const largestSlice = 100;
+
+type Marks = Readonly<Record<string, string>>;
 
 /** Endpoints that share their ports, of one family. */
 export interface EndpointGroup {
@@ -30,11 +31,16 @@ export interface SlicePlan {
   readonly delete: readonly EndpointSlice[];
 }
 
-/** `labels` are what every slice must carry; an empty group stands for "an empty slice, so that one sees there is none". */
+/**
+ * `labels` (and `annotations`, where others than the writer have a say) are what every slice must carry; an empty group stands for "an empty slice, so that one
+ * sees there is none".
+ */
 export function planSlices(
   existing: readonly EndpointSlice[],
   groups: readonly EndpointGroup[],
-  labels: Readonly<Record<string, string>>,
+  labels: Marks,
+  largestSlice: number,
+  annotations?: Marks,
 ): SlicePlan {
   const create: SliceContent[] = [];
   const update: EndpointSlice[] = [];
@@ -44,20 +50,28 @@ export function planSlices(
       (slice) => unused.has(slice) && slice.addressType === group.addressType && samePorts(slice.ports ?? [], group.ports),
     );
     for (const slice of mine) unused.delete(slice);
-    const fitted = fit(mine, group);
+    const fitted = fit(mine, group, largestSlice);
     create.push(...fitted.create);
     for (const [slice, endpoints] of fitted.kept) {
       if (endpoints.length === 0 && (group.endpoints.length > 0 || slice !== mine[0])) {
         unused.add(slice);
-      } else if (!equal(endpoints, slice.endpoints ?? []) || !equal(labels, slice.metadata.labels)) {
-        update.push({ ...slice, metadata: { ...slice.metadata, labels }, endpoints });
+      } else if (!equal(endpoints, slice.endpoints ?? []) || !hasMarks(slice, labels, annotations)) {
+        update.push({ ...slice, metadata: { ...slice.metadata, labels, ...(annotations && { annotations }) }, endpoints });
       }
     }
   }
   return { create, update, delete: [...unused].filter((slice) => slice.metadata.deletionTimestamp === undefined) };
 }
 
-function fit(slices: readonly EndpointSlice[], group: EndpointGroup): { kept: Map<EndpointSlice, V1Endpoint[]>; create: SliceContent[] } {
+function hasMarks({ metadata }: EndpointSlice, labels: Marks, annotations: Marks | undefined): boolean {
+  return equal(labels, metadata.labels) && (annotations === undefined || equal(annotations, metadata.annotations ?? {}));
+}
+
+function fit(
+  slices: readonly EndpointSlice[],
+  group: EndpointGroup,
+  largestSlice: number,
+): { kept: Map<EndpointSlice, V1Endpoint[]>; create: SliceContent[] } {
   const waiting = new Map(group.endpoints.map((endpoint) => [identity(endpoint), endpoint]));
   const kept = new Map<EndpointSlice, V1Endpoint[]>();
   for (const slice of slices) {

@@ -13,12 +13,12 @@ import type {
 } from '../../api/types.ts';
 import { parseQuantity, Quantity } from '../../machinery/quantity.ts';
 import { timestamp } from '../../world/world.ts';
+import type { AutoscalerTiming } from '../controller.ts';
 import { messageOf } from '../errors.ts';
 import {
   isWithin,
   type PodMetricQuestion,
   type PodSamples,
-  type ReadinessTiming,
   readyPodCount,
   replicasForAverage,
   replicasForUtilization,
@@ -45,7 +45,7 @@ export interface AutoscalerSnapshot {
   /** One for each of the autoscaler's metrics. */
   readonly readings: readonly Reading[];
   readonly history: History;
-  readonly timing: ReadinessTiming;
+  readonly timing: AutoscalerTiming;
   readonly nowMs: number;
 }
 
@@ -66,9 +66,6 @@ interface MetricProposal {
   readonly name: string;
   readonly status: V2MetricStatus;
 }
-
-/** The cluster's tolerance, upstream's `--horizontal-pod-autoscaler-tolerance`. */
-const defaultTolerance = 0.1;
 
 export function decide(snapshot: AutoscalerSnapshot): AutoscalerDecision {
   const { autoscaler, specReplicas, statusReplicas, history, nowMs } = snapshot;
@@ -116,7 +113,18 @@ export function decide(snapshot: AutoscalerSnapshot): AutoscalerDecision {
   }
   conditions.set('ScalingActive', 'True', 'ValidMetricFound', `the HPA was able to successfully calculate a replica count from ${best.name}`);
 
-  const limited = limitScaling({ currentReplicas: specReplicas, desiredReplicas: best.replicas, minReplicas, maxReplicas, behavior, nowMs }, history);
+  const limited = limitScaling(
+    {
+      currentReplicas: specReplicas,
+      desiredReplicas: best.replicas,
+      minReplicas,
+      maxReplicas,
+      behavior,
+      downscaleStabilizationMs: snapshot.timing.downscaleStabilizationMs,
+      nowMs,
+    },
+    history,
+  );
   conditions.set('AbleToScale', 'True', limited.able.reason, limited.able.message);
   // Rules that hold something back say so even when only the bounds do.
   conditions.set('ScalingLimited', limited.limited ? 'True' : 'False', limited.limit.reason, limited.limit.message);
@@ -263,7 +271,7 @@ function fromResource(
 function fromValue(target: V2MetricTarget, reading: Reading, snapshot: AutoscalerSnapshot): { replicas: number; current: V2MetricValueStatus } {
   if (reading.of !== 'value') throw new Error('the metric has no single value');
   const { specReplicas, statusReplicas, pods } = snapshot;
-  const tolerance = toleranceOf(snapshot.autoscaler);
+  const tolerance = toleranceOf(snapshot);
   if (target.averageValue !== undefined) {
     const perPod = milli(target.averageValue);
     const ratio = reading.value / (perPod * statusReplicas);
@@ -281,11 +289,11 @@ function fromValue(target: V2MetricTarget, reading: Reading, snapshot: Autoscale
 function podQuestion(resource: string | undefined, reading: Reading, snapshot: AutoscalerSnapshot): PodMetricQuestion {
   if (reading.of !== 'pods') throw new Error('the metric has no figures of pods');
   const { specReplicas, pods, timing, nowMs } = snapshot;
-  return { currentReplicas: specReplicas, pods, samples: reading.samples, resource, tolerance: toleranceOf(snapshot.autoscaler), timing, nowMs };
+  return { currentReplicas: specReplicas, pods, samples: reading.samples, resource, tolerance: toleranceOf(snapshot), timing, nowMs };
 }
 
-function toleranceOf({ spec }: HorizontalPodAutoscaler): Tolerance {
-  const of = (text: string | undefined): number => (text === undefined ? defaultTolerance : parseQuantity(text).toNumber());
+function toleranceOf({ autoscaler: { spec }, timing }: AutoscalerSnapshot): Tolerance {
+  const of = (text: string | undefined): number => (text === undefined ? timing.tolerance : parseQuantity(text).toNumber());
   return { up: of(spec.behavior?.scaleUp?.tolerance), down: of(spec.behavior?.scaleDown?.tolerance) };
 }
 

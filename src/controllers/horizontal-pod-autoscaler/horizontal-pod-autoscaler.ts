@@ -15,11 +15,7 @@ import { kindOfDefinition } from '../custom-kinds.ts';
 import { messageOf } from '../errors.ts';
 import { type AutoscalerDecision, Conditions, decide, type Reading } from './decide.ts';
 import { externalMetric, objectMetric, podResources, podsMetric } from './metric-sources.ts';
-import { defaultTiming } from './pod-metrics.ts';
 import { emptyHistory, type History } from './scaling-rules.ts';
-
-/** Upstream's `--horizontal-pod-autoscaler-sync-period`: metrics are sampled, so nothing tells when they change. */
-const syncPeriodMs = 15_000;
 
 interface Scale extends KubeObject {
   readonly spec: { readonly replicas?: number };
@@ -31,6 +27,7 @@ export const horizontalPodAutoscalerController: ControllerDefinition = {
   serviceAccount: 'horizontal-pod-autoscaler',
   setup(context) {
     const { client, events, world } = context;
+    const timing = context.options.autoscaling;
     const histories = new Map<string, History>();
     /** By autoscaler: where its target is and the pods it says it has, to notice two autoscalers that scale the same. */
     const targets = new Map<string, string>();
@@ -176,7 +173,7 @@ export const horizontalPodAutoscalerController: ControllerDefinition = {
         pods: pods.list(namespace).filter((pod) => selector.matches(pod.metadata.labels)),
         readings,
         history: histories.get(key) ?? emptyHistory,
-        timing: defaultTiming,
+        timing,
         nowMs: world.clock.now(),
       });
       histories.set(key, decision.history);
@@ -196,7 +193,7 @@ export const horizontalPodAutoscalerController: ControllerDefinition = {
           // The next look comes by itself, at its usual time.
           context.world.log.debug('could not scale', { key, error: messageOf(error) });
         }
-        return { requeueAfterMs: syncPeriodMs };
+        return { requeueAfterMs: timing.syncPeriodMs };
       },
     };
   },

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Pod } from '../../api/kinds.ts';
-import { defaultTiming, type PodMetricQuestion, type PodSamples, replicasForAverage, replicasForUtilization, requestsOf } from './pod-metrics.ts';
+import { defaultOptions } from '../controller.ts';
+import { type PodMetricQuestion, type PodSamples, replicasForAverage, replicasForUtilization, requestsOf } from './pod-metrics.ts';
 
 const nowMs = Date.parse('2026-01-01T01:00:00Z');
 
@@ -38,7 +39,7 @@ function question(pods: readonly Pod[], used: readonly (number | undefined)[], c
       return value === undefined ? [] : [[each.metadata.name, { value, timestampMs: nowMs, windowMs: 60_000 }] as const];
     }),
   );
-  return { currentReplicas, pods, samples, resource: 'cpu', tolerance: { up: 0.1, down: 0.1 }, timing: defaultTiming, nowMs };
+  return { currentReplicas, pods, samples, resource: 'cpu', tolerance: { up: 0.1, down: 0.1 }, timing: defaultOptions.autoscaling, nowMs };
 }
 
 function three(shapes: readonly PodShape[] = [{}, {}, {}]): Pod[] {

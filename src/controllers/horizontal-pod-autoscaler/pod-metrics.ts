@@ -4,6 +4,7 @@
  */
 import type { Pod } from '../../api/kinds.ts';
 import { parseQuantity } from '../../machinery/quantity.ts';
+import type { AutoscalerTiming } from '../controller.ts';
 import { hasEnded, isReady, readyCondition } from '../pods.ts';
 
 /** What one pod uses. `value` is in thousandths of the metric's unit. */
@@ -21,14 +22,7 @@ export interface Tolerance {
   readonly down: number;
 }
 
-export interface ReadinessTiming {
-  /** So long after its start, a pod's CPU use counts only if it was ready for the whole time of the measurement. */
-  readonly cpuInitializationMs: number;
-  /** A pod that was never ready stopped being ready within so long after its start. */
-  readonly initialReadinessDelayMs: number;
-}
-
-export const defaultTiming: ReadinessTiming = { cpuInitializationMs: 5 * 60_000, initialReadinessDelayMs: 30_000 };
+export type ReadinessTiming = Pick<AutoscalerTiming, 'cpuInitializationMs' | 'initialReadinessDelayMs'>;
 
 export interface PodMetricQuestion {
   readonly currentReplicas: number;

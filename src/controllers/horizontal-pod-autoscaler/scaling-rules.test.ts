@@ -7,7 +7,7 @@ import { emptyHistory, type History, limitScaling, type Proposal } from './scali
 const nowMs = 1_000_000_000;
 
 function proposal(current: number, desired: number, behavior?: V2HorizontalPodAutoscalerBehavior): Proposal {
-  return { currentReplicas: current, desiredReplicas: desired, minReplicas: 1, maxReplicas: 100, behavior, nowMs };
+  return { currentReplicas: current, desiredReplicas: desired, minReplicas: 1, maxReplicas: 100, behavior, downscaleStabilizationMs: 300_000, nowMs };
 }
 
 function past(

@@ -30,6 +30,8 @@ export interface Proposal {
   readonly minReplicas: number;
   readonly maxReplicas: number;
   readonly behavior: V2HorizontalPodAutoscalerBehavior | undefined;
+  /** Of an autoscaler that does not say: how long fewer replicas must have been enough. */
+  readonly downscaleStabilizationMs: number;
   readonly nowMs: number;
 }
 
@@ -49,15 +51,13 @@ export interface Limited {
   readonly history: History;
 }
 
-const defaultDownWindowSeconds = 300;
-
 /** An autoscaler that says nothing of its behaviour grows to twice its size at most, or to this many. */
 const smallestLeap = 4;
 
 /** The proposal as far as the rules let it go now, and the history with it. */
 export function limitScaling(proposal: Proposal, history: History): Limited {
   const up: V2HPAScalingRules = { stabilizationWindowSeconds: 0, ...proposal.behavior?.scaleUp };
-  const down: V2HPAScalingRules = { stabilizationWindowSeconds: defaultDownWindowSeconds, ...proposal.behavior?.scaleDown };
+  const down: V2HPAScalingRules = { stabilizationWindowSeconds: proposal.downscaleStabilizationMs / 1000, ...proposal.behavior?.scaleDown };
   const stabilized = stabilize(proposal, history.recommendations, up, down);
   const limit = limitRate({ ...proposal, desiredReplicas: stabilized.replicas }, history.changes, up, down);
   return {

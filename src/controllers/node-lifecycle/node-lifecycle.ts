@@ -14,8 +14,6 @@ import { isReady, podsOnNode, watchPodsByNode } from '../pods.ts';
 import { ZoneTally, evictionPauseMs, healthOf, isEvicting, wantedTaints, zoneOf } from './taints.ts';
 
 const leaseNamespace = 'kube-node-lease';
-/** A node that has never reported gets longer, as upstream's `--node-startup-grace-period`. */
-const startupGraceMs = 60_000;
 const watchedConditions = ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure'] as const;
 
 export const nodeLifecycleController: ControllerDefinition = {
@@ -31,7 +29,7 @@ export const nodeLifecycleController: ControllerDefinition = {
     const lastEviction = new Map<string, number>();
     const evicting = new Set<string>();
 
-    const tally = new ZoneTally();
+    const tally = new ZoneTally(options.eviction);
 
     const nodes = context.watch(Node);
     context.watch(Node, {
@@ -74,7 +72,10 @@ export const nodeLifecycleController: ControllerDefinition = {
       if (!node) return undefined;
       const nowMs = world.clock.now();
       const silence = silentForMs(node, nowMs);
-      const graceMs = healthOf(node) === undefined ? Math.max(startupGraceMs, options.nodeMonitorGracePeriodMs) : options.nodeMonitorGracePeriodMs;
+      const graceMs =
+        healthOf(node) === undefined
+          ? Math.max(options.nodeStartupGracePeriodMs, options.nodeMonitorGracePeriodMs)
+          : options.nodeMonitorGracePeriodMs;
       if (silence >= graceMs) {
         const conditions = silentConditions(node.status.conditions ?? [], node, timestamp(nowMs));
         if (!equal(conditions, node.status.conditions)) {
@@ -120,7 +121,7 @@ export const nodeLifecycleController: ControllerDefinition = {
       }
       if (evicting.has(name) || isEvicting(node)) return { evict: true };
       const zone = zoneOf(node);
-      const pauseMs = evictionPauseMs(tally.state(zone), tally.size(zone));
+      const pauseMs = evictionPauseMs(tally.state(zone), tally.size(zone), options.eviction);
       if (pauseMs === Infinity) return { evict: false };
       const waitMs = (lastEviction.get(zone) ?? -Infinity) + pauseMs - nowMs;
       if (waitMs > 0) return { evict: false, waitMs };

@@ -1,14 +1,12 @@
 /** Deletes pods from nodes whose `NoExecute` taints they do not tolerate, at once or when their patience ends. Upstream's `tainteviction`. */
-import { Node, Pod } from '../../api/kinds.ts';
+import { Node, type Pod } from '../../api/kinds.ts';
 import type { V1Taint, V1Toleration } from '../../api/types.ts';
 import { equal } from '../../machinery/equal.ts';
-import { isReason } from '../../machinery/errors.ts';
 import { keyOf, splitKey } from '../../machinery/object.ts';
 import { tolerates } from '../../machinery/tolerations.ts';
 import { timestamp } from '../../world/world.ts';
-import { withCondition } from '../conditions.ts';
 import type { ControllerDefinition } from '../controller.ts';
-import { ignoreGone } from '../errors.ts';
+import { disruptPod } from '../disrupt-pod.ts';
 import { podsOnNode, watchPodsByNode } from '../pods.ts';
 
 export const taintEvictionController: ControllerDefinition = {
@@ -61,20 +59,8 @@ export const taintEvictionController: ControllerDefinition = {
         }
 
         events.event(pod, 'Normal', 'TaintManagerEviction', `Marking for deletion Pod ${key}`);
-        const podClient = client.resource(Pod).namespace(namespace);
-        const conditions = withCondition(pod.status.conditions, {
-          type: 'DisruptionTarget',
-          status: 'True',
-          reason: 'DeletionByTaintManager',
-          message: 'Taint manager: deleting due to NoExecute taint',
-          lastTransitionTime: timestamp(nowMs),
-        });
-        try {
-          if (conditions !== pod.status.conditions) await podClient.updateStatus({ ...pod, status: { ...pod.status, conditions: [...conditions] } });
-        } catch (error) {
-          if (!isReason(error, 'NotFound')) throw error;
-        }
-        await podClient.delete(name, { preconditions: { uid } }).catch(ignoreGone);
+        const message = 'Taint manager: deleting due to NoExecute taint';
+        await disruptPod(client, pod, { reason: 'DeletionByTaintManager', message, now: timestamp(nowMs) });
         waiting.delete(uid);
         return;
       },

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Node } from '../../api/kinds.ts';
 import type { V1Taint } from '../../api/types.ts';
+import { defaultOptions } from '../controller.ts';
 import { evictionTime } from './taint-eviction.ts';
 import { ZoneTally, evictionPauseMs, wantedTaints } from './taints.ts';
 
@@ -61,8 +62,9 @@ describe('eviction by taint', () => {
 });
 
 describe('zones', () => {
+  const pace = defaultOptions.eviction;
   const tally = (ready: number, dead: number): ZoneTally => {
-    const counts = new ZoneTally();
+    const counts = new ZoneTally(pace);
     for (let i = 0; i < ready; i++) counts.count(node({ Ready: 'True' }), 1);
     for (let i = 0; i < dead; i++) counts.count(node({ Ready: 'Unknown' }), 1);
     return counts;
@@ -82,8 +84,19 @@ describe('zones', () => {
     assert.equal(counts.size('/'), 1);
   });
   it('evict slowly when large and not at all when small, while partly disrupted', () => {
-    assert.equal(evictionPauseMs('normal', 5), 10_000);
-    assert.equal(evictionPauseMs('partial', 100), 100_000);
-    assert.equal(evictionPauseMs('partial', 5), Infinity);
+    assert.equal(evictionPauseMs('normal', 5, pace), 10_000);
+    assert.equal(evictionPauseMs('full', 5, pace), 10_000);
+    assert.equal(evictionPauseMs('partial', 51, pace), 100_000);
+    assert.equal(evictionPauseMs('partial', 50, pace), Infinity);
+  });
+  it('go by what the operator says', () => {
+    const own = { rate: 2, secondaryRate: 0, unhealthyZoneThreshold: 0.3, largeClusterSize: 3 };
+    assert.equal(evictionPauseMs('normal', 5, own), 500);
+    assert.equal(evictionPauseMs('partial', 4, own), Infinity, 'a rate of 0 is never');
+    const counts = new ZoneTally(own);
+    for (let i = 0; i < 10; i++) counts.count(node({ Ready: i < 7 ? 'True' : 'Unknown' }), 1);
+    assert.equal(counts.state('/'), 'partial');
+    counts.count(node({ Ready: 'True' }), 1);
+    assert.equal(counts.state('/'), 'normal');
   });
 });

@@ -2,6 +2,7 @@
 import type { Node } from '../../api/kinds.ts';
 import type { V1Taint } from '../../api/types.ts';
 import { conditionOf } from '../conditions.ts';
+import type { EvictionPace } from '../controller.ts';
 
 export const notReadyTaint = 'node.kubernetes.io/not-ready';
 export const unreachableTaint = 'node.kubernetes.io/unreachable';
@@ -62,13 +63,15 @@ function noExecuteTaint(node: Node, evict: boolean): string | undefined {
 /** How a zone's nodes do, which says how fast pods may be driven out: a broken network looks like many broken nodes. */
 export type ZoneState = 'normal' | 'partial' | 'full';
 
-const largeZone = 50;
-const unhealthyShare = 0.55;
-
 /** Counts nodes by zone and health as they come, change and go, so that nobody has to look at all of them to know how a zone does. */
 export class ZoneTally {
   private readonly zones = new Map<string, { ready: number; notReady: number }>();
   private allReady = 0;
+  private readonly pace: EvictionPace;
+
+  constructor(pace: EvictionPace) {
+    this.pace = pace;
+  }
 
   count(node: Node, by: 1 | -1): void {
     const health = healthOf(node);
@@ -83,7 +86,7 @@ export class ZoneTally {
   state(zone: string): ZoneState {
     const { ready, notReady } = this.zones.get(zone) ?? { ready: 0, notReady: 0 };
     if (ready === 0 && notReady > 0) return 'full';
-    return notReady > 2 && notReady / (notReady + ready) >= unhealthyShare ? 'partial' : 'normal';
+    return notReady > 2 && notReady / (notReady + ready) >= this.pace.unhealthyZoneThreshold ? 'partial' : 'normal';
   }
 
   size(zone: string): number {
@@ -103,9 +106,9 @@ export class ZoneTally {
 }
 
 /** Ms between one node and the next whose pods may be driven out; Infinity for none at all. */
-export function evictionPauseMs(state: ZoneState, nodes: number): number {
-  if (state !== 'partial') return 10_000;
-  return nodes > largeZone ? 100_000 : Infinity;
+export function evictionPauseMs(state: ZoneState, nodes: number, { rate, secondaryRate, largeClusterSize }: EvictionPace): number {
+  if (state !== 'partial') return 1000 / rate;
+  return nodes > largeClusterSize ? 1000 / secondaryRate : Infinity;
 }
 
 /** Its pods were told to go before: a controller that starts anew does not take that back. */

@@ -12,6 +12,7 @@ import { timestamp } from '../../world/world.ts';
 import { carryOutClaim, decideClaim } from '../adoption.ts';
 import type { Controller, ControllerContext, Outcome } from '../controller.ts';
 import { isNamespaceTerminating, messageOf } from '../errors.ts';
+import { FailedPodBackOff } from '../failed-pod-back-off.ts';
 import { Expectations } from '../expectations.ts';
 import { controllerReference, hasEnded, indexByController, isActive, isTerminating, orphansIn, ownedBy, podFromTemplate } from '../pods.ts';
 import { slowStart } from '../slow-start.ts';
@@ -24,9 +25,12 @@ export interface ReplicaKeeper extends KubeObject {
 }
 
 /** From so many pods on, what happens to them is looked at together: for so long a pod, and at most so long. */
-const manyPods = 200;
+const manyPods = 50;
 const collectMsPerPod = 0.05;
 const longestCollectMs = 1_000;
+
+/** Other pods of the keeper may do well: what its refused ones are waited for is not long. */
+const longestBackOffMs = 60_000;
 
 /** Where the two kinds differ. */
 export interface ReplicaKind<T extends ReplicaKeeper> {
@@ -39,6 +43,9 @@ export function keepReplicas<T extends ReplicaKeeper>(context: ControllerContext
   const { world, client, events } = context;
   const { kind } = replicaKind;
   const expectations = new Expectations(world);
+  const backOff = new FailedPodBackOff(longestBackOffMs);
+  /** UIDs of keepers some of whose pods were refused since pods were made last. */
+  const refused = new Set<string>();
 
   const keepers = context.watch(kind, {
     added: (keeper) => context.enqueue(keyOf(keeper)),
@@ -50,6 +57,7 @@ export function keepReplicas<T extends ReplicaKeeper>(context: ControllerContext
     },
     deleted: (keeper) => {
       expectations.forget(keyOf(keeper));
+      refused.delete(keeper.metadata.uid);
       context.enqueue(keyOf(keeper));
     },
   });
@@ -78,7 +86,8 @@ export function keepReplicas<T extends ReplicaKeeper>(context: ControllerContext
 
   /** A look at a keeper costs as much as it has pods, and each of them changes several times as it starts: of many, changes are collected a while. */
   function podChanged(keeper: T): void {
-    const { replicas } = keeper.status;
+    // Of a new keeper the status knows of none yet, of one that ends the specification.
+    const replicas = Math.max(keeper.status.replicas, keeper.spec.replicas ?? 1);
     if (replicas < manyPods) context.enqueue(keyOf(keeper));
     else context.enqueueAfter(keyOf(keeper), Math.min(replicas * collectMsPerPod, longestCollectMs));
   }
@@ -98,6 +107,7 @@ export function keepReplicas<T extends ReplicaKeeper>(context: ControllerContext
       if (pod.metadata.uid !== old.metadata.uid) deleting(old);
       if (pod.metadata.deletionTimestamp !== undefined) deleting(pod);
       const owner = controllerOf(pod);
+      if (owner && wasRefused(pod) && !wasRefused(old)) refused.add(owner.uid);
       const oldOwner = controllerOf(old);
       if (oldOwner && oldOwner.uid !== owner?.uid) {
         const keeper = keeperOf(old);
@@ -121,8 +131,18 @@ export function keepReplicas<T extends ReplicaKeeper>(context: ControllerContext
     return siblings.flatMap((sibling) => ownedBy(pods, sibling.metadata.uid).filter(isActive));
   }
 
+  /** How long pods that were refused are not made anew. */
+  function pauseMs({ metadata: { uid } }: T): number {
+    if (!refused.has(uid)) return 0;
+    const waitMs = backOff.waitMs(uid, world.clock.now());
+    if (waitMs > 0) return waitMs;
+    backOff.failed(uid, world.clock.now());
+    refused.delete(uid);
+    return 0;
+  }
+
   /** Creates and deletes; what went wrong becomes an event, a condition and (by the caller) a retry. */
-  async function carryOut(keeper: T, active: readonly Pod[]): Promise<{ failure: Failure; error: unknown } | undefined> {
+  async function carryOut(keeper: T, active: readonly Pod[]): Promise<{ failure: Failure; error: unknown } | { waitMs: number } | undefined> {
     const key = keyOf(keeper);
     const { namespace } = keeper.metadata;
     const plan = planReplicas(
@@ -134,6 +154,8 @@ export function keepReplicas<T extends ReplicaKeeper>(context: ControllerContext
     const podClient = client.resource(Pod).namespace(namespace);
 
     if (plan.create > 0) {
+      const waitMs = pauseMs(keeper);
+      if (waitMs > 0) return { waitMs };
       expectations.expectCreations(key, plan.create);
       const draft = podFromTemplate(keeper.spec.template ?? {}, namespace, `${keeper.metadata.name}-`, controllerReference(keeper));
       const { skipped, error } = await slowStart(plan.create, async () => {
@@ -191,7 +213,8 @@ export function keepReplicas<T extends ReplicaKeeper>(context: ControllerContext
     const claimed = await carryOutClaim(client, kind, keeper, Pod, claim);
     const active = claimed.filter(isActive);
 
-    const failed = mayChange && keeper.metadata.deletionTimestamp === undefined ? await carryOut(keeper, active) : undefined;
+    const outcome = mayChange && keeper.metadata.deletionTimestamp === undefined ? await carryOut(keeper, active) : undefined;
+    const failed = outcome && 'failure' in outcome ? outcome : undefined;
 
     const nowMs = world.clock.now();
     const terminating = replicaKind.reportsTerminating ? claimed.filter(isTerminating).length : undefined;
@@ -211,11 +234,19 @@ export function keepReplicas<T extends ReplicaKeeper>(context: ControllerContext
         .updateStatus({ ...keeper, status });
     if (failed) throw failed.error;
 
-    const waitMs = nextAvailableMs(active, keeper.spec.minReadySeconds ?? 0, nowMs);
-    return waitMs === undefined ? undefined : { requeueAfterMs: waitMs };
+    const waits = [
+      nextAvailableMs(active, keeper.spec.minReadySeconds ?? 0, nowMs) ?? [],
+      outcome && 'waitMs' in outcome ? outcome.waitMs : [],
+    ].flat();
+    return waits.length === 0 ? undefined : { requeueAfterMs: Math.min(...waits) };
   }
 
   return { reconcile };
+}
+
+/** By its kubelet: it ended before anything of it ran. */
+function wasRefused({ status }: Pod): boolean {
+  return status.phase === 'Failed' && !status.containerStatuses?.length;
 }
 
 /** Zero and absent are the same count. */

@@ -11,6 +11,15 @@ export function usesClaims({ spec, status }: Pod): boolean {
   return (spec.resourceClaims ?? []).length > 0 || status.extendedResourceClaimStatus !== undefined;
 }
 
+/** The claims a pod names, and those that were made for it. */
+export function claimNamesOf({ spec, status }: Pod): string[] {
+  return [
+    ...(spec.resourceClaims ?? []).flatMap(({ resourceClaimName }) => (resourceClaimName === undefined ? [] : [resourceClaimName])),
+    ...(status.resourceClaimStatuses ?? []).flatMap(({ resourceClaimName }) => (resourceClaimName === undefined ? [] : [resourceClaimName])),
+    ...(status.extendedResourceClaimStatus ? [status.extendedResourceClaimStatus.resourceClaimName] : []),
+  ];
+}
+
 export interface ClaimsToMake {
   readonly make: readonly { readonly name: string; readonly template: string }[];
   /** There already. */

@@ -8,7 +8,7 @@ import { controllerOf, keyOf, splitKey } from '../../machinery/object.ts';
 import type { ControllerDefinition } from '../controller.ts';
 import { ignoreGone, isNamespaceTerminating, messageOf } from '../errors.ts';
 import { controllerReference, hasEnded, indexByController, ownedBy, sharedIndex } from '../pods.ts';
-import { claimsToMake, podClaimAnnotation, released, usesClaims } from './plan.ts';
+import { claimNamesOf, claimsToMake, podClaimAnnotation, released, usesClaims } from './plan.ts';
 
 const podPrefix = 'pod:';
 const claimPrefix = 'claim:';
@@ -179,13 +179,4 @@ export const resourceClaimController: ControllerDefinition = {
 /** It will not use its claims any more: it ended, or was deleted before it got to a node. */
 function isOver(pod: Pod): boolean {
   return hasEnded(pod) || (pod.metadata.deletionTimestamp !== undefined && !pod.spec.nodeName);
-}
-
-/** The claims a pod names, and those that were made for it. */
-function claimNamesOf({ spec, status }: Pod): string[] {
-  return [
-    ...(spec.resourceClaims ?? []).flatMap(({ resourceClaimName }) => (resourceClaimName === undefined ? [] : [resourceClaimName])),
-    ...(status.resourceClaimStatuses ?? []).flatMap(({ resourceClaimName }) => (resourceClaimName === undefined ? [] : [resourceClaimName])),
-    ...(status.extendedResourceClaimStatus ? [status.extendedResourceClaimStatus.resourceClaimName] : []),
-  ];
 }

@@ -25,6 +25,15 @@ export interface AllocationContext {
   readonly shared?: ReadonlyMap<string, Consumption>;
   /** Tells apart the shares of one device. */
   readonly shareId?: () => string;
+  /** Asked now and then whether the search has taken too long. */
+  readonly isLate?: () => boolean;
+}
+
+/** The search was given up: nobody knows whether the claims could be met. */
+export class AllocationTimeout extends Error {
+  constructor() {
+    super('timed out trying to allocate devices');
+  }
 }
 
 type Wish = Omit<V1DeviceSubRequest, 'name'> & { readonly adminAccess?: boolean };
@@ -46,8 +55,10 @@ interface Chosen {
 
 /** Nothing real has more; a search beyond this would only take time. */
 const maxSteps = 100_000;
+/** So many steps take well under a second. */
+const stepsBetweenLooks = 256;
 
-/** By claim uid, what it gets; undefined when they cannot all be met. Throws for selectors that cannot be evaluated. */
+/** By claim uid, what it gets; undefined when they cannot all be met. Throws for selectors that cannot be evaluated, and when it takes too long. */
 export function allocate(claims: readonly ResourceClaim[], node: Node, context: AllocationContext): Map<string, V1AllocationResult> | undefined {
   const offered = devicesOn(node, context.slices);
   const requests = claims.flatMap(requestsOf);
@@ -72,7 +83,9 @@ export function allocate(claims: readonly ResourceClaim[], node: Node, context: 
     if (left === 0) return meet(index + 1);
     for (let i = from; i < suitable.length; i++) {
       const device = suitable[i];
-      if (device === undefined || ++steps > maxSteps || !tryOne(request, name, wish, device)) continue;
+      if (device === undefined) continue;
+      if (++steps > maxSteps || (steps % stepsBetweenLooks === 0 && context.isLate?.() === true)) throw new AllocationTimeout();
+      if (!tryOne(request, name, wish, device)) continue;
       // One that several may have may be had several times by one, too.
       if (take(index, request, name, wish, suitable, device.device.allowMultipleAllocations === true ? i : i + 1, left - 1)) return true;
       takeBack();

@@ -5,7 +5,7 @@ import type { V1Device, V1DeviceCapacity, V1DeviceClaim, V1DeviceRequest, V1Exac
 import { podInfo } from '../../pod-info.ts';
 import { testNode, testPod } from '../../test-objects.ts';
 import { decide, outcomeOf, type Situation } from '../../test-profile.ts';
-import { allocate } from './allocator.ts';
+import { allocate, AllocationTimeout } from './allocator.ts';
 import { bindingState } from './binding-conditions.ts';
 import { consumed } from './capacity.ts';
 import { extendedClaim } from './extended-resources.ts';
@@ -374,6 +374,24 @@ test('the search backs up: a greedy first choice does not spoil the second', () 
   const got = allocate([any, picky], node, { slices, classOf: () => gpuClass, taken: new Set() });
   assert.equal(got?.get('uid-any')?.devices?.results?.[0]?.device, 'g1');
   assert.equal(got?.get('uid-picky')?.devices?.results?.[0]?.device, 'g0');
+});
+
+test('a search that takes too long is given up, and says so', () => {
+  // Twenty devices of which one more is wanted than there are: there is very much to try.
+  const many = [
+    slice(
+      'a',
+      Array.from({ length: 20 }, (_, i) => device(`g${i}`, 'small', '8Gi')),
+    ),
+  ];
+  const greedy = claimOf('c', { requests: [ask({ count: 11 }), { ...ask({ count: 10 }), name: 's' }] });
+  let looks = 0;
+  const isLate = (): boolean => ++looks === 3;
+  assert.throws(() => allocate([greedy], testNode('a'), { slices: many, classOf: () => gpuClass, taken: new Set(), isLate }), AllocationTimeout);
+  assert.equal(looks, 3);
+  // Even one whose clock stands still comes to an end.
+  const decision = decide({ nodes: [testNode('a')], objects: [gpuClass, ...many, greedy] }, claiming('c'));
+  assert.equal(outcomeOf(decision), '0/1 nodes are available: 1 timed out trying to allocate devices.');
 });
 
 test('an allocation says what, where, and with which configuration', () => {

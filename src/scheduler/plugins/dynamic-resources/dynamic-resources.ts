@@ -12,7 +12,7 @@ import type { Arguments } from '../../config/arguments.ts';
 import { normalizeByHighest, type PluginDefinition, type Refusal } from '../../plugin.ts';
 import type { PodInfo } from '../../pod-info.ts';
 import type { Snapshot } from '../../snapshot.ts';
-import { allocate } from './allocator.ts';
+import { allocate, AllocationTimeout } from './allocator.ts';
 import { bindingState } from './binding-conditions.ts';
 import { addConsumption, type Consumption, consumptionOf, nothingConsumed } from './capacity.ts';
 import { deviceId } from './devices.ts';
@@ -21,6 +21,7 @@ import { isReservedFor, resourceClaimsOf } from './pod-claims.ts';
 
 const notHere: Refusal = { reasons: ['resourceclaim not available on the node'], unresolvable: true };
 const noDevices: Refusal = { reasons: ['cannot allocate all claims'], unresolvable: true };
+const tookTooLong: Refusal = { reasons: [new AllocationTimeout().message], unresolvable: true };
 const inUse: Refusal = { reasons: ['resourceclaim in use'], unresolvable: true };
 const stale: Refusal = { reasons: ['cannot schedule extended resource claim'], unresolvable: true };
 const notMadeReady: Refusal = { reasons: ['resourceclaim binding failed'], unresolvable: true };
@@ -43,7 +44,8 @@ interface Booking {
 export const dynamicResources: PluginDefinition = {
   name: 'DynamicResources',
   create(args, { world, client, snapshot: live, changes }) {
-    durationIn(args, 'filterTimeout', 10_000);
+    /** For each node; 0 for as long as it takes. */
+    const filterTimeoutMs = durationIn(args, 'filterTimeout', 10_000);
     const bindingTimeoutMs = durationIn(args, 'bindingTimeout', 600_000);
     args.done();
     const { clock } = world;
@@ -84,7 +86,9 @@ export const dynamicResources: PluginDefinition = {
             );
             if (!isHere) return notHere;
             const wanted = withExtended(toAllocate, extendedClaim(pod, backed, node));
-            return wanted.length === 0 || allocate(wanted, node, context) ? undefined : noDevices;
+            if (wanted.length === 0) return undefined;
+            const found = inTime(() => allocate(wanted, node, { ...context, isLate: lateness() }));
+            return found === 'timeout' ? tookTooLong : found ? undefined : noDevices;
           },
         };
       },
@@ -115,7 +119,10 @@ export const dynamicResources: PluginDefinition = {
         if (!choosing.some((claim) => toAllocate.includes(claim))) return undefined;
         const context = contextOf(snapshot);
         return {
-          score: ({ node }) => (node === undefined ? 0 : liking(choosing, allocate(toAllocate, node, context))),
+          score({ node }) {
+            const found = node === undefined ? undefined : inTime(() => allocate(toAllocate, node, { ...context, isLate: lateness() }));
+            return node === undefined ? 0 : liking(choosing, found === 'timeout' ? undefined : found);
+          },
           normalize: (scores) => normalizeByHighest(scores),
         };
       },
@@ -150,6 +157,12 @@ export const dynamicResources: PluginDefinition = {
       },
       postBind: ({ key }) => void bookings.delete(key),
     };
+
+    /** From now on. */
+    function lateness(): () => boolean {
+      const endMs = filterTimeoutMs === 0 ? Infinity : clock.now() + filterTimeoutMs;
+      return () => clock.now() >= endMs;
+    }
 
     function contextOf({ objects }: Snapshot): Parameters<typeof allocate>[2] {
       const taken = new Set<string>();
@@ -289,6 +302,15 @@ function isFull(claim: ResourceClaim, { pod }: PodInfo): boolean {
 
 function withExtended(claims: readonly ResourceClaim[], extended: ExtendedClaim | undefined): readonly ResourceClaim[] {
   return extended === undefined ? claims : [...claims, extended.claim];
+}
+
+function inTime<T>(search: () => T): T | 'timeout' {
+  try {
+    return search();
+  } catch (error) {
+    if (error instanceof AllocationTimeout) return 'timeout';
+    throw error;
+  }
 }
 
 /** The earlier alternatives are, the better. */
