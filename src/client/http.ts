@@ -44,6 +44,18 @@ export interface HttpTransport extends Transport {
   readonly shared: false;
   /** The answer as it comes, for logs and other bodies that are not API objects; the caller reads or destroys it. Rejects with `ApiError` for an error answer. */
   stream(request: ApiRequest): Promise<IncomingMessage>;
+  /** Shows another client certificate from now on. What is under way ends as it began; nothing new goes over its connections. */
+  present(identity: { readonly certificate: string; readonly key: string }): void;
+}
+
+interface ClientIdentity {
+  readonly certificate?: string;
+  readonly key?: string;
+}
+
+interface Agents {
+  readonly request: HttpAgent;
+  readonly stream: HttpAgent;
 }
 
 const maxParallelRequests = 128;
@@ -64,8 +76,8 @@ class HttpConnection implements HttpTransport {
   readonly shared = false;
   readonly #base: URL;
   readonly #basePath: string;
-  readonly #requestAgent: HttpAgent;
-  readonly #streamAgent: HttpAgent;
+  readonly #makeAgents: (identity: ClientIdentity) => Agents;
+  #agents: Agents;
   readonly #userAgent: string;
   readonly #timeoutMs: number;
   readonly #impersonation: Readonly<Record<string, string | readonly string[]>>;
@@ -86,18 +98,32 @@ class HttpConnection implements HttpTransport {
       ...(options.impersonateGroups && { 'impersonate-group': options.impersonateGroups }),
     };
     const shared = { keepAlive: true, keepAliveMsecs: keepAliveProbeMs, noDelay: true };
-    const tls = {
+    const trust = {
       ...(options.ca !== undefined && { ca: options.ca }),
-      ...(options.certificate !== undefined && { cert: options.certificate }),
-      ...(options.key !== undefined && { key: options.key }),
       ...(options.serverName !== undefined && { servername: options.serverName }),
       rejectUnauthorized: !options.insecureSkipTlsVerify,
     };
-    const make = (bounds: { maxSockets?: number; maxFreeSockets: number }): HttpAgent =>
-      this.#base.protocol === 'http:' ? new HttpAgent({ ...shared, ...bounds }) : new HttpsAgent({ ...shared, ...bounds, ...tls });
-    this.#requestAgent = make({ maxSockets: maxParallelRequests, maxFreeSockets: maxIdleConnections });
-    // Unbounded here: each watch and stream is owned by a caller, who has the bound.
-    this.#streamAgent = make({ maxFreeSockets: 1 });
+    this.#makeAgents = ({ certificate, key }) => {
+      const tls = { ...trust, ...(certificate !== undefined && { cert: certificate }), ...(key !== undefined && { key }) };
+      const make = (bounds: { maxSockets?: number; maxFreeSockets: number }): HttpAgent =>
+        this.#base.protocol === 'http:' ? new HttpAgent({ ...shared, ...bounds }) : new HttpsAgent({ ...shared, ...bounds, ...tls });
+      return {
+        request: make({ maxSockets: maxParallelRequests, maxFreeSockets: maxIdleConnections }),
+        // Unbounded here: each watch and stream is owned by a caller, who has the bound.
+        stream: make({ maxFreeSockets: 1 }),
+      };
+    };
+    this.#agents = this.#makeAgents(options);
+  }
+
+  present(identity: ClientIdentity): void {
+    const old = this.#agents;
+    this.#agents = this.#makeAgents(identity);
+    // Its connections end with the requests they carry.
+    for (const agent of [old.request, old.stream]) {
+      agent.maxFreeSockets = 0;
+      for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+    }
   }
 
   async request(request: ApiRequest): Promise<unknown> {
@@ -115,7 +141,7 @@ class HttpConnection implements HttpTransport {
     const asked = Number(request.query?.['timeoutSeconds']);
     let response: IncomingMessage;
     try {
-      response = await this.#send(request, this.#streamAgent, Number.isFinite(asked) ? asked * 1_000 + watchSlackMs : 0);
+      response = await this.#send(request, this.#agents.stream, Number.isFinite(asked) ? asked * 1_000 + watchSlackMs : 0);
     } catch (error) {
       if (request.signal?.aborted) return;
       throw error;
@@ -135,18 +161,18 @@ class HttpConnection implements HttpTransport {
   }
 
   stream(request: ApiRequest): Promise<IncomingMessage> {
-    return this.#send(request, this.#streamAgent, 0);
+    return this.#send(request, this.#agents.stream, 0);
   }
 
   close(): void {
     this.#closed = true;
     for (const request of this.#open) request.destroy(new Error('the client was closed'));
-    this.#requestAgent.destroy();
-    this.#streamAgent.destroy();
+    this.#agents.request.destroy();
+    this.#agents.stream.destroy();
   }
 
   async #exchange(request: ApiRequest): Promise<unknown> {
-    const response = await this.#send(request, this.#requestAgent, this.#timeoutMs);
+    const response = await this.#send(request, this.#agents.request, this.#timeoutMs);
     const body = await this.#readAll(response, maxAnswerBytes);
     if (body.length === 0) return undefined;
     try {

@@ -38,7 +38,7 @@ export class ObjectCache<T extends KubeObject> {
     if (this.#indexes.has(name)) throw new Error(`the index "${name}" is there already`);
     const index: Index<T> = { values, objects: new Map() };
     this.#indexes.set(name, index);
-    for (const [key, object] of this.#objects) file(index, key, object);
+    for (const [key, object] of this.#objects) fileUnder(index, values(object), key, object);
   }
 
   /** Answers what was there before. */
@@ -57,14 +57,18 @@ export class ObjectCache<T extends KubeObject> {
     if (old === undefined) return undefined;
     this.#objects.delete(key);
     this.#all = undefined;
-    unfile(this.#byNamespace, key, old);
-    for (const index of this.#indexes.values()) unfile(index, key, old);
+    unfileFrom(this.#byNamespace, this.#byNamespace.values(old), key);
+    for (const index of this.#indexes.values()) unfileFrom(index, index.values(old), key);
     return old;
   }
 
   #refile(index: Index<T>, key: string, old: T | undefined, object: T): void {
-    if (old !== undefined) unfile(index, key, old);
-    file(index, key, object);
+    if (old === undefined) return fileUnder(index, index.values(object), key, object);
+    const before = index.values(old);
+    const after = index.values(object);
+    // Most changes leave an object where it is.
+    if (!sameValues(before, after)) unfileFrom(index, before, key);
+    fileUnder(index, after, key, object);
   }
 }
 
@@ -73,16 +77,22 @@ function found<T>(index: Index<T>, value: string): readonly T[] {
   return objects ? [...objects.values()] : none;
 }
 
-function file<T>(index: Index<T>, key: string, object: T): void {
-  for (const value of index.values(object)) {
+function sameValues(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+function fileUnder<T>(index: Index<T>, values: readonly string[], key: string, object: T): void {
+  for (const value of values) {
     const objects = index.objects.get(value);
     if (objects) objects.set(key, object);
     else index.objects.set(value, new Map([[key, object]]));
   }
 }
 
-function unfile<T>(index: Index<T>, key: string, object: T): void {
-  for (const value of index.values(object)) {
+function unfileFrom<T>(index: Index<T>, values: readonly string[], key: string): void {
+  for (const value of values) {
     const objects = index.objects.get(value);
     objects?.delete(key);
     if (objects?.size === 0) index.objects.delete(value);

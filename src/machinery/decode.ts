@@ -29,6 +29,8 @@ interface Problem {
 interface Context {
   readonly problems: Problem[];
   depth: number;
+  /** What of the value was decoded before: fields of it, and of its metadata, that are the very same are taken as they are. */
+  readonly known: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** The decoded value, or undefined when it is to be left out. */
@@ -37,9 +39,12 @@ type Decoder = (value: unknown, context: Context) => unknown;
 /** Deeper values are refused: nothing real nests so, and the stack is finite. */
 const maxDepth = 500;
 
-/** Never throws: what is wrong is listed, and left out of `object`. */
-export function decodeObject(value: unknown, schema: ObjectSchema): Decoded {
-  const context: Context = { problems: [], depth: 0 };
+/**
+ * Never throws: what is wrong is listed, and left out of `object`. `known` is what an earlier decoding made of much the same value: parts that are the very
+ * same in both are shared with it.
+ */
+export function decodeObject(value: unknown, schema: ObjectSchema, known?: Readonly<Record<string, unknown>>): Decoded {
+  const context: Context = { problems: [], depth: 0, known };
   const object = decoderOf(schema)(value, context) as Record<string, unknown> | undefined;
   const decoded: Decoded = { object: object ?? {}, unknownFields: [], typeErrors: [] };
   if (object === undefined && context.problems.length === 0)
@@ -95,9 +100,14 @@ function objectDecoder(schema: ObjectSchema): Decoder {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return refuse(context, value, wanted);
     if (++context.depth > maxDepth) return tooDeep(context, wanted);
     const { problems } = context;
+    const known = context.known === undefined ? undefined : knownAt(context, schema);
     const result: Record<string, unknown> = {};
     for (const key in value) {
       const item = (value as Record<string, unknown>)[key];
+      if (known !== undefined && isKnown(known, key, item)) {
+        put(result, key, item);
+        continue;
+      }
       const decoder = fields.get(key) ?? fieldDecoder(key);
       const before = problems.length;
       if (decoder === undefined) problems.push({ unknown: true, path: [], owner, found: '', wanted: '' });
@@ -110,6 +120,18 @@ function objectDecoder(schema: ObjectSchema): Decoder {
     context.depth--;
     return result;
   };
+}
+
+/** What is known of the object being decoded: of the whole, and of its metadata. */
+function knownAt({ known, depth }: Context, { name }: ObjectSchema): Readonly<Record<string, unknown>> | undefined {
+  if (depth === 1) return known;
+  const isMetadata = depth === 2 && name.endsWith('.meta.v1.ObjectMeta');
+  return isMetadata ? (known?.['metadata'] as Readonly<Record<string, unknown>> | undefined) : undefined;
+}
+
+/** Metadata as a whole is never shared: every write has its own. */
+function isKnown(known: Readonly<Record<string, unknown>>, key: string, item: unknown): boolean {
+  return typeof item === 'object' && item !== null && key !== 'metadata' && Object.hasOwn(known, key) && known[key] === item;
 }
 
 function listDecoder(schema: ListSchema): Decoder {

@@ -1,4 +1,5 @@
 /** The entries of `metadata.managedFields`: one set of fields for each manager, read, checked and written back in upstream's order. */
+import { interned } from './interned-sets.ts';
 import { type FieldSet, difference, intersection, isEmptySet, parseFieldSet, sorted, union } from './field-set.ts';
 import type { ManagedFieldsEntry } from './object.ts';
 
@@ -54,7 +55,7 @@ export function printEntries(entries: readonly Entry[]): ManagedFieldsEntry[] {
   return entries.toSorted(compareEntries).map((entry) => {
     const { manager, operation, apiVersion, subresource, time, fields, source } = entry;
     if (source !== undefined) return source;
-    const fieldsV1 = sorted(fields);
+    const fieldsV1 = interned(sorted(fields));
     parsed.set(fieldsV1, fieldsV1);
     return {
       manager,

@@ -1,4 +1,5 @@
 /** One change of one object as the watch cache sees it, and the event it is for a watcher that selects some of the objects. */
+import type { KubeObject } from '../../machinery/object.ts';
 import type { EncodedWatchEvent } from '../request.ts';
 import { type Entry, EntryEvent, respliceRevision } from './encoding.ts';
 
@@ -41,15 +42,30 @@ export class CacheEvent {
 
   /** The last state the watcher could see, at the revision at which it went. */
   #asDeleted(entry: Entry): EncodedWatchEvent {
-    const { revision } = this;
-    this.#deleted ??= {
-      type: 'DELETED',
-      get object() {
-        const { object } = entry;
-        return { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } };
-      },
-      bytes: respliceRevision(entry.bytes, this.#headLength, entry.revision, revision),
-    };
+    this.#deleted ??= new DeletedEvent(entry, this.revision, this.#headLength);
     return this.#deleted;
+  }
+}
+
+class DeletedEvent implements EncodedWatchEvent {
+  readonly type = 'DELETED';
+  readonly #last: Entry;
+  readonly #revision: number;
+  readonly #headLength: number;
+  #bytes: Uint8Array | undefined;
+
+  constructor(last: Entry, revision: number, headLength: number) {
+    this.#last = last;
+    this.#revision = revision;
+    this.#headLength = headLength;
+  }
+
+  get object(): KubeObject {
+    const { object } = this.#last;
+    return { ...object, metadata: { ...object.metadata, resourceVersion: String(this.#revision) } };
+  }
+
+  get bytes(): Uint8Array {
+    return (this.#bytes ??= respliceRevision(this.#last.bytes, this.#headLength, this.#last.revision, this.#revision));
   }
 }

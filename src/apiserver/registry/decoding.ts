@@ -143,6 +143,8 @@ function invalidPatch(shown: string, why: string): ApiError {
 
 export interface PatchOutcome {
   readonly value: unknown;
+  /** A stored object whose parts, where the value has the very same, need no decoding: they become parts of the answer, and must not be changed there. */
+  readonly known?: AnyObject | undefined;
   /** Faults of the patch's text. */
   readonly faults: readonly string[];
   /** The patch's text, or what came of it: what a refusal shows. */
@@ -151,8 +153,8 @@ export interface PatchOutcome {
 
 /** Like {@link decodeAs}, for what a patch made of an object. Faults of the text come first. */
 export function decodePatched(outcome: PatchOutcome, type: BodyType, validation: FieldValidation, warnings: string[]): AnyObject {
-  const { value, faults, shown } = outcome;
-  const { object, unknownFields } = decodeChecked(value, type, (why) => invalidPatch(shown(), why));
+  const { value, known, faults, shown } = outcome;
+  const { object, unknownFields } = decodeChecked(value, type, (why) => invalidPatch(shown(), why), known);
   const found = validation === 'Ignore' ? [] : [...faults, ...unknownFields.map(unknownField)];
   if (found.length > 0 && validation === 'Strict') throw invalidPatch(shown(), `strict decoding error: ${found.join(', ')}`);
   warnings.push(...found);
@@ -215,7 +217,7 @@ interface CheckedObject {
 }
 
 /** A copy of the value as an object of the type, without fields the type does not have; `refuse` words what is wrong with a field. */
-export function decodeChecked(value: unknown, type: BodyType, refuse: (why: string) => Error): CheckedObject {
+export function decodeChecked(value: unknown, type: BodyType, refuse: (why: string) => Error, known?: AnyObject): CheckedObject {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     const found = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
     throw badRequest(
@@ -223,7 +225,7 @@ export function decodeChecked(value: unknown, type: BodyType, refuse: (why: stri
     );
   }
   checkType(value, type);
-  const { object, unknownFields, typeErrors } = type.decode ? type.decode(value) : decodeObject(value, type.schema);
+  const { object, unknownFields, typeErrors } = type.decode ? type.decode(value) : decodeObject(value, type.schema, known);
   const [typeError] = typeErrors;
   if (typeError !== undefined) throw refuse(typeError);
   object['kind'] = type.kind;

@@ -24,9 +24,11 @@ export function headLengthOf(bytes: Uint8Array, usual: Buffer): number {
 const beforeRevision = '"resourceVersion":"';
 const afterRevision = '",';
 
-/** What goes into the store. */
-export function encodeForStore(object: KubeObject): Buffer {
-  return Buffer.from(storedJson(object), 'utf8');
+const encoder = new TextEncoder();
+
+/** What goes into the store, alone in its memory: a store in memory keeps it as it is. */
+export function encodeForStore(object: KubeObject): Uint8Array {
+  return encoder.encode(storedJson(object));
 }
 
 function storedJson(object: KubeObject): string {
@@ -83,7 +85,11 @@ export function spliceIntoSlab(stored: Uint8Array, headLength: number, revision:
 
 /** Served bytes with another revision in place of the one they have. */
 export function respliceRevision(served: Uint8Array, headLength: number, from: number, to: number): Uint8Array {
-  return replaceAfterHead(served, headLength, headLength + beforeRevision.length + String(from).length + afterRevision.length, to);
+  return replaceAfterHead(served, headLength, headLength + revisionLength(from), to);
+}
+
+function revisionLength(revision: number): number {
+  return beforeRevision.length + String(revision).length + afterRevision.length;
 }
 
 function replaceAfterHead(bytes: Uint8Array, headLength: number, restAt: number, revision: number): Uint8Array {
@@ -93,6 +99,12 @@ function replaceAfterHead(bytes: Uint8Array, headLength: number, restAt: number,
   result.write(inserted, headLength, 'latin1');
   result.set(bytes.subarray(restAt), headLength + inserted.length);
   return result;
+}
+
+/** What the store holds of an object, and goes on holding: its bytes are put together from it when somebody asks for them. */
+export interface StoredPart {
+  readonly stored: Uint8Array;
+  readonly headLength: number;
 }
 
 /**
@@ -105,13 +117,13 @@ export class Entry implements Encoded {
   readonly namespace: string | undefined;
   readonly revision: number;
   readonly createRevision: number;
-  readonly #bytes: Uint8Array | SlabPart;
+  readonly #bytes: Uint8Array | SlabPart | StoredPart;
   readonly #frozen: boolean;
   #object: WeakRef<KubeObject> | undefined;
 
   constructor(
     place: { path: string; revision: number; createRevision: number },
-    bytes: Uint8Array | SlabPart,
+    bytes: Uint8Array | SlabPart | StoredPart,
     object: KubeObject | undefined,
     frozen: boolean,
   ) {
@@ -130,6 +142,23 @@ export class Entry implements Encoded {
 
   get bytes(): Uint8Array {
     const bytes = this.#bytes;
+    return 'stored' in bytes ? spliceRevision(bytes.stored, bytes.headLength, this.revision) : this.#held();
+  }
+
+  /** Of the head, where it is known. */
+  get headLength(): number | undefined {
+    return 'stored' in this.#bytes ? this.#bytes.headLength : undefined;
+  }
+
+  get byteLength(): number {
+    const bytes = this.#bytes;
+    return 'stored' in bytes ? bytes.stored.length + revisionLength(this.revision) : 'slab' in bytes ? bytes.end - bytes.start : bytes.length;
+  }
+
+  /** The bytes there are: of an object whose bytes are yet to be put together, those without the revision. */
+  #held(): Uint8Array {
+    const bytes = this.#bytes;
+    if ('stored' in bytes) return bytes.stored;
     // A view for each of a hundred thousand would take longer to make, and to look after, than the few that are asked for.
     return 'slab' in bytes ? bytes.slab.subarray(bytes.start, bytes.end) : bytes;
   }
@@ -149,12 +178,13 @@ export class Entry implements Encoded {
 
   get labels(): Readonly<Record<string, string>> | undefined {
     const known = this.#object?.deref();
-    return known ? known.metadata.labels : (fieldOf(this.bytes, labelsPath) as Readonly<Record<string, string>> | undefined);
+    return known ? known.metadata.labels : (fieldOf(this.#held(), labelsPath) as Readonly<Record<string, string>> | undefined);
   }
 
   /** Text at a path of fields; '' when there is none. */
   textAt(path: readonly string[]): string {
-    const value = fieldOf(this.bytes, path);
+    const known = this.#object?.deref();
+    const value = known ? valueAt(known, path) : fieldOf(this.#held(), path);
     return typeof value === 'string' ? value : '';
   }
 
@@ -166,6 +196,15 @@ export class Entry implements Encoded {
 }
 
 const labelsPath = ['metadata', 'labels'];
+
+function valueAt(object: KubeObject, path: readonly string[]): unknown {
+  let value: unknown = object;
+  for (const name of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
+    value = (value as Readonly<Record<string, unknown>>)[name];
+  }
+  return value;
+}
 
 let lastNamespace = '';
 
@@ -183,9 +222,9 @@ const slash = 0x2f;
 /** An entry told to watchers. */
 export class EntryEvent implements EncodedWatchEvent {
   readonly type: EncodedWatchEvent['type'];
-  readonly #entry: Entry;
+  readonly #entry: Encoded;
 
-  constructor(type: EncodedWatchEvent['type'], entry: Entry) {
+  constructor(type: EncodedWatchEvent['type'], entry: Encoded) {
     this.type = type;
     this.#entry = entry;
   }
@@ -199,7 +238,26 @@ export class EntryEvent implements EncodedWatchEvent {
   }
 }
 
+/** An object told to watchers in another form than the cache has it in. */
+export function encodedEvent(type: EncodedWatchEvent['type'], object: KubeObject): EncodedWatchEvent {
+  return new EntryEvent(type, encodeWhole(object));
+}
+
 /** An object that never was, or no longer is, in the cache, with its encoding: answers to dry runs, last states, converted versions. */
 export function encodeWhole(object: KubeObject): Encoded {
-  return { object, bytes: Buffer.from(JSON.stringify(object), 'utf8') };
+  return new Whole(object);
+}
+
+/** Encoded when somebody asks for the bytes, which callers in the same process do not. */
+class Whole implements Encoded {
+  readonly object: KubeObject;
+  #bytes: Uint8Array | undefined;
+
+  constructor(object: KubeObject) {
+    this.object = object;
+  }
+
+  get bytes(): Uint8Array {
+    return (this.#bytes ??= Buffer.from(JSON.stringify(this.object), 'utf8'));
+  }
 }

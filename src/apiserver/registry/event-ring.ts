@@ -53,5 +53,5 @@ export class EventRing {
 
 /** An event keeps alive the entry it replaced; the one it brought is mostly in the cache anyway. */
 function weight(event: CacheEvent): number {
-  return 200 + (event.previous?.bytes.length ?? 0);
+  return 200 + (event.previous?.byteLength ?? 0);
 }

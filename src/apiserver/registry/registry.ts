@@ -26,6 +26,8 @@ export interface RegistryOptions {
   readonly kinds: readonly Kind[];
   /** Freezes every object, so that a test finds whoever changes a shared one. */
   readonly freeze: boolean;
+  /** Whether the store's values stay as it gave them: caches then share them. */
+  readonly sharesValues?: boolean;
 }
 
 type KindName = Pick<Kind, 'group' | 'version' | 'resource'>;
@@ -48,6 +50,7 @@ export class Registry implements ObjectReader {
   readonly #custom = new Map<string, readonly Kind[]>();
   readonly #converted = new Set<ConvertedCache>();
   readonly #freeze: boolean;
+  readonly #sharesValues: boolean;
   readonly #virtual = new Map<string, Kind>();
   readonly #stop = new AbortController();
   readonly #handedOver = new WeakMap<Uint8Array, KubeObject>();
@@ -64,6 +67,7 @@ export class Registry implements ObjectReader {
     this.#builtIn = options.kinds;
     this.#kinds = options.kinds;
     this.#freeze = options.freeze;
+    this.#sharesValues = options.sharesValues ?? false;
     for (const kind of options.kinds) {
       if (kind.virtual) this.#virtual.set(placeOf(kind), kind);
       else this.#served.set(placeOf(kind), servedKind(kind, this.#cacheOf(kind.storedAs?.kind() ?? kind)));
@@ -80,7 +84,7 @@ export class Registry implements ObjectReader {
     const prefix = kindPrefix(stored);
     let cache = this.#caches.get(prefix);
     if (!cache) {
-      cache = new WatchCache(stored, { freeze: this.#freeze });
+      cache = new WatchCache(stored, { freeze: this.#freeze, sharesValues: this.#sharesValues });
       this.#caches.set(prefix, cache);
     }
     return cache;
@@ -114,7 +118,7 @@ export class Registry implements ObjectReader {
       const cache = prefix === undefined ? undefined : this.#caches.get(prefix);
       if (!cache) continue;
       try {
-        cache.apply(event.revision, change, change.type === 'put' ? this.#handedOver.get(change.value) : undefined);
+        cache.apply(event.revision, change, change.type === 'put' ? this.#taken(change.value) : undefined);
       } catch (error) {
         // A bug, or a value nobody can read. The store would stop telling us anything: one object amiss must not stop the rest.
         const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -246,6 +250,13 @@ export class Registry implements ObjectReader {
   /** Tells the cache which object a value about to be committed was encoded from, which spares it parsing. Nobody may change the object afterwards. */
   handOver(value: Uint8Array, object: KubeObject): void {
     this.#handedOver.set(value, object);
+  }
+
+  /** What was handed over with a value. The value may live as long as the store; what it was encoded from must not for its sake. */
+  #taken(value: Uint8Array): KubeObject | undefined {
+    const object = this.#handedOver.get(value);
+    if (object !== undefined) this.#handedOver.delete(value);
+    return object;
   }
 
   // ---- waiting

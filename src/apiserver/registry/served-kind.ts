@@ -7,7 +7,7 @@ import type { Decoded } from '../../machinery/decode.ts';
 import type { KubeObject } from '../../machinery/object.ts';
 import type { ObjectSchema } from '../../machinery/schema.ts';
 import type { Encoded, EncodedWatchEvent } from '../request.ts';
-import { type Entry, encodeWhole } from './encoding.ts';
+import { encodedEvent, type Entry, encodeWhole } from './encoding.ts';
 import type { Conversion, ConvertedCache } from './converted-cache.ts';
 import type { WatchCache } from './watch-cache.ts';
 
@@ -119,7 +119,7 @@ function converted(
       let known = events.get(event);
       if (!known) {
         const shown = show(event.object);
-        known = shown === event.object ? event : { type: event.type, ...encodeWhole(shown) };
+        known = shown === event.object ? event : encodedEvent(event.type, shown);
         events.set(event, known);
       }
       return known;

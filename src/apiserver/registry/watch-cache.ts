@@ -27,11 +27,19 @@ const nodePath = ['spec', 'nodeName'];
 /** As much of a store's change as the cache looks at. */
 type CacheChange = Omit<Extract<Change, { type: 'put' }>, 'previous'> | Omit<Extract<Change, { type: 'delete' }>, 'previous'>;
 
+export interface WatchCacheOptions {
+  /** Freezes every object, so that a test finds whoever changes a shared one. */
+  readonly freeze: boolean;
+  /** Whether values stay as the store gave them, so that they need not be copied; false when absent. */
+  readonly sharesValues?: boolean;
+}
+
 export class WatchCache {
   readonly kind: Kind;
   readonly prefix: string;
   readonly #head: Buffer;
   readonly #frozen: boolean;
+  readonly #sharesValues: boolean;
   readonly #byPath = new Map<string, Entry>();
   readonly #all = new OrderedEntries();
   readonly #byNamespace = new EntryIndex(namespaceOf, []);
@@ -45,11 +53,12 @@ export class WatchCache {
   readonly #listeners: ((event: CacheEvent) => void)[] = [];
   readonly #waiting = new Map<string, Set<() => void>>();
 
-  constructor(kind: Kind, options: { readonly freeze: boolean }) {
+  constructor(kind: Kind, options: WatchCacheOptions) {
     this.kind = kind;
     this.prefix = kindPrefix(kind);
     this.#head = Buffer.from(headOf(kind.kind, apiVersionOf(kind)));
     this.#frozen = options.freeze;
+    this.#sharesValues = options.sharesValues ?? false;
   }
 
   // ---- reading
@@ -111,10 +120,11 @@ export class WatchCache {
     this.#ring = new EventRing(revision);
   }
 
-  /** The item's value need only be there during the call. */
+  /** The item's value need only be there during the call, unless values are shared. */
   loadOne({ key, value, modRevision, createRevision }: KeyValue, slabs: Slabs): void {
     const path = key.slice(this.prefix.length);
-    const bytes = spliceIntoSlab(value, this.headLength(value), modRevision, slabs);
+    const headLength = this.headLength(value);
+    const bytes = this.#sharesValues ? { stored: value, headLength } : spliceIntoSlab(value, headLength, modRevision, slabs);
     this.#put(new Entry({ path, revision: modRevision, createRevision }, bytes, undefined, this.#frozen), undefined);
     this.#lastChange = Math.max(this.#lastChange, modRevision);
   }
@@ -131,7 +141,7 @@ export class WatchCache {
     } else if (previous) this.#remove(previous);
     else return;
     this.#lastChange = revision;
-    const event = new CacheEvent(revision, current, previous, previous ? this.headLength(previous.bytes) : 0);
+    const event = new CacheEvent(revision, current, previous, previous ? this.#headLengthOf(previous) : 0);
     this.#ring.add(event);
     for (const listener of this.#listeners) listener(event);
     this.#announce(event, path);
@@ -141,12 +151,18 @@ export class WatchCache {
 
   #entryOf(key: string, revision: number, createRevision: number, value: Uint8Array, object: KubeObject | undefined): Entry {
     const path = key.slice(this.prefix.length);
-    return new Entry({ path, revision, createRevision }, spliceRevision(value, this.headLength(value), revision), object, this.#frozen);
+    const headLength = this.headLength(value);
+    const bytes = this.#sharesValues ? { stored: value, headLength } : spliceRevision(value, headLength, revision);
+    return new Entry({ path, revision, createRevision }, bytes, object, this.#frozen);
   }
 
   /** How long the part of an encoding is that comes before what differs between objects. */
   headLength(bytes: Uint8Array): number {
     return headLengthOf(bytes, this.#head);
+  }
+
+  #headLengthOf(entry: Entry): number {
+    return entry.headLength ?? this.headLength(entry.bytes);
   }
 
   #put(entry: Entry, previous: Entry | undefined): void {

@@ -28,7 +28,13 @@ import { watch } from './watch.ts';
 
 export async function createVerbs(options: VerbsOptions): Promise<Verbs> {
   const { world, store } = options;
-  const registry = await Registry.open({ world, store, kinds: allKinds, freeze: options.freeze ?? false });
+  const registry = await Registry.open({
+    world,
+    store,
+    kinds: [...allKinds, ...(options.computedKinds ?? [])],
+    freeze: options.freeze ?? false,
+    sharesValues: options.sharesValues ?? false,
+  });
   const authorizer = options.authorizer ?? (() => undefined);
   const metrics = new AdmissionMetrics(world);
   const { plugins, close: closePlugins } = admissionPlugins({ registry, world, authorizer, metrics, ...options.admissionPlugins });

@@ -22,6 +22,17 @@ export function findEntry(call: ObjectCall): Entry {
   return entry;
 }
 
-export function objectAnswer(code: ObjectAnswer['code'], encoded: Encoded): ObjectAnswer {
-  return { type: 'object', code, object: encoded.object, bytes: encoded.bytes };
+/** Clients over the wire look at the bytes, those in the process at the object: what nobody looks at is not made. */
+export function objectAnswer(code: ObjectAnswer['code'], encoded: Encoded, columns?: ObjectAnswer['columns']): ObjectAnswer {
+  return {
+    type: 'object',
+    code,
+    get object() {
+      return encoded.object;
+    },
+    get bytes() {
+      return encoded.bytes;
+    },
+    ...(columns && { columns }),
+  };
 }

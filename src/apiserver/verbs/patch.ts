@@ -38,8 +38,10 @@ export async function patch(storage: Storage, call: ObjectCall, strategy: Update
   const entry = served.cache.get(objectPath(target.namespace, name));
   if (!entry) throw missing();
   let { warnings }: { warnings: string[] } = call;
+  // Writing a subresource leaves most of the object as it is, in place: what the patch does not touch was decoded when it was written.
+  const shares = strategy.subresource !== '' && served.toStored === undefined;
   const desired = (live: AnyObject) => {
-    const object = patched(live, change, type, options, warnings);
+    const object = patched(live, change, type, options, warnings, shares ? live : undefined);
     warnings = [];
     kind.defaults?.(object);
     return { object };
@@ -47,13 +49,14 @@ export async function patch(storage: Storage, call: ObjectCall, strategy: Update
   return objectAnswer(200, await changeObject(storage, call, entry, { options, strategy, desired }, missing));
 }
 
-/** Applies a parsed patch and checks that the result still is an object of the type. */
+/** Applies a parsed patch and checks that the result still is an object of the type; parts that `known` has, too, are shared with it. */
 export function patched(
   live: AnyObject,
   { apply: change, faults, shows }: Patch,
   type: BodyType,
   options: Pick<WriteOptions, 'fieldValidation'>,
   warnings: string[],
+  known?: AnyObject,
 ): AnyObject {
   let value: unknown;
   try {
@@ -61,7 +64,7 @@ export function patched(
   } catch (error) {
     throw error instanceof PatchError ? refusal(error) : error;
   }
-  return decodePatched({ value, faults, shown: () => JSON.stringify(shows ?? value) }, type, options.fieldValidation, warnings);
+  return decodePatched({ value, known, faults, shown: () => JSON.stringify(shows ?? value) }, type, options.fieldValidation, warnings);
 }
 
 export interface Patch {

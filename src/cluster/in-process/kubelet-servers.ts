@@ -21,8 +21,8 @@ export class KubeletServers {
   }
 
   /** Serves for a kubelet from soon on; answers how to stop. */
-  begin({ name, runtime, world }: Machine, { pods }: Kubelet): () => void {
-    const server = this.#start({ world, pods, runtime, nodeName: name });
+  begin({ name, runtime, world }: Machine, { pods, stats }: Kubelet): () => void {
+    const server = this.#start({ world, pods, stats, runtime, nodeName: name });
     this.#open.add(server);
     let stopped = false;
     server.then(
@@ -55,7 +55,7 @@ export class KubeletServers {
     await Promise.all(this.#closing);
   }
 
-  async #start(served: Pick<Machine, 'world' | 'runtime'> & Pick<Kubelet, 'pods'> & { readonly nodeName: string }): Promise<KubeletServer> {
+  async #start(served: Pick<Machine, 'world' | 'runtime'> & Pick<Kubelet, 'pods' | 'stats'> & { readonly nodeName: string }): Promise<KubeletServer> {
     const { startKubeletServer } = await import('../../kubelet/server/kubelet-server.ts');
     const { server, ca } = this.#credentials;
     return startKubeletServer({ ...served, host, port: 0, certificate: server.certificate, key: server.key, clientCa: ca.certificate });

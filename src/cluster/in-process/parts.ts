@@ -20,6 +20,7 @@ import { systemClock, systemRandom } from '../../world/system.ts';
 import type { World } from '../../world/world.ts';
 import { fixedServiceAddresses } from '../config.ts';
 import { masters, named } from '../identity.ts';
+import { type MetricsApi, metricsApi } from '../metrics-api.ts';
 import { podScheduling } from '../pod-scheduling.ts';
 import type { ClusterOptions, RunningPod } from './cluster.ts';
 import { runControllerManager, runScheduler } from './control-loops.ts';
@@ -27,6 +28,7 @@ import { KubeletServers } from './kubelet-servers.ts';
 import { type NodeCaches, sharedNodeCaches } from './node-caches.ts';
 import { ClusterProcess, type Decorate } from './process.ts';
 import { createCredentials, type Credentials, kubeconfigOf, listen } from './serving.ts';
+import { simulatedReadings } from './simulated-readings.ts';
 import { createMachine, type Machine, type MachineState, type NodeShape, runKubelet } from './simulated-nodes.ts';
 import type { Snapshot } from './snapshot.ts';
 import { Switchboard } from './switchboard.ts';
@@ -76,6 +78,8 @@ export class Parts {
   #credentials: Credentials | undefined;
   #kubeletServers: KubeletServers | undefined;
   #serviceAccountKey: string | undefined;
+  /** What its nodes use, without a wire between. */
+  readonly #metrics: MetricsApi;
   #port: number | undefined;
   #lastNode = 0;
   #closed = false;
@@ -84,6 +88,11 @@ export class Parts {
     this.world = world;
     this.#options = options;
     this.#moment = moment;
+    this.#metrics = metricsApi({
+      world,
+      client: () => createClient(this.switchboard.line().as(masters('system:metrics-server'))),
+      source: async () => simulatedReadings((name) => (this.#kubelets.has(name) ? this.machines.get(name) : undefined)),
+    });
     const { decorate, controllers, freeze = false } = options;
     this.controllerManager = new ClusterProcess('controller-manager', this.switchboard, decorate, (surroundings) =>
       runControllerManager(world, surroundings, {
@@ -216,6 +225,7 @@ export class Parts {
     this.#apiServer = await createApiServer({
       world: this.world,
       store,
+      sharesValues: true,
       serviceCidr,
       nodePortRange: { from: 30_000, to: 32_767 },
       serviceAccountKey: this.#serviceAccountKey,
@@ -226,6 +236,7 @@ export class Parts {
       // Nobody in the process is kept waiting for the sake of others; over the wire a test has the server to itself.
       maxRequestsInFlight: 0,
       computed: podScheduling(() => this.#explaining),
+      computedKinds: this.#metrics.kinds,
     });
     this.switchboard.plug(this.#apiServer);
   }

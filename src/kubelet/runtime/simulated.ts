@@ -392,8 +392,8 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts, optio
         mounts: container.config.mounts,
       };
     },
-    async updateContainerResources(id) {
-      containerOf(id);
+    async updateContainerResources(id, { cpuShares = 0, cpuQuota = 0 }) {
+      called(`update ${containerOf(id).config.name} cpu ${cpuShares} ${cpuQuota}`);
     },
     async reopenContainerLog(id) {
       containerOf(id);
@@ -427,8 +427,10 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts, optio
           labels: container.config.labels,
           timestampMs: world.clock.now(),
           cpuNanoseconds: (world.clock.now() - container.startedAtMs) * (container.script.cpuMillis ?? 0) * 1000,
+          cpuNanoCores: (container.script.cpuMillis ?? 0) * 1_000_000,
           memoryWorkingSetBytes: container.script.memoryBytes ?? 0,
           writableLayerBytes: 0,
+          writableLayerInodes: 0,
         }));
     },
 
@@ -450,7 +452,7 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts, optio
       return [...localImages].map(image);
     },
     async removeImage(name) {
-      localImages.delete(name);
+      localImages.delete(imageNames.get(name) ?? name);
     },
     async imageFsUsage() {
       return { mountpoint: '/', usedBytes: localImages.size * 1_000_000, inodesUsed: localImages.size };

@@ -95,7 +95,7 @@ async function changeScale(
 }
 
 function scaleAnswer(scale: AnyObject): ObjectAnswer {
-  return { ...objectAnswer(200, encodeWhole(scale)), columns };
+  return objectAnswer(200, encodeWhole(scale), columns);
 }
 
 function countIn(scale: KubeObject, part: 'spec' | 'status'): number {
