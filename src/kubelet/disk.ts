@@ -2,7 +2,6 @@
  * The few things a kubelet does to the node's file system: directories and files of pods, memory mounts, atomic volumes. Behind an interface so
  * that simulated nodes, of which one process may have thousands, leave the disk alone.
  */
-import { spawn } from 'node:child_process';
 import {
   chmod,
   chown,
@@ -17,17 +16,27 @@ import {
   realpath,
   rename,
   rm,
+  rmdir,
   stat,
   symlink,
   writeFile,
 } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { bindWithin } from './volumes/bind-within.ts';
+import { isMissing, mountPoints, run } from './volumes/mounts.ts';
 
 export interface VolumeFile {
   readonly content: Buffer;
   readonly mode: number;
   /** Owner, when not root. */
   readonly uid?: number;
+}
+
+/** What is to be mounted: `mount -t <type> -o <options> <source>`. */
+export interface MountPlan {
+  readonly type: string;
+  readonly source: string;
+  readonly options: readonly string[];
 }
 
 export type PathKind = 'absent' | 'directory' | 'file' | 'socket' | 'character-device' | 'block-device';
@@ -48,10 +57,22 @@ export interface Disk {
   writeVolume(path: string, files: ReadonlyMap<string, VolumeFile>, gid: number | undefined): Promise<boolean>;
   /** Gives a directory and what is in it to a group, as fsGroup wants. */
   chownTree(path: string, gid: number): Promise<void>;
+  /** Whether {@link chownTree} was there before, as far as the root shows. */
+  belongsTo(path: string, gid: number): Promise<boolean>;
   mountTmpfs(path: string, options: { readonly sizeBytes?: number; readonly mode: number }): Promise<void>;
+  /** Makes the directory and mounts there; nothing when something is mounted there already. */
+  mount(plan: MountPlan, path: string): Promise<void>;
+  isMounted(path: string): Promise<boolean>;
+  /**
+   * Mounts what is at a path inside a volume at `target`, made as a directory when it is missing. Nobody who writes in the volume meanwhile can make it lead
+   * out of there. Answers `target`; throws when the path leads out of the volume.
+   */
+  bindWithin(root: string, path: string, target: string): Promise<string>;
   /** Unmounts everything mounted at or below. */
   unmountBelow(path: string): Promise<void>;
   removeTree(path: string): Promise<void>;
+  /** Nothing when it is not there; throws when something is in it or mounted on it. */
+  removeEmptyDir(path: string): Promise<void>;
   list(path: string): Promise<readonly string[]>;
   /** In bytes; 0 when absent. */
   size(path: string): Promise<number>;
@@ -109,6 +130,17 @@ export function realDisk(): Disk {
       }
       await own(path, gid);
     },
+    async belongsTo(path, gid) {
+      const found = await stat(path);
+      return found.gid === gid && (found.mode & 0o2770) === 0o2770;
+    },
+    async mount({ type, source, options }, path) {
+      await mkdir(path, { recursive: true });
+      if ((await mountPoints()).includes(path)) return;
+      await run('mount', ['-t', type, ...(options.length === 0 ? [] : ['-o', options.join(',')]), source, path]);
+    },
+    isMounted: async (path) => (await mountPoints()).includes(path),
+    bindWithin,
     async mountTmpfs(path, { sizeBytes, mode }) {
       await mkdir(path, { recursive: true });
       if ((await mountPoints()).includes(path)) return;
@@ -120,6 +152,13 @@ export function realDisk(): Disk {
       for (const point of below.toReversed()) await run('umount', [point]);
     },
     removeTree: (path) => rm(path, { recursive: true, force: true }),
+    async removeEmptyDir(path) {
+      try {
+        await rmdir(path);
+      } catch (error) {
+        if (!isMissing(error)) throw error;
+      }
+    },
     async size(path) {
       try {
         return (await stat(path)).size;
@@ -151,9 +190,14 @@ export function simulatedDisk(): Disk {
     kind: async () => 'directory',
     writeVolume: async () => false,
     chownTree: async () => {},
+    belongsTo: async () => true,
     mountTmpfs: async () => {},
+    mount: async () => {},
+    isMounted: async () => false,
+    bindWithin: async (root, path) => join(root, path),
     unmountBelow: async () => {},
     removeTree: async () => {},
+    removeEmptyDir: async () => {},
     list: async () => [],
     size: async () => 0,
     rename: async () => {},
@@ -166,15 +210,13 @@ async function writeVolume(path: string, files: ReadonlyMap<string, VolumeFile>,
   if (old !== undefined && (await holdsExactly(join(path, old), files))) return false;
   const fresh = await mkdtemp(join(path, '..k8ts_'));
   const name = basename(fresh);
-  await chmod(fresh, 0o755);
-  for (const [relative, file] of files) {
-    const target = join(fresh, relative);
-    await mkdir(dirname(target), { recursive: true, mode: 0o755 });
-    await writeFile(target, file.content);
-    if (file.uid !== undefined || gid !== undefined) await chown(target, file.uid ?? 0, gid ?? 0);
-    await chmod(target, file.mode);
+  try {
+    await writeFiles(fresh, files, gid);
+  } catch (error) {
+    // A full disk: what was there before stays, and what was begun makes room.
+    await rm(fresh, { recursive: true, force: true });
+    throw error;
   }
-  if (gid !== undefined) await own(fresh, gid);
   await rm(join(path, '..data_tmp'), { force: true });
   await symlink(name, join(path, '..data_tmp'));
   await rename(join(path, '..data_tmp'), join(path, '..data'));
@@ -184,6 +226,18 @@ async function writeVolume(path: string, files: ReadonlyMap<string, VolumeFile>,
     if (!entry.startsWith('..') && !wanted.has(entry)) await rm(join(path, entry), { recursive: true, force: true });
   if (old !== undefined) await rm(join(path, old), { recursive: true, force: true });
   return true;
+}
+
+async function writeFiles(directory: string, files: ReadonlyMap<string, VolumeFile>, gid: number | undefined): Promise<void> {
+  await chmod(directory, 0o755);
+  for (const [relative, file] of files) {
+    const target = join(directory, relative);
+    await mkdir(dirname(target), { recursive: true, mode: 0o755 });
+    await writeFile(target, file.content);
+    if (file.uid !== undefined || gid !== undefined) await chown(target, file.uid ?? 0, gid ?? 0);
+    await chmod(target, file.mode);
+  }
+  if (gid !== undefined) await own(directory, gid);
 }
 
 async function holdsExactly(directory: string, files: ReadonlyMap<string, VolumeFile>): Promise<boolean> {
@@ -216,27 +270,4 @@ async function own(path: string, gid: number): Promise<void> {
   if (found.isSymbolicLink()) return;
   // The group may do what the owner may; new files in a directory inherit the group.
   await chmod(path, (found.mode & 0o7777) | (found.isDirectory() ? 0o2770 : 0o660));
-}
-
-async function mountPoints(): Promise<readonly string[]> {
-  const table = await readFile('/proc/self/mountinfo', 'utf8');
-  return table
-    .split('\n')
-    .flatMap((line) => line.split(' ')[4]?.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))) ?? []);
-}
-
-function run(command: string, args: readonly string[]): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-    let complaint = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text));
-    child.on('error', reject);
-    child.on('close', (code) =>
-      code === 0 ? resolve() : reject(new Error(`${command} ${args.join(' ')}: ${complaint.trim() || `exit code ${code}`}`)),
-    );
-  });
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
 }

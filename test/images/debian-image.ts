@@ -62,9 +62,16 @@ export function buildBusyboxImage(directory = imageCache): Promise<string> {
   });
 }
 
-async function cached(directory: string, name: string, names: readonly string[], fill: (root: string) => Promise<ImageConfig>): Promise<string> {
+/** Builds an image unless it is there already. `recipeFile` is the file that says how, so that an image of an older one is not taken. Answers the archive's path. */
+export async function cached(
+  directory: string,
+  name: string,
+  names: readonly string[],
+  fill: (root: string) => Promise<ImageConfig>,
+  recipeFile = import.meta.filename,
+): Promise<string> {
   const recipe = createHash('sha256')
-    .update(await readFile(import.meta.filename))
+    .update(await readFile(recipeFile))
     .digest('hex');
   const archive = join(directory, `${name}-${recipe.slice(0, 12)}.tar`);
   if (existsSync(archive)) return archive;
@@ -89,7 +96,7 @@ async function cached(directory: string, name: string, names: readonly string[],
 }
 
 /** Downloads the packages and the libraries they depend on, and unpacks them without running their scripts. */
-async function unpack(directory: string, root: string, packages: readonly string[]): Promise<void> {
+export async function unpack(directory: string, root: string, packages: readonly string[]): Promise<void> {
   const downloads = join(directory, 'debs');
   await mkdir(downloads, { recursive: true });
   const unpacked = new Set<string>();
@@ -124,7 +131,7 @@ function dependenciesIn(control: string): string[] {
   return lists.flatMap((list) => list.split(',')).map((item) => item.trim().split(/[\s|(:]/)[0] ?? '');
 }
 
-async function linkApplets(root: string, busybox: string): Promise<void> {
+export async function linkApplets(root: string, busybox: string): Promise<void> {
   const { stdout } = await run(busybox, ['--list']);
   await mkdir(join(root, 'bin'), { recursive: true });
   for (const applet of stdout.split('\n')) {

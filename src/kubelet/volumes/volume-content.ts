@@ -1,0 +1,140 @@
+/** The files of volumes that the API provides: config maps, secrets, the downward API, tokens, and projections of them together. */
+import type { ConfigMap, Pod, Secret } from '../../api/kinds.ts';
+import type { V1DownwardAPIVolumeFile, V1KeyToPath, V1ServiceAccountTokenProjection, V1Volume } from '../../api/types.ts';
+import type { VolumeFile } from '../disk.ts';
+import { type Allocatable, type PodAddresses, fieldValue, resourceValue } from '../field-ref.ts';
+import { ConfigError } from '../start-error.ts';
+
+export interface ContentSources {
+  readonly pod: Pod;
+  readonly addresses: PodAddresses;
+  readonly allocatable: Allocatable;
+  readonly configMap: (name: string) => Promise<ConfigMap | undefined>;
+  readonly secret: (name: string) => Promise<Secret | undefined>;
+  readonly token: (projection: V1ServiceAccountTokenProjection) => Promise<string>;
+}
+
+export type VolumeContent = Map<string, VolumeFile>;
+
+/** Undefined when the volume's files do not come from the API. */
+export async function volumeContent(volume: V1Volume, sources: ContentSources): Promise<VolumeContent | undefined> {
+  const files: VolumeContent = new Map();
+  if (volume.configMap) {
+    const { name = '', items, defaultMode, optional } = volume.configMap;
+    await addConfigMap(files, sources, name, items, defaultMode ?? 0o644, optional === true);
+    return files;
+  }
+  if (volume.secret) {
+    const { secretName = '', items, defaultMode, optional } = volume.secret;
+    await addSecret(files, sources, secretName, items, defaultMode ?? 0o644, optional === true);
+    return files;
+  }
+  if (volume.downwardAPI) {
+    addDownward(files, sources, volume.downwardAPI.items ?? [], volume.downwardAPI.defaultMode ?? 0o644);
+    return files;
+  }
+  if (!volume.projected) return undefined;
+  const mode = volume.projected.defaultMode ?? 0o644;
+  for (const source of volume.projected.sources ?? []) {
+    if (source.configMap)
+      await addConfigMap(files, sources, source.configMap.name ?? '', source.configMap.items, mode, source.configMap.optional === true);
+    if (source.secret) await addSecret(files, sources, source.secret.name ?? '', source.secret.items, mode, source.secret.optional === true);
+    if (source.downwardAPI) addDownward(files, sources, source.downwardAPI.items ?? [], mode);
+    if (source.serviceAccountToken) {
+      const token = await sources.token(source.serviceAccountToken);
+      put(files, source.serviceAccountToken.path, { content: Buffer.from(token), ...tokenAccess(sources.pod, mode) });
+    }
+  }
+  return files;
+}
+
+async function addConfigMap(
+  files: VolumeContent,
+  sources: ContentSources,
+  name: string,
+  items: readonly V1KeyToPath[] | undefined,
+  mode: number,
+  optional: boolean,
+): Promise<void> {
+  const configMap = await sources.configMap(name);
+  if (!configMap) {
+    if (optional) return;
+    throw new ConfigError(`configmap "${name}" not found`);
+  }
+  const data = new Map<string, Buffer>();
+  for (const [key, value] of Object.entries(configMap.data ?? {})) data.set(key, Buffer.from(value));
+  for (const [key, value] of Object.entries(configMap.binaryData ?? {})) data.set(key, Buffer.from(value, 'base64'));
+  addKeys(files, data, items, mode, optional, 'configmap');
+}
+
+async function addSecret(
+  files: VolumeContent,
+  sources: ContentSources,
+  name: string,
+  items: readonly V1KeyToPath[] | undefined,
+  mode: number,
+  optional: boolean,
+): Promise<void> {
+  const secret = await sources.secret(name);
+  if (!secret) {
+    if (optional) return;
+    throw new ConfigError(`secret "${name}" not found`);
+  }
+  const data = new Map(Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64')]));
+  addKeys(files, data, items, mode, optional, 'secret');
+}
+
+/** All keys under their own names, or the listed ones under theirs. */
+function addKeys(
+  files: VolumeContent,
+  data: ReadonlyMap<string, Buffer>,
+  items: readonly V1KeyToPath[] | undefined,
+  mode: number,
+  optional: boolean,
+  what: string,
+): void {
+  if (!items || items.length === 0) {
+    for (const [key, content] of data) put(files, key, { content, mode });
+    return;
+  }
+  for (const item of items) {
+    const content = data.get(item.key);
+    if (content) put(files, item.path, { content, mode: item.mode ?? mode });
+    else if (!optional) throw new ConfigError(`${what} references non-existent ${what === 'secret' ? 'secret' : 'config'} key: ${item.key}`);
+  }
+}
+
+function addDownward(
+  files: VolumeContent,
+  { pod, addresses, allocatable }: ContentSources,
+  items: readonly V1DownwardAPIVolumeFile[],
+  mode: number,
+): void {
+  for (const item of items) {
+    let text = '';
+    if (item.fieldRef) text = fieldValue(pod, item.fieldRef.fieldPath, addresses);
+    else if (item.resourceFieldRef) {
+      const container = pod.spec.containers[0];
+      if (container) text = resourceValue(pod, container, item.resourceFieldRef, allocatable);
+    }
+    put(files, item.path, { content: Buffer.from(text), mode: item.mode ?? mode });
+  }
+}
+
+/** A token is readable by its user alone when that user is known: by fsGroup, or because all containers run as the same user. */
+function tokenAccess(pod: Pod, mode: number): { mode: number; uid?: number } {
+  if (pod.spec.securityContext?.fsGroup !== undefined) return { mode: 0o640 };
+  const users = new Set(
+    [...(pod.spec.initContainers ?? []), ...pod.spec.containers].map(
+      ({ securityContext }) => securityContext?.runAsUser ?? pod.spec.securityContext?.runAsUser,
+    ),
+  );
+  const [uid] = users;
+  return users.size === 1 && uid !== undefined ? { mode: 0o600, uid } : { mode };
+}
+
+function put(files: VolumeContent, path: string, file: VolumeFile): void {
+  const parts = path.split('/');
+  if (path === '' || path.startsWith('/') || parts.includes('..')) throw new ConfigError(`invalid path: ${path}`);
+  files.set(parts.filter((part) => part !== '' && part !== '.').join('/'), file);
+}
