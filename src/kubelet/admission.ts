@@ -14,7 +14,12 @@ export interface Rejection {
 
 /** `others`: the pods of the API that were admitted before and have not ended. */
 export function admit(pod: Pod, node: Node, others: readonly Pod[]): Rejection | undefined {
-  return misfit(pod, node, others) ?? wrongNode(pod, node) ?? portTaken(pod, others) ?? untolerated(pod, node);
+  return wrongSystem(pod) ?? misfit(pod, node, others) ?? wrongNode(pod, node) ?? portTaken(pod, others) ?? untolerated(pod, node);
+}
+
+function wrongSystem({ spec }: Pod): Rejection | undefined {
+  if (spec.os === undefined || spec.os.name === 'linux') return undefined;
+  return { reason: 'PodOSNotSupported', message: "Pod was rejected: Failed to admit pod as the OS field doesn't match node OS" };
 }
 
 function misfit(pod: Pod, node: Node, others: readonly Pod[]): Rejection | undefined {

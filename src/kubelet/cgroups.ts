@@ -7,14 +7,22 @@ import { mkdir, readFile, readdir, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Pod } from '../api/kinds.ts';
 import type { Log } from '../world/world.ts';
+import { type CgroupLimits, type CgroupSetting, cgroupSettings, limitIn } from './cgroup-settings.ts';
 import { qosClass } from './qos.ts';
-import { podResources } from './resources.ts';
+import { cpuShares, milli, podRequest, podResources } from './resources.ts';
 import type { LinuxResources } from './runtime/runtime.ts';
 
 export interface Cgroups {
   /** The pod's parent for its sandbox and containers, as the runtime wants it. */
   parentOf(pod: Pod): string;
+  /** Makes it, or gives one that is there the pod's present limits. */
   create(pod: Pod): Promise<void>;
+  /** Raises the limits of one that is there to at least these, and lowers none: before what is in it grows. */
+  widen(pod: Pod, resources: LinuxResources): Promise<void>;
+  /** Gives burstable pods together the CPU share they asked for, and best-effort ones together what is left. */
+  shareOut(pods: readonly Pod[]): Promise<void>;
+  /** Holds all pods together to this. */
+  limitAll(limits: CgroupLimits): Promise<void>;
   remove(pod: Pod): Promise<void>;
   /** Removes those of pods that are not on the node any more. */
   removeOthers(known: { has(uid: string): boolean }): Promise<void>;
@@ -92,24 +100,12 @@ export function realCgroups({ mountpoint = '/sys/fs/cgroup', prefix = '/', podPi
     }
   }
 
-  async function limit(path: string, resources: LinuxResources): Promise<void> {
-    const { cpuShares, cpuPeriod, cpuQuota, memoryLimitBytes } = resources;
-    if (unified) {
-      const directory = join(mountpoint, path);
-      if (cpuShares !== undefined) await put(join(directory, 'cpu.weight'), cpuWeight(cpuShares));
-      if (cpuQuota !== undefined) await put(join(directory, 'cpu.max'), `${cpuQuota} ${cpuPeriod}`);
-      if (memoryLimitBytes !== undefined) await put(join(directory, 'memory.max'), memoryLimitBytes);
-      if (podPidsLimit !== undefined) await put(join(directory, 'pids.max'), podPidsLimit);
-      return;
-    }
-    const controller = (name: string): string => join(mountpoint, name, path);
-    if (cpuShares !== undefined) await put(join(controller('cpu'), 'cpu.shares'), cpuShares);
-    if (cpuQuota !== undefined && cpuPeriod !== undefined) {
-      await put(join(controller('cpu'), 'cpu.cfs_period_us'), cpuPeriod);
-      await put(join(controller('cpu'), 'cpu.cfs_quota_us'), cpuQuota);
-    }
-    if (memoryLimitBytes !== undefined) await put(join(controller('memory'), 'memory.limit_in_bytes'), memoryLimitBytes);
-    if (podPidsLimit !== undefined) await put(join(controller('pids'), 'pids.max'), podPidsLimit);
+  function fileOf(path: string, { controller, file }: CgroupSetting): string {
+    return join(mountpoint, controller, path, file);
+  }
+
+  async function limit(path: string, limits: CgroupLimits): Promise<void> {
+    for (const setting of cgroupSettings(unified, limits)) await put(fileOf(path, setting), setting.value);
   }
 
   async function remove(path: string): Promise<void> {
@@ -124,7 +120,26 @@ export function realCgroups({ mountpoint = '/sys/fs/cgroup', prefix = '/', podPi
     async create(pod) {
       const path = podCgroupPath(prefix, pod);
       await Promise.all(roots.map((root) => make(root, path)));
-      await limit(path, podResources(pod));
+      await limit(path, { ...podResources(pod), ...(podPidsLimit !== undefined && { pids: podPidsLimit }) });
+    },
+    async widen(pod, resources) {
+      const path = podCgroupPath(prefix, pod);
+      for (const setting of cgroupSettings(unified, resources)) {
+        if (setting.limit === undefined) continue;
+        const file = fileOf(path, setting);
+        const present = limitIn(await readFile(file, 'utf8').catch(() => 'max'));
+        if (present < setting.limit) await put(file, setting.value);
+      }
+    },
+    async shareOut(pods) {
+      const millis = pods.filter((pod) => qosClass(pod) === 'Burstable').reduce((sum, pod) => sum + podRequest(pod, 'cpu', milli), 0);
+      await Promise.all(roots.flatMap((root) => ['burstable', 'besteffort'].map((qos) => make(root, join(prefix, 'kubepods', qos)))));
+      await limit(join(prefix, 'kubepods', 'burstable'), { cpuShares: cpuShares(millis) });
+      await limit(join(prefix, 'kubepods', 'besteffort'), { cpuShares: cpuShares(0) });
+    },
+    async limitAll(limits) {
+      await Promise.all(roots.map((root) => make(root, join(prefix, 'kubepods'))));
+      await limit(join(prefix, 'kubepods'), limits);
     },
     remove: (pod) => remove(podCgroupPath(prefix, pod)),
     async removeOthers(known) {
@@ -142,12 +157,15 @@ export function realCgroups({ mountpoint = '/sys/fs/cgroup', prefix = '/', podPi
 
 /** A simulated node's, and one without root's: only the names. */
 export function noCgroups(prefix = '/'): Cgroups {
-  return { parentOf: (pod) => podCgroupPath(prefix, pod), create: async () => {}, remove: async () => {}, removeOthers: async () => {} };
-}
-
-/** cgroup v2's weight for v1's shares, as runtimes convert them. */
-function cpuWeight(shares: number): number {
-  return Math.floor(1 + ((shares - 2) * 9999) / 262_142);
+  return {
+    parentOf: (pod) => podCgroupPath(prefix, pod),
+    create: async () => {},
+    widen: async () => {},
+    shareOut: async () => {},
+    limitAll: async () => {},
+    remove: async () => {},
+    removeOthers: async () => {},
+  };
 }
 
 async function directoriesIn(path: string): Promise<readonly string[]> {

@@ -1,7 +1,7 @@
 /** What the runtime is told about one instance of a container: command, environment, mounts, limits, security. */
-import { join, posix } from 'node:path';
+import { join } from 'node:path';
 import type { Pod } from '../api/kinds.ts';
-import type { V1Container, V1VolumeMount } from '../api/types.ts';
+import type { V1Container } from '../api/types.ts';
 import { containerHash } from './container-hash.ts';
 import type { Disk } from './disk.ts';
 import { expand } from './expansion.ts';
@@ -18,11 +18,11 @@ import {
   terminationMessagePolicyAnnotation,
 } from './labels.ts';
 import { type PodDirectories, containerLogPath } from './pod-directories.ts';
-import type { PodVolumes } from './pod-volumes.ts';
+import type { PodVolumes } from './volumes/pod-volumes.ts';
 import { containerResources } from './resources.ts';
 import type { ContainerConfig, Image, Mount } from './runtime/runtime.ts';
 import { containerSecurity } from './security.ts';
-import { ConfigError } from './start-error.ts';
+import { volumeDevices, volumeMounts } from './volumes/volume-mounts.ts';
 
 export interface ContainerSetting {
   readonly pod: Pod;
@@ -61,7 +61,7 @@ export async function containerConfig(setting: ContainerSetting): Promise<Contai
     workingDir: container.workingDir ?? '',
     env: [...env].map(([key, value]) => ({ key, value })),
     mounts,
-    devices: [],
+    devices: volumeDevices(setting),
     labels: {
       [containerNameLabel]: container.name,
       [podNameLabel]: metadata.name,
@@ -87,49 +87,4 @@ export async function containerConfig(setting: ContainerSetting): Promise<Contai
 
 function bindMount(containerPath: string, hostPath: string): Mount {
   return { containerPath, hostPath, readonly: false, propagation: 'private' };
-}
-
-const propagations: Readonly<Record<string, Mount['propagation']>> = { HostToContainer: 'host-to-container', Bidirectional: 'bidirectional' };
-
-async function volumeMounts({ container, env, volumes, disk }: ContainerSetting): Promise<Mount[]> {
-  const mounts: Mount[] = [];
-  for (const mount of container.volumeMounts ?? []) {
-    const root = volumes.hostPath(mount.name);
-    if (root === undefined) throw new ConfigError(`cannot find volume "${mount.name}" to mount into container "${container.name}"`);
-    const subPath = subPathOf(mount, env);
-    let hostPath = root;
-    if (subPath !== '') hostPath = await subPathTarget(disk, root, subPath);
-    mounts.push({
-      containerPath: mount.mountPath.startsWith('/') ? mount.mountPath : posix.join('/', mount.mountPath),
-      hostPath,
-      readonly: mount.readOnly === true || volumes.isReadonly(mount.name),
-      propagation: propagations[mount.mountPropagation ?? ''] ?? 'private',
-    });
-  }
-  return mounts;
-}
-
-function subPathOf(mount: V1VolumeMount, env: ReadonlyMap<string, string>): string {
-  const { subPath = '', subPathExpr = '' } = mount;
-  if (subPathExpr === '') return subPath;
-  const missing: string[] = [];
-  const expanded = expand(subPathExpr, (name) => {
-    const value = env.get(name);
-    if (value === undefined) missing.push(name);
-    return value;
-  });
-  if (missing.length > 0) throw new ConfigError(`missing value for ${missing.map((name) => JSON.stringify(name)).join(', ')}`);
-  return expanded;
-}
-
-/** A sub-path is made when it is missing, and must not lead out of its volume. */
-async function subPathTarget(disk: Disk, root: string, subPath: string): Promise<string> {
-  if (subPath.startsWith('/') || subPath.split('/').includes('..'))
-    throw new ConfigError(`subPath "${subPath}" must be a relative path without '..'`);
-  const target = join(root, subPath);
-  if ((await disk.kind(target)) === 'absent') await disk.makeDir(target, 0o755);
-  const real = await disk.realPath(target);
-  const realRoot = await disk.realPath(root);
-  if (real !== realRoot && !real.startsWith(`${realRoot}/`)) throw new ConfigError(`subPath "${subPath}" not within volume path "${root}"`);
-  return real;
 }

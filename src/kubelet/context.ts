@@ -9,6 +9,7 @@ import type { ObservedPods } from './observed-pods.ts';
 import type { ProbeNetwork } from './runtime/probe-network.ts';
 import type { ContainerRuntime, SandboxConfig } from './runtime/runtime.ts';
 import type { StatusWriter } from './status-writer.ts';
+import type { CsiVolumes } from './volumes/csi/csi-volumes.ts';
 import type { WatchedObjects } from './watched-objects.ts';
 
 export interface KubeletContext {
@@ -23,16 +24,22 @@ export interface KubeletContext {
   readonly images: Images;
   readonly statuses: StatusWriter;
   readonly watched: WatchedObjects;
+  /** Volumes of storage drivers. */
+  readonly csi: CsiVolumes;
   readonly nodeName: string;
   readonly nodeIps: readonly string[];
   readonly rootDir: string;
   readonly logRoot: string;
   readonly seccompRoot: string;
   readonly memoryBytes: number;
+  /** The longest a crashing container waits. */
+  readonly crashBackOffMaxMs: number;
   readonly dns: DnsSettings;
   /** The node's /etc/hosts, for pods on the host's network. */
   readonly nodeHosts: string;
   readonly node: () => Node | undefined;
+  /** The object that shows the pod in the API: itself, or the mirror of one from a file, once that is there. */
+  readonly apiPod: (pod: Pod) => Pod | undefined;
   readonly networkReady: () => boolean;
   readonly services: (namespace: string) => readonly Service[];
   readonly masterService: () => Service | undefined;

@@ -3,16 +3,19 @@ import { Pod } from '../api/kinds.ts';
 import { isReason } from '../machinery/errors.ts';
 import type { KubeletContext } from './context.ts';
 import { type PodDirectories, podLogDirectory } from './pod-directories.ts';
+import { tearDownVolumes } from './volumes/tear-down.ts';
 
 /** Volumes, files and cgroup. The containers stay, for their logs. */
-export async function giveBack({ host }: KubeletContext, pod: Pod, { root }: PodDirectories): Promise<void> {
-  await host.disk.unmountBelow(root);
+export async function giveBack({ host, csi }: KubeletContext, pod: Pod, { root }: PodDirectories): Promise<void> {
+  await tearDownVolumes({ disk: host.disk, csi }, root);
   await Promise.all([host.disk.removeTree(root), host.cgroups.remove(pod)]);
 }
 
 /** The last status first, as others wait for it; then the object, if it is still this pod. */
-export async function deleteFromApi({ client, statuses }: KubeletContext, pod: Pod): Promise<void> {
-  const { name, namespace, uid } = pod.metadata;
+export async function deleteFromApi({ client, statuses, apiPod }: KubeletContext, pod: Pod): Promise<void> {
+  const shown = apiPod(pod);
+  if (!shown) return;
+  const { name, namespace, uid } = shown.metadata;
   await statuses.flush(uid);
   try {
     await client.resource(Pod).namespace(namespace).delete(name, { gracePeriodSeconds: 0, preconditions: { uid } });

@@ -20,6 +20,8 @@ export interface HostFacts {
   readonly dns: DnsConfig;
   /** The content of /etc/hosts. */
   readonly hostsFile: string;
+  /** Whether the kernel confines by AppArmor. */
+  readonly appArmor: boolean;
 }
 
 export interface Host {
@@ -46,6 +48,7 @@ export function simulatedHost(facts: Partial<HostFacts> = {}): Host {
     bootId: '00000000-0000-0000-0000-000000000000',
     dns: { servers: ['127.0.0.1'], searches: [], options: [] },
     hostsFile: '127.0.0.1\tlocalhost\n',
+    appArmor: false,
     ...facts,
   };
   return { facts: () => all, disk: simulatedDisk(), cgroups: noCgroups() };
@@ -67,6 +70,7 @@ function readFacts(rootDir: string): HostFacts {
     systemUuid: readOr('/sys/class/dmi/id/product_uuid', machineId),
     bootId: readOr('/proc/sys/kernel/random/boot_id', ''),
     dns: parseResolvConf(readOr('/etc/resolv.conf', '')),
+    appArmor: readOr('/sys/module/apparmor/parameters/enabled', 'N') === 'Y',
     hostsFile: `${readOr('/etc/hosts', '127.0.0.1\tlocalhost')}\n`,
   };
 }

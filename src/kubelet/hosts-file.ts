@@ -1,5 +1,6 @@
 /** The /etc/hosts a kubelet writes for a pod, and the pod's host name. */
 import type { Pod } from '../api/kinds.ts';
+import { ConfigError } from './start-error.ts';
 
 export interface PodHostname {
   readonly hostname: string;
@@ -9,17 +10,28 @@ export interface PodHostname {
   readonly kernelHostname: string;
 }
 
-/** Linux takes no longer one. */
+/** A label of a domain name is no longer. */
 const maxHostnameLength = 63;
+/** Linux takes no longer one. */
+const maxKernelHostnameLength = 64;
 
 export function podHostname(pod: Pod, clusterDomain: string): PodHostname {
   const { spec, metadata } = pod;
+  const { hostnameOverride } = spec;
+  if (hostnameOverride !== undefined && hostnameOverride !== '') {
+    return { hostname: hostnameOverride, fqdn: undefined, kernelHostname: spec.hostNetwork === true ? '' : hostnameOverride };
+  }
   const hostname =
     spec.hostname !== undefined && spec.hostname !== '' ? spec.hostname : metadata.name.slice(0, maxHostnameLength).replace(/[-.]+$/, '');
   const fqdn =
     spec.subdomain === undefined || spec.subdomain === '' ? undefined : `${hostname}.${spec.subdomain}.${metadata.namespace}.svc.${clusterDomain}`;
   if (spec.hostNetwork === true) return { hostname, fqdn, kernelHostname: '' };
-  return { hostname, fqdn, kernelHostname: spec.setHostnameAsFQDN === true && fqdn !== undefined ? fqdn : hostname };
+  if (spec.setHostnameAsFQDN !== true || fqdn === undefined) return { hostname, fqdn, kernelHostname: hostname };
+  if (fqdn.length > maxKernelHostnameLength) {
+    const sizes = `(${maxKernelHostnameLength} characters is the max, ${fqdn.length} characters requested)`;
+    throw new ConfigError(`failed to construct FQDN from pod hostname and cluster domain, FQDN ${fqdn} is too long ${sizes}`);
+  }
+  return { hostname, fqdn, kernelHostname: fqdn };
 }
 
 const ownHeader = '# Kubernetes-managed hosts file.\n';

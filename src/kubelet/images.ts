@@ -6,6 +6,7 @@ import { BackOff } from './back-off.ts';
 import { fullImageName, parseImageName } from './image-name.ts';
 import { registryCredentials } from './registry-credentials.ts';
 import type { ContainerRuntime, Image, ImageAuth, SandboxConfig } from './runtime/runtime.ts';
+import { Slots } from './slots.ts';
 import { StartError } from './start-error.ts';
 
 export type TellOfContainer = (type: 'Normal' | 'Warning', reason: string, message: string) => void;
@@ -25,16 +26,26 @@ export interface Images {
   forget(pod: Pod): void;
 }
 
+interface Pulled {
+  /** Without the time it waited for others. */
+  readonly tookMs: number;
+}
+
 export interface ImagesOptions {
   readonly world: World;
   readonly runtime: ContainerRuntime;
   readonly secret: (namespace: string, name: string) => Promise<Secret | undefined>;
+  /** The node's own credentials, as a Docker configuration; '' for none. */
+  readonly nodeCredentials?: () => Promise<string>;
+  /** How many pulls may be under way at once; 0 or absent for any number. */
+  readonly maxParallelPulls?: number;
 }
 
-export function createImages({ world, runtime, secret }: ImagesOptions): Images {
+export function createImages({ world, runtime, secret, nodeCredentials, maxParallelPulls = 0 }: ImagesOptions): Images {
+  const slots = new Slots(maxParallelPulls);
   const backOff = new BackOff();
   const failures = new Map<string, { atMs: number; message: string }>();
-  const pulls = new Map<string, Promise<string>>();
+  const pulls = new Map<string, Promise<Pulled>>();
 
   function keyOf(pod: Pod, image: string): string {
     return `${pod.metadata.uid}/${image}`;
@@ -49,19 +60,30 @@ export function createImages({ world, runtime, secret }: ImagesOptions): Images 
   }
 
   /** One pull at a time for one image, whoever asks. Pods with credentials of their own pull for themselves: the pull is also a check. */
-  function pull(image: string, auth: ImageAuth | undefined, sandbox: SandboxConfig): Promise<string> {
-    if (auth) return runtime.pullImage(image, auth, sandbox);
+  function pull(image: string, auth: ImageAuth | undefined, sandbox: SandboxConfig): Promise<Pulled> {
+    if (auth) return pullInTurn(image, auth, sandbox);
     let running = pulls.get(image);
     if (!running) {
-      running = runtime.pullImage(image, undefined, sandbox).finally(() => pulls.delete(image));
+      running = pullInTurn(image, undefined, sandbox).finally(() => pulls.delete(image));
       pulls.set(image, running);
     }
     return running;
   }
 
-  async function pullWithAnyCredentials(pod: Pod, image: string, registry: string, repository: string, sandbox: SandboxConfig): Promise<string> {
+  async function pullInTurn(image: string, auth: ImageAuth | undefined, sandbox: SandboxConfig): Promise<Pulled> {
+    const release = await slots.take();
+    const startMs = world.clock.now();
+    try {
+      await runtime.pullImage(image, auth, sandbox);
+      return { tookMs: world.clock.now() - startMs };
+    } finally {
+      release();
+    }
+  }
+
+  async function pullWithAnyCredentials(pod: Pod, image: string, registry: string, repository: string, sandbox: SandboxConfig): Promise<Pulled> {
     const secrets = await Promise.all((pod.spec.imagePullSecrets ?? []).map(({ name = '' }) => secret(pod.metadata.namespace, name)));
-    const candidates = registryCredentials(secrets, registry, repository);
+    const candidates = registryCredentials(secrets, registry, repository, await nodeCredentials?.());
     if (candidates.length === 0) return pull(image, undefined, sandbox);
     let last: unknown;
     for (const auth of candidates) {
@@ -105,21 +127,27 @@ export function createImages({ world, runtime, secret }: ImagesOptions): Images 
       }
       tell('Normal', 'Pulling', `Pulling image "${given}"`);
       const startMs = world.clock.now();
+      let done: Pulled;
       try {
-        await pullWithAnyCredentials(pod, image, name.registry, name.repository, sandbox);
+        done = await pullWithAnyCredentials(pod, image, name.registry, name.repository, sandbox);
       } catch (error) {
         const message = messageOf(error);
         failures.set(key, { atMs: world.clock.now(), message });
         backOff.count(key, world.clock.now());
         tell('Warning', 'Failed', `Failed to pull image "${given}": ${message}`);
-        throw new StartError('ErrImagePull', message);
+        throw new StartError(isRegistryAway(message) ? 'RegistryUnavailable' : 'ErrImagePull', message);
       }
       failures.delete(key);
       backOff.forget(key);
-      const took = duration(world.clock.now() - startMs);
+      const took = duration(done.tookMs);
+      const altogether = duration(world.clock.now() - startMs);
       const pulled = await find(image, full);
       if (!pulled) throw new StartError('ImageInspectError', `Failed to inspect image "${image}": not found after it was pulled`);
-      tell('Normal', 'Pulled', `Successfully pulled image "${given}" in ${took} (${took} including waiting). Image size: ${pulled.sizeBytes} bytes.`);
+      tell(
+        'Normal',
+        'Pulled',
+        `Successfully pulled image "${given}" in ${took} (${altogether} including waiting). Image size: ${pulled.sizeBytes} bytes.`,
+      );
       return pulled;
     },
     retryAtMs(pod, container) {
@@ -136,6 +164,11 @@ export function createImages({ world, runtime, secret }: ImagesOptions): Images 
       }
     },
   };
+}
+
+/** The runtime's own word for it, at the beginning of its answer. */
+function isRegistryAway(message: string): boolean {
+  return /^(?:rpc error: code = \w+ desc = )?RegistryUnavailable/.test(message);
 }
 
 /** As Go prints one: `1.2s`, `850ms`, `2m3.5s`. */

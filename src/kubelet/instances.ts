@@ -8,7 +8,7 @@ import { messageOf } from './handler.ts';
 import { runHook } from './lifecycle-hooks.ts';
 import type { PodDirectories } from './pod-directories.ts';
 import { type ContainerRole, containerOf } from './pod-spec.ts';
-import type { PodVolumes } from './pod-volumes.ts';
+import type { PodVolumes } from './volumes/pod-volumes.ts';
 import type { ContainerConfig, ContainerStatus, SandboxConfig } from './runtime/runtime.ts';
 import { StartError } from './start-error.ts';
 

@@ -1,99 +1,10 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
-import type { Lease, Node, Pod } from '../api/kinds.ts';
+import type { Lease, Node } from '../api/kinds.ts';
 import type { V1PodSpec } from '../api/types.ts';
-import { createInformers } from '../client/informers.ts';
-import { createClient } from '../client/typed-client.ts';
-import { type SimulatedWorld, simulatedWorld } from '../world/simulated.ts';
-import { type FakeApi, fakeApi } from './fake-api.ts';
-import { simulatedHost } from './host.ts';
-import { type Kubelet, createKubelet } from './kubelet.ts';
-import { type SimulatedRuntime, type SimulatedScripts, simulatedRuntime } from './runtime/simulated.ts';
+import { closeRigs, condition, events, main, podOf, putPod, rig } from './kubelet-rig.ts';
 
-interface Rig {
-  readonly world: SimulatedWorld;
-  readonly api: FakeApi;
-  readonly runtime: SimulatedRuntime;
-  kubelet: Kubelet;
-  stop(): void;
-  start(): void;
-}
-
-const closers: (() => void)[] = [];
-afterEach(() => {
-  for (const close of closers.splice(0)) close();
-});
-
-function rig(scripts?: SimulatedScripts): Rig {
-  const lines: string[] = [];
-  const world = simulatedWorld(1, {
-    onLog: (level, component, message, fields) => lines.push(`${level} ${component} ${message} ${JSON.stringify(fields)}`),
-  });
-  const api = fakeApi(world);
-  const runtime = simulatedRuntime(world, scripts);
-  let stop = (): void => {};
-  const start = (): Kubelet => {
-    const client = createClient(api);
-    const informers = createInformers(client, world);
-    const kubelet = createKubelet({
-      world,
-      client,
-      informers,
-      runtime,
-      nodeName: 'node-1',
-      nodeIps: ['192.0.2.1'],
-      rootDir: '/nowhere',
-      logRoot: '/nowhere/logs',
-      clusterDns: ['10.96.0.10'],
-      clusterDomain: 'cluster.local',
-      serverPort: 10250,
-      host: simulatedHost(),
-    });
-    stop = () => {
-      kubelet.close();
-      informers.close();
-    };
-    return kubelet;
-  };
-  const made: Rig = {
-    world,
-    api,
-    runtime,
-    kubelet: start(),
-    stop: () => stop(),
-    start: () => void (made.kubelet = start()),
-  };
-  closers.push(() => stop());
-  closers.push(() => runtime.close());
-  if (process.env.KUBELET_LOG) closers.push(() => console.log(lines.join('\n')));
-  return made;
-}
-
-function podOf({ api }: Rig, name = 'web'): Pod | undefined {
-  return api.get('Pod', name, 'default') as Pod | undefined;
-}
-
-function putPod({ api }: Rig, spec: Partial<V1PodSpec> = {}, metadata: Partial<Pod['metadata']> = {}): Pod {
-  const containers = [{ name: 'main', image: 'nginx:1' }];
-  return api.put({
-    kind: 'Pod',
-    metadata: { name: 'web', namespace: 'default', ...metadata },
-    spec: { nodeName: 'node-1', restartPolicy: 'Always', containers, ...spec },
-    status: { phase: 'Pending' },
-  }) as Pod;
-}
-
-function condition(pod: Pod | undefined, type: string): string | undefined {
-  return pod?.status.conditions?.find((candidate) => candidate.type === type)?.status;
-}
-
-function main(pod: Pod | undefined, name = 'main') {
-  return [...(pod?.status.containerStatuses ?? []), ...(pod?.status.initContainerStatuses ?? [])].find((status) => status.name === name);
-}
-
-function events({ api }: Rig): string[] {
-  return api.all('Event').map((event) => `${'reason' in event ? String(event.reason) : ''}: ${'message' in event ? String(event.message) : ''}`);
-}
+afterEach(closeRigs);
 
 describe('the life of a pod', () => {
   test('goes Pending, Running, Ready, and away when it is deleted', async () => {
@@ -165,6 +76,62 @@ describe('restart policies', () => {
       assert.equal((await it.runtime.listContainers()).length, 1, 'the container stays for its log');
     });
   }
+});
+
+describe('what is told of earlier instances', () => {
+  test('the failure before a success, though both ended at once', async () => {
+    const it = rig((_, { attempt }) => ({ runTimeMs: 0, exitCode: attempt === 0 ? 5 : 0 }));
+    putPod(it, { restartPolicy: 'OnFailure' });
+    await it.world.advanceUntil(() => podOf(it)?.status.phase === 'Succeeded', 30_000);
+    await it.world.advance(20_000);
+    assert.equal(main(podOf(it))?.restartCount, 1);
+    assert.equal(main(podOf(it))?.lastState?.terminated?.exitCode, 5);
+    assert.equal(main(podOf(it))?.state?.terminated?.exitCode, 0);
+  });
+
+  test('also of init containers', async () => {
+    const it = rig((_, { name, attempt }) => (name === 'first' ? { runTimeMs: 0, exitCode: attempt === 0 ? 9 : 0 } : {}));
+    putPod(it, { initContainers: [{ name: 'first', image: 'busybox:1' }] });
+    await it.world.advanceUntil(() => condition(podOf(it), 'Ready') === 'True', 30_000);
+    assert.equal(main(podOf(it), 'first')?.restartCount, 1);
+    assert.equal(main(podOf(it), 'first')?.lastState?.terminated?.exitCode, 9);
+  });
+
+  test('when the runtime has lost them, also for a new kubelet', async () => {
+    const it = rig((_, { attempt }) => (attempt === 0 ? { runTimeMs: 10, exitCode: 4 } : {}));
+    putPod(it);
+    await it.world.advanceUntil(() => main(podOf(it))?.restartCount === 1 && condition(podOf(it), 'Ready') === 'True', 30_000);
+    it.stop();
+    const dead = (await it.runtime.listContainers()).find(({ state }) => state === 'exited');
+    await it.runtime.removeContainer(dead?.id ?? '');
+    it.start();
+    await it.world.advance(30_000);
+    assert.equal(main(podOf(it))?.lastState?.terminated?.exitCode, 4);
+    it.stop();
+    for (const { id } of await it.runtime.listPodSandboxes()) await it.runtime.removePodSandbox(id);
+    it.start();
+    await it.world.advanceUntil(() => main(podOf(it))?.restartCount === 2 && condition(podOf(it), 'Ready') === 'True', 30_000);
+  });
+});
+
+describe("a container's own restart policy", () => {
+  test('goes before that of the pod', async () => {
+    const it = rig((_, { name, attempt }) => (name === 'main' ? { runTimeMs: 5000 } : attempt === 0 ? { runTimeMs: 10, exitCode: 1 } : {}));
+    const again = { name: 'again', image: 'nginx:1', restartPolicy: 'OnFailure' };
+    putPod(it, { restartPolicy: 'Never', containers: [{ name: 'main', image: 'nginx:1' }, again] });
+    await it.world.advanceUntil(() => main(podOf(it), 'again')?.restartCount === 1, 4000);
+    await it.world.advanceUntil(() => main(podOf(it))?.state?.terminated !== undefined, 10_000);
+    assert.equal(podOf(it)?.status.phase, 'Running');
+  });
+
+  test('may look at the exit code', async () => {
+    const it = rig((_, { attempt }) => ({ runTimeMs: 10, exitCode: attempt < 2 ? 42 : 7 }));
+    const rules = [{ action: 'Restart', exitCodes: { operator: 'In', values: [42, 43] } }];
+    putPod(it, { restartPolicy: 'Never', containers: [{ name: 'main', image: 'nginx:1', restartPolicy: 'Never', restartPolicyRules: rules }] });
+    await it.world.advanceUntil(() => podOf(it)?.status.phase === 'Failed', 60_000);
+    assert.equal(main(podOf(it))?.restartCount, 2);
+    assert.equal(main(podOf(it))?.state?.terminated?.exitCode, 7);
+  });
 });
 
 describe('init containers', () => {
@@ -487,7 +454,7 @@ describe('the node', () => {
     const it = rig();
     putPod(it, { containers: [{ name: 'main', image: 'nginx:1', livenessProbe: { httpGet: { port: 80 } } }] });
     await it.world.advanceUntil(() => condition(podOf(it), 'Ready') === 'True', 5000);
-    for (const close of closers.splice(0)) close();
+    closeRigs();
     await it.world.advance(0);
     assert.equal(it.world.pendingTimers(), 0);
   });

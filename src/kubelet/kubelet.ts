@@ -13,21 +13,39 @@ import type { Informers } from '../client/informer.ts';
 import { isReason } from '../machinery/errors.ts';
 import type { Timer, World } from '../world/world.ts';
 import { realCgroups } from './cgroups.ts';
+import { onClockJump } from './clock-jumps.ts';
 import type { KubeletContext } from './context.ts';
 import { messageOf } from './handler.ts';
 import { type Host, realHost } from './host.ts';
+import { type KubeletSettings, type ReservedResources, defaultSettings, reservedOf } from './configuration/settings.ts';
+import { type EvictionManager, createEvictionManager } from './eviction/eviction-manager.ts';
+import { type Gauge, realGauge } from './eviction/gauge.ts';
+import { removeDeadContainers } from './garbage/dead-containers.ts';
+import { createImageGarbage } from './garbage/image-garbage.ts';
 import { createImages } from './images.ts';
-import { rotateLogs } from './log-rotation.ts';
+import { keepLogsSmall } from './log-rotation.ts';
 import { type NodeAgent, createNodeAgent } from './node-agent.ts';
 import { createObservedPods } from './observed-pods.ts';
 import { cleanOrphans } from './orphans.ts';
 import { type PodWorker, createPodWorker } from './pod-worker.ts';
 import { realProbeNetwork } from './probe-network.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
+import { containersOf, isMirrorPod } from './pod-spec.ts';
+import { cpuShares } from './resources.ts';
 import { sandboxConfigFor } from './sandboxes.ts';
+import { admitSecurity } from './security-admission.ts';
 import { servedPods } from './served-pods.ts';
 import type { ServedPods } from './server/served-pods.ts';
+import { isStaticPod } from './static-pods/manifest.ts';
+import type { Manifests } from './static-pods/manifest-directory.ts';
+import { createStaticPods } from './static-pods/static-pods.ts';
+import { shutDownPods, shutdownRefusal } from './shutdown.ts';
 import { createStatusWriter } from './status-writer.ts';
+import { KubeletCounters } from './stats/kubelet-counters.ts';
+import type { StatsSubject } from './stats/node-stats.ts';
+import { watchPodStarts } from './stats/pod-starts.ts';
+import { createCsiVolumes } from './volumes/csi/csi-volumes.ts';
+import { noDrivers, watchDrivers } from './volumes/csi/drivers.ts';
 import { createWatchedObjects } from './watched-objects.ts';
 
 export interface KubeletOptions {
@@ -55,32 +73,52 @@ export interface KubeletOptions {
   readonly taints?: readonly V1Taint[];
   /** Path of this cluster's cgroups below the mountpoint; `/` as upstream when absent. */
   readonly cgroupPrefix?: string;
-  /** Kept back from pods. Upstream's eviction threshold keeps 100 MiB. */
-  readonly reserved?: { readonly cpuMillis: number; readonly memoryBytes: number };
+  /** Kept back from pods, when it is not to follow from the settings. */
+  readonly reserved?: Partial<ReservedResources>;
+  /** What differs from upstream's defaults. */
+  readonly settings?: Partial<KubeletSettings>;
+  /** The settings in force as `/configz` shows them. */
+  readonly shownSettings?: Readonly<Record<string, unknown>>;
+  /** Tells what the node has left; read from the machine when absent, and on a simulated one not at all. */
+  readonly gauge?: Gauge;
   /** The machine; the real one when absent. `simulatedHost()` goes with a simulated runtime. */
   readonly host?: Host;
   /** Whether pods' events that say that all is well are written, too; true when absent. */
   readonly normalEvents?: boolean;
+  /** Files with pods that run whatever the API says. */
+  readonly manifests?: Manifests;
+  /** Counts what the kubelet does; shared with whoever else counts into it. */
+  readonly counters?: KubeletCounters;
   /** How often the runtime is listed as a safety net; 10 s when absent. */
   readonly relistMs?: number;
 }
 
 export interface Kubelet {
   readonly pods: ServedPods;
+  /** Of what its server's pages about use tell. */
+  readonly stats: StatsSubject;
   /** The Node as this kubelet knows it; undefined before it is registered. */
   node(): Node | undefined;
   /** Resolves when the runtime was listed and the first pods are known. */
   readonly started: Promise<void>;
+  /** Where a shutdown grace period is set: says on the node that it goes, and ends its pods in that time. */
+  shutDown(): Promise<void>;
   /** Stops looking after pods; containers keep running. */
   close(): void;
 }
 
 const orphansEveryMs = 60_000;
-const rotationEveryMs = 10_000;
 const retryMs = 500;
+/** So long the pods of files wait to hear what the API last said of them. */
+const apiPatienceMs = 2000;
+const imagesEveryMs = 300_000;
+const mostCredentialBytes = 2 ** 20;
+const shareOutAfterMs = 100;
+const noConditions: ReadonlySet<string> = new Set();
+const noManifests: Manifests = { read: async () => [], watch: () => () => {} };
 
 export function createKubelet(options: KubeletOptions): Kubelet {
-  const { world, client, informers, runtime, nodeName, nodeIps, rootDir, logRoot } = options;
+  const { world, client, informers, runtime, nodeName, nodeIps, rootDir, logRoot, counters = new KubeletCounters() } = options;
   const log = world.log.child('kubelet');
   const host =
     options.host ??
@@ -95,6 +133,11 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   // A simulated machine has no disk.
   if (options.host === undefined) mkdirSync(rootDir, { recursive: true });
   const facts = host.facts();
+  const settings: KubeletSettings = { ...defaultSettings, ...options.settings };
+  const kernel = { allowedUnsafeSysctls: settings.allowedUnsafeSysctls, hasAppArmor: facts.appArmor };
+  let shuttingDown = false;
+  /** Told when a pod has ended, or uses less. */
+  const roomListeners = new Set<() => void>();
   const closed = new AbortController();
   const workers = new Map<string, PodWorker>();
   /** Uids of pods that are through here, while the informer still shows them. */
@@ -109,6 +152,13 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   const wakeAll = (): void => {
     for (const worker of workers.values()) worker.wake();
   };
+  function retryVolumes(): void {
+    for (const worker of workers.values()) worker.retryVolumes();
+  }
+  /** Someone left room: resizes that waited for it are looked at again. */
+  const wakeWaiting = (): void => {
+    for (const worker of workers.values()) if (worker.waitsForRoom) worker.wake();
+  };
   const agent: NodeAgent = createNodeAgent({
     world,
     client,
@@ -118,12 +168,28 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     nodeName,
     hostname: options.hostname ?? nodeName,
     nodeIps,
-    maxPods: options.maxPods ?? 110,
+    maxPods: options.maxPods ?? settings.maxPods,
     serverPort: options.serverPort,
-    reserved: options.reserved ?? { cpuMillis: 0, memoryBytes: 100 * 2 ** 20 },
+    reserved: { ...reservedOf(settings, facts), ...options.reserved },
+    pressure: () => eviction?.conditions() ?? noConditions,
+    shuttingDown: () => shuttingDown,
+    volumesInUse: () => csi.inUse(),
     labels: options.labels ?? {},
     taints: options.taints ?? [],
     onNetworkChange: wakeAll,
+  });
+  const drivers = host.disk.keeps
+    ? watchDrivers({ world, client, nodeName, rootDir, registered: agent.registered, onChange: retryVolumes })
+    : noDrivers;
+  const csi = createCsiVolumes({
+    world,
+    client,
+    disk: host.disk,
+    drivers,
+    nodeName,
+    rootDir,
+    node: () => agent.node(),
+    onUse: () => agent.refresh(),
   });
   const observed = createObservedPods({
     world,
@@ -131,6 +197,34 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     ...(options.relistMs !== undefined && { relistMs: options.relistMs }),
     onChange: (uid) => workers.get(uid)?.wake(),
   });
+
+  const statics = createStaticPods({
+    world,
+    client,
+    manifests: options.manifests ?? noManifests,
+    nodeName,
+    nodeUid: () => agent.node()?.metadata.uid,
+    inApi: () => pods.list(),
+    begin,
+    end: (pod) => workers.get(pod.metadata.uid)?.update(pod),
+    onMirror: (uid) => workers.get(uid)?.wake(),
+  });
+
+  let eviction: EvictionManager | undefined;
+  const gauge =
+    options.gauge ??
+    (host.disk.keeps
+      ? realGauge({ runtime, rootDir, logRoot, memoryBytes: facts.memoryBytes, cgroupOf: (pod) => host.cgroups.parentOf(pod) })
+      : undefined);
+  const imageGarbage = createImageGarbage({
+    world,
+    runtime,
+    settings: settings.imageGarbage,
+    inUse: imagesInUse,
+    room: async () => (await gauge?.read())?.get('imagefs.available'),
+    tell: (reason, message) => recorder.event(nodeReference, 'Warning', reason, message),
+  });
+  const nodeReference = { apiVersion: 'v1', kind: 'Node', metadata: { name: nodeName, uid: nodeName } };
 
   let runtimeName = 'containerd';
   const context: KubeletContext = {
@@ -143,9 +237,18 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     network: runtime.probeNetwork ?? realProbeNetwork(world.clock),
     host,
     observed,
-    images: createImages({ world, runtime, secret: readSecret }),
+    images: createImages({
+      world,
+      runtime,
+      secret: readSecret,
+      // Upstream's place for the node's own credentials, in Docker's format.
+      nodeCredentials: async () => (await host.disk.readTail(join(rootDir, 'config.json'), mostCredentialBytes)) ?? '',
+      maxParallelPulls: settings.serializeImagePulls ? 1 : settings.maxParallelImagePulls,
+    }),
+    crashBackOffMaxMs: settings.crashBackOffMaxMs,
     statuses,
     watched,
+    csi,
     nodeName,
     nodeIps,
     rootDir,
@@ -155,6 +258,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     dns: { clusterDns: options.clusterDns, clusterDomain: options.clusterDomain, host: facts.dns },
     nodeHosts: facts.hostsFile,
     node: () => agent.node(),
+    apiPod: (pod) => (isStaticPod(pod) ? statics.mirrorOf(pod) : pod),
     networkReady: () => agent.networkReady(),
     services: (namespace) => services.list(namespace),
     masterService: () => services.get('kubernetes', 'default'),
@@ -165,6 +269,43 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     },
     sandboxConfigOf: (pod, attempt) => sandboxConfigFor(context, pod, attempt),
   };
+
+  /** What containers run from, and what pods that are here will start from. */
+  function imagesInUse(): ReadonlySet<string> {
+    const used = new Set<string>();
+    for (const uid of observed.uids()) {
+      for (const { image, imageRef } of observed.pod(uid).containers) used.add(image).add(imageRef);
+    }
+    for (const worker of workers.values()) {
+      if (!worker.counts()) continue;
+      for (const { spec } of containersOf(worker.pod)) used.add(spec.image ?? '');
+    }
+    return used;
+  }
+
+  /** Looks after memory, disk and process ids from now on. */
+  function keepRoom(room: Gauge): void {
+    eviction = createEvictionManager({
+      world,
+      gauge: room,
+      thresholds: settings.evictionThresholds,
+      transitionMs: settings.evictionTransitionMs,
+      maxGraceSeconds: settings.evictionMaxGraceSeconds,
+      pods: () => [...workers.values()].filter((worker) => worker.counts()),
+      async reclaimDisk() {
+        await removeDeadContainers(
+          context,
+          [...workers.values()].map(({ pod }) => pod),
+        );
+        await imageGarbage.removeUnused();
+      },
+      onConditions: () => agent.refresh(),
+    });
+    const collect = (): void => {
+      imageGarbage.collect().catch((error: unknown) => log.warn('collecting images failed', { error: messageOf(error) }));
+    };
+    chores.push(world.clock.every(imagesEveryMs, collect));
+  }
 
   async function readSecret(namespace: string, name: string): Promise<Secret | undefined> {
     try {
@@ -183,17 +324,46 @@ export function createKubelet(options: KubeletOptions): Kubelet {
 
   function begin(pod: Pod): void {
     const { uid } = pod.metadata;
+    if (isMirrorPod(pod)) return statics.mirrorChanged(pod);
     if (workers.has(uid) || gone.has(uid) || closed.signal.aborted) return;
     const worker = createPodWorker({
       context,
       pod,
-      others: () => [...workers.values()].filter((other) => other !== workers.get(uid) && other.counts()).map((other) => other.pod),
+      refusal: (candidate) => (shuttingDown ? shutdownRefusal : undefined) ?? eviction?.refusal(candidate) ?? admitSecurity(candidate, kernel),
+      others: () => [...workers.values()].filter((other) => other !== workers.get(uid) && other.counts()).map((other) => other.granted),
+      onRoom() {
+        wakeWaiting();
+        shareOutSoon();
+        for (const told of roomListeners) told();
+      },
       onGone() {
         workers.delete(uid);
         if (pods.get(pod.metadata.name, pod.metadata.namespace)?.metadata.uid === uid) gone.add(uid);
+        if (isStaticPod(pod)) statics.gone(pod);
+        wakeWaiting();
       },
     });
     workers.set(uid, worker);
+    shareOutSoon();
+  }
+
+  let sharing: Timer | undefined;
+
+  /** Pods of one moment are counted together; a simulated machine has nothing to share. */
+  function shareOutSoon(): void {
+    if (!host.disk.keeps || sharing || closed.signal.aborted) return;
+    sharing = world.clock.after(shareOutAfterMs, () => {
+      sharing = undefined;
+      const counted = [...workers.values()].filter((worker) => worker.counts()).map(({ granted }) => granted);
+      host.cgroups.shareOut(counted).catch((error: unknown) => log.warn('sharing out the CPUs failed', { error: messageOf(error) }));
+    });
+  }
+
+  /** Pods together get no more than the machine has beyond its reservations. */
+  async function limitPods(): Promise<void> {
+    if (!settings.enforcePodsAllocatable) return;
+    const { cpuMillis, memoryBytes } = reservedOf({ ...settings, evictionThresholds: [] }, facts);
+    await host.cgroups.limitAll({ cpuShares: cpuShares(facts.cpus * 1000 - cpuMillis), memoryLimitBytes: facts.memoryBytes - memoryBytes });
   }
 
   async function untilTrue(attempt: () => Promise<void>, what: string): Promise<void> {
@@ -212,15 +382,18 @@ export function createKubelet(options: KubeletOptions): Kubelet {
 
   async function start(): Promise<void> {
     await host.disk.makeDir(join(rootDir, 'pods'), 0o750);
+    await limitPods();
     // Every pod that runs here is known before the first decision is made about any.
     await Promise.all([
+      csi.recover(),
       untilTrue(() => observed.start(), 'listing the container runtime'),
       untilTrue(async () => void ({ runtimeName } = await runtime.version()), 'asking the container runtime for its version'),
-      pods.synced,
-      services.synced,
-      agent.registered,
     ]);
+    if (options.manifests) await Promise.race([pods.synced, world.clock.sleep(apiPatienceMs, closed.signal)]);
+    await statics.start();
+    await Promise.all([pods.synced, services.synced, agent.registered]);
     if (closed.signal.aborted) return;
+    statics.apiKnown();
     // Pods that run or ended already come first, so that they are counted when new ones are admitted.
     const known = [...pods.list()].sort((a, b) => Number(b.status.startTime !== undefined) - Number(a.status.startTime !== undefined));
     for (const pod of known) begin(pod);
@@ -235,6 +408,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
         workers.get(pod.metadata.uid)?.update(pod);
       },
       deleted(pod) {
+        if (isMirrorPod(pod)) return statics.mirrorChanged(pod);
         gone.delete(pod.metadata.uid);
         workers.get(pod.metadata.uid)?.removed();
       },
@@ -243,33 +417,61 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       cleanOrphans(context, workers).catch((error: unknown) => log.warn('cleaning up orphans failed', { error: messageOf(error) }));
     };
     clean();
-    let rotating = false;
-    const rotate = (): void => {
-      if (rotating) return;
-      rotating = true;
-      rotateLogs(context)
-        .catch((error: unknown) => log.warn('rotating logs failed', { error: messageOf(error) }))
-        .finally(() => (rotating = false));
+    void keepLogsSmall(context, closed.signal, { maxBytes: settings.containerLogMaxBytes, maxFiles: settings.containerLogMaxFiles });
+    const clockJumped = (byMs: number): void => {
+      log.warn('the clock was set', { byMs });
+      for (const worker of workers.values()) worker.clockJumped();
     };
-    chores.push(world.clock.every(orphansEveryMs, clean), world.clock.every(rotationEveryMs, rotate));
-    recorder.event({ apiVersion: 'v1', kind: 'Node', metadata: { name: nodeName, uid: nodeName } }, 'Normal', 'Starting', 'Starting kubelet.');
+    chores.push(world.clock.every(orphansEveryMs, clean), onClockJump(world.clock, clockJumped));
+    recorder.event(nodeReference, 'Normal', 'Starting', 'Starting kubelet.');
+    if (gauge) keepRoom(gauge);
   }
 
   const started = start().catch((error: unknown) => {
     if (!closed.signal.aborted) log.error('the kubelet could not start', { error: messageOf(error) });
   });
 
+  // A process may have thousands of simulated nodes, whose starts say nothing.
+  const stopCounting = options.host === undefined ? watchPodStarts(pods, counters, world.clock) : undefined;
+
   return {
     pods: servedPods(workers, observed),
+    stats: {
+      host,
+      counters,
+      places: options.host === undefined ? { cgroupOf: (pod) => host.cgroups.parentOf(pod), rootDir, logRoot } : undefined,
+    },
     node: () => agent.node(),
     started,
+    async shutDown() {
+      const { shutdownGraceMs: graceMs, shutdownCriticalMs: criticalMs } = settings;
+      if (graceMs === 0 || shuttingDown || closed.signal.aborted) return;
+      shuttingDown = true;
+      agent.refresh();
+      await shutDownPods({
+        clock: world.clock,
+        pods: () => [...workers.values()].filter((worker) => worker.counts()),
+        graceMs,
+        criticalMs,
+        onEnd(callback) {
+          roomListeners.add(callback);
+          return () => void roomListeners.delete(callback);
+        },
+      });
+      await statuses.flushAll();
+    },
     close() {
       closed.abort(new Error('the kubelet was closed'));
       stopWatching?.();
+      stopCounting?.();
       for (const chore of chores) chore.cancel();
+      statics.close();
+      eviction?.close();
+      sharing?.cancel();
       for (const worker of workers.values()) worker.close();
       workers.clear();
       agent.close();
+      drivers.close();
       observed.close();
       watched.close();
       statuses.close();

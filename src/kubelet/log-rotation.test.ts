@@ -37,3 +37,27 @@ test('a log past 10 MiB is renamed away, and five files are kept', async () => {
     await rm(directory, { recursive: true, force: true });
   }
 });
+
+test('a flood is looked after more often, and what is kept of it takes no more than five files of the limit', async () => {
+  const world = simulatedWorld(1);
+  const directory = await mkdtemp(join(tmpdir(), 'k8ts-logs-'));
+  try {
+    const logPath = join(directory, '0.log');
+    await writeFile(logPath, '');
+    const flooded = () => truncate(logPath, 20 * 2 ** 20);
+    const runtime = { ...simulatedRuntime(world), reopenContainerLog: () => writeFile(logPath, '').then(flooded) };
+    const container = { id: 'c', state: 'running', logPath } as const;
+    const observed = { uids: () => ['u'], pod: () => ({ containers: [container] }) };
+    const host = { ...simulatedHost(), disk: realDisk() };
+    await flooded();
+    const rotatedInOneSecond = [];
+    for (let round = 0; round < 4; round++) {
+      rotatedInOneSecond.push(await rotateLogs({ world, runtime, host, observed }));
+      await world.advance(100);
+    }
+    assert.deepEqual(rotatedInOneSecond, [1, 1, 1, 1]);
+    assert.deepEqual((await readdir(directory)).sort(), ['0.log', '0.log.20260101-000000.200', '0.log.20260101-000000.300']);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+});

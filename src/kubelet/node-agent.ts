@@ -6,6 +6,7 @@ import type { Informer } from '../client/informer.ts';
 import { equal } from '../machinery/equal.ts';
 import { isReason } from '../machinery/errors.ts';
 import { type Timer, type World, microTimestamp } from '../world/world.ts';
+import type { ReservedResources } from './configuration/settings.ts';
 import { messageOf } from './handler.ts';
 import type { Host } from './host.ts';
 import { nodeLabels, nodeStatus } from './node-status.ts';
@@ -22,7 +23,12 @@ export interface NodeAgentOptions {
   readonly nodeIps: readonly string[];
   readonly maxPods: number;
   readonly serverPort: number;
-  readonly reserved: { readonly cpuMillis: number; readonly memoryBytes: number };
+  readonly reserved: ReservedResources;
+  /** The conditions of pressure that hold. */
+  readonly pressure: () => ReadonlySet<string>;
+  readonly shuttingDown?: () => boolean;
+  /** Attachable volumes that this node needs. */
+  readonly volumesInUse: () => readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   readonly taints: readonly V1Taint[];
   /** The runtime's network became ready or not. */
@@ -89,6 +95,9 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
         maxPods: options.maxPods,
         serverPort: options.serverPort,
         reserved: options.reserved,
+        pressure: options.pressure(),
+        shuttingDown: options.shuttingDown?.() === true,
+        volumesInUse: options.volumesInUse(),
         runtimeVersion,
         runtimeConditions: conditions,
         images,
@@ -268,6 +277,8 @@ function statusPatch(known: V1NodeStatus, wanted: V1NodeStatus, ignoreHeartbeat 
     if (field === 'addresses' && !equal(value, known.addresses)) patch[field] = [{ $patch: 'replace' }, ...(wanted.addresses ?? [])];
     else if (!equal(value, before.get(field))) patch[field] = value;
   }
+  // The last one is given back.
+  if (!wanted.volumesInUse && known.volumesInUse?.length) patch.volumesInUse = null;
   const conditions = (wanted.conditions ?? []).filter((condition) => {
     const old = known.conditions?.find(({ type }) => type === condition.type);
     return !ignoreHeartbeat || old?.status !== condition.status || old.reason !== condition.reason || old.message !== condition.message;

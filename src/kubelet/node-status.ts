@@ -2,6 +2,7 @@
 import type { V1NodeCondition, V1NodeStatus } from '../api/types.ts';
 import { parseQuantity } from '../machinery/quantity.ts';
 import { timestamp } from '../world/world.ts';
+import type { ReservedResources } from './configuration/settings.ts';
 import type { HostFacts } from './host.ts';
 import type { Image, RuntimeCondition } from './runtime/runtime.ts';
 
@@ -15,8 +16,11 @@ export interface NodeFacts {
   readonly host: HostFacts;
   readonly maxPods: number;
   readonly serverPort: number;
-  /** Kept back from pods, as quantities: `{ memory: '100Mi' }`. Memory for eviction comes on top. */
-  readonly reserved: { readonly cpuMillis: number; readonly memoryBytes: number };
+  /** Kept back from pods. */
+  readonly reserved: ReservedResources;
+  readonly pressure: ReadonlySet<string>;
+  readonly shuttingDown: boolean;
+  readonly volumesInUse: readonly string[];
   readonly runtimeVersion: string;
   readonly runtimeConditions: readonly RuntimeCondition[] | undefined;
   readonly images: readonly Image[];
@@ -37,11 +41,10 @@ export function nodeLabels({ nodeName, host }: { nodeName: string; host: HostFac
 export function nodeStatus(facts: NodeFacts, previous: readonly V1NodeCondition[]): V1NodeStatus {
   const { host, reserved, maxPods } = facts;
   const capacity = resources(host.cpus * 1000, host.memoryBytes, host.ephemeralStorageBytes, maxPods);
-  // Upstream keeps a tenth of the disk for its eviction threshold.
   const allocatable = resources(
     host.cpus * 1000 - reserved.cpuMillis,
     host.memoryBytes - reserved.memoryBytes,
-    Math.floor(host.ephemeralStorageBytes * 0.9),
+    host.ephemeralStorageBytes - reserved.storageBytes,
     maxPods,
     true,
   );
@@ -65,6 +68,7 @@ export function nodeStatus(facts: NodeFacts, previous: readonly V1NodeCondition[
       systemUUID: host.systemUuid,
     },
     images: nodeImages(facts.images),
+    ...(facts.volumesInUse.length > 0 && { volumesInUse: [...facts.volumesInUse] }),
   };
 }
 
@@ -81,6 +85,24 @@ function resources(cpuMillis: number, memoryBytes: number, storageBytes: number,
   };
 }
 
+const pressures = [
+  {
+    type: 'MemoryPressure',
+    under: { reason: 'KubeletHasInsufficientMemory', message: 'kubelet has insufficient memory available' },
+    free: { reason: 'KubeletHasSufficientMemory', message: 'kubelet has sufficient memory available' },
+  },
+  {
+    type: 'DiskPressure',
+    under: { reason: 'KubeletHasDiskPressure', message: 'kubelet has disk pressure' },
+    free: { reason: 'KubeletHasNoDiskPressure', message: 'kubelet has no disk pressure' },
+  },
+  {
+    type: 'PIDPressure',
+    under: { reason: 'KubeletHasInsufficientPID', message: 'kubelet has insufficient PID available' },
+    free: { reason: 'KubeletHasSufficientPID', message: 'kubelet has sufficient PID available' },
+  },
+];
+
 /** The largest first, no more than upstream's 50. */
 function nodeImages(images: readonly Image[]): { names: string[]; sizeBytes: number }[] {
   return images
@@ -89,12 +111,10 @@ function nodeImages(images: readonly Image[]): { names: string[]; sizeBytes: num
     .map(({ repoDigests, repoTags, sizeBytes }) => ({ names: [...repoDigests, ...repoTags].slice(0, 5), sizeBytes }));
 }
 
-function nodeConditions({ runtimeConditions, nowMs }: NodeFacts, previous: readonly V1NodeCondition[]): V1NodeCondition[] {
+function nodeConditions({ runtimeConditions, pressure, shuttingDown, nowMs }: NodeFacts, previous: readonly V1NodeCondition[]): V1NodeCondition[] {
   const wanted: Omit<V1NodeCondition, 'lastHeartbeatTime' | 'lastTransitionTime'>[] = [
-    { type: 'MemoryPressure', status: 'False', reason: 'KubeletHasSufficientMemory', message: 'kubelet has sufficient memory available' },
-    { type: 'DiskPressure', status: 'False', reason: 'KubeletHasNoDiskPressure', message: 'kubelet has no disk pressure' },
-    { type: 'PIDPressure', status: 'False', reason: 'KubeletHasSufficientPID', message: 'kubelet has sufficient PID available' },
-    readyCondition(runtimeConditions),
+    ...pressures.map(({ type, under, free }) => (pressure.has(type) ? { type, status: 'True', ...under } : { type, status: 'False', ...free })),
+    readyCondition(runtimeConditions, shuttingDown),
   ];
   return wanted.map((condition) => {
     const before = previous.find(({ type }) => type === condition.type);
@@ -107,8 +127,11 @@ function nodeConditions({ runtimeConditions, nowMs }: NodeFacts, previous: reado
   });
 }
 
-function readyCondition(conditions: readonly RuntimeCondition[] | undefined): { type: string; status: string; reason: string; message: string } {
-  const problems: string[] = [];
+function readyCondition(
+  conditions: readonly RuntimeCondition[] | undefined,
+  shuttingDown: boolean,
+): { type: string; status: string; reason: string; message: string } {
+  const problems: string[] = shuttingDown ? ['node is shutting down'] : [];
   if (!conditions) problems.push('container runtime is down');
   const runtime = conditions?.find(({ type }) => type === 'RuntimeReady');
   const network = conditions?.find(({ type }) => type === 'NetworkReady');

@@ -47,6 +47,8 @@ export function createObservedPods({ world, runtime, relistMs = 10_000, onChange
   const log = world.log.child('observed-pods');
   const entries = new Map<string, Entry>();
   const podOf = new Map<string, string>();
+  /** Containers of which the runtime told that they ran out of memory. */
+  const outOfMemory = new Set<string>();
   const closed = new AbortController();
   const reads = new Map<string, Promise<unknown>>();
   let relistedMs = 0;
@@ -79,9 +81,16 @@ export function createObservedPods({ world, runtime, relistMs = 10_000, onChange
     onChange(uid);
   }
 
+  /** A runtime may note that memory was the cause only after it has told of the exit. */
+  function withCause(container: ContainerStatus): ContainerStatus {
+    const isCause = container.exitCode === 137 && container.reason === 'Error' && outOfMemory.has(container.id);
+    return isCause ? { ...container, reason: 'OOMKilled' } : container;
+  }
+
   function forget(id: string): void {
     const uid = podOf.get(id);
     podOf.delete(id);
+    outOfMemory.delete(id);
     const entry = uid === undefined ? undefined : entries.get(uid);
     if (uid === undefined || !entry) return;
     entry.sandboxes = entry.sandboxes.filter((sandbox) => sandbox.id !== id);
@@ -119,7 +128,7 @@ export function createObservedPods({ world, runtime, relistMs = 10_000, onChange
   function refreshContainer(id: string): Promise<ContainerStatus | undefined> {
     return serially(id, async () => {
       try {
-        const container = await runtime.containerStatus(id);
+        const container = withCause(await runtime.containerStatus(id));
         const uid = container.labels[podUidLabel] ?? podOf.get(container.sandboxId);
         if (uid !== undefined && !closed.signal.aborted) putContainer(container, uid);
         return container;
@@ -167,6 +176,7 @@ export function createObservedPods({ world, runtime, relistMs = 10_000, onChange
         const uid = podOf.get(id);
         if (uid === undefined) return;
         if (type === 'removed') return forget(id);
+        if (type === 'oom') outOfMemory.add(id);
         const isSandbox = entries.get(uid)?.sandboxes.some((sandbox) => sandbox.id === id);
         void (isSandbox ? refreshSandbox(id) : refreshContainer(id));
       }, closed.signal);

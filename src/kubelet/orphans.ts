@@ -1,10 +1,11 @@
 /** What is left of pods that nobody knows any more: sandboxes, containers, directories, cgroups. Found at start and every minute. */
 import { join } from 'node:path';
 import type { KubeletContext } from './context.ts';
+import { tearDownVolumes } from './volumes/tear-down.ts';
 
 /** `known` tells of a uid whether the pod has a worker, as of the moment it is asked: pods come while this runs. */
 export async function cleanOrphans(
-  { runtime, observed, host, rootDir, logRoot, world }: KubeletContext,
+  { runtime, observed, host, csi, rootDir, logRoot, world }: KubeletContext,
   known: { has(uid: string): boolean },
 ): Promise<void> {
   const log = world.log.child('orphans');
@@ -26,8 +27,13 @@ export async function cleanOrphans(
   for (const uid of await host.disk.list(join(rootDir, 'pods'))) {
     if (known.has(uid)) continue;
     const root = join(rootDir, 'pods', uid);
-    await host.disk.unmountBelow(root);
-    await host.disk.removeTree(root);
+    try {
+      await tearDownVolumes({ disk: host.disk, csi }, root);
+      await host.disk.removeTree(root);
+    } catch (error) {
+      // The volume of a driver that is not there now: it may be the next time.
+      log.warn('the volumes of a pod that is gone could not be given back; trying again', { uid, error: String(error) });
+    }
   }
   for (const directory of await host.disk.list(logRoot)) {
     const uid = directory.split('_').at(-1) ?? '';

@@ -3,7 +3,7 @@
  * function: `pod-worker.ts` carries the actions out and asks again whenever something changed. Upstream: `computePodActions` and `SyncPod`.
  */
 import type { Pod } from '../api/kinds.ts';
-import type { V1Container } from '../api/types.ts';
+import type { V1Container, V1ContainerRestartRule } from '../api/types.ts';
 import { containerHash } from './container-hash.ts';
 import { hashAnnotation } from './labels.ts';
 import type { ObservedPod } from './observed-pods.ts';
@@ -95,13 +95,29 @@ export function newestInstance(observed: ObservedPod, name: string): ContainerSt
   return observed.containers.find((container) => container.name === name);
 }
 
-/** Whether the restart policy has a container that exited so started again. Sidecars always are; ephemeral containers never. */
+/**
+ * Whether a container that exited so is started again: by the first of its own rules that speaks of the exit code, else by its own policy, else by the
+ * pod's. Sidecars always are; ephemeral containers never.
+ */
 export function mayRestart(pod: Pod, container: V1Container, role: ContainerRole, exitCode: number): boolean {
   if (role === 'ephemeral') return false;
   if (role === 'sidecar') return true;
+  if (container.restartPolicyRules?.some((rule) => rule.action === 'Restart' && speaksOf(rule, exitCode))) return true;
   const policy = container.restartPolicy ?? pod.spec.restartPolicy ?? 'Always';
   if (role === 'init') return exitCode !== 0 && policy !== 'Never';
   return policy === 'Always' || (policy === 'OnFailure' && exitCode !== 0);
+}
+
+function speaksOf({ exitCodes }: V1ContainerRestartRule, exitCode: number): boolean {
+  if (!exitCodes) return false;
+  const isListed = exitCodes.values?.includes(exitCode) === true;
+  return exitCodes.operator === 'In' ? isListed : exitCodes.operator === 'NotIn' && !isListed;
+}
+
+/** One more than what the pod's status tells of an instance that the runtime has no more; 0 for the first. */
+function nextAttempt({ status }: Pod, name: string): number {
+  const before = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])].find((candidate) => candidate.name === name);
+  return before?.containerID === undefined ? 0 : before.restartCount + 1;
 }
 
 function planRunning(input: PlanInput): Plan {
@@ -162,7 +178,7 @@ function planContainer(
   const latest = newestInstance(observed, name);
   const start = (): Standing => {
     if (draft.reached(input.heldUntilMs(name))) {
-      const attempt = latest === undefined ? 0 : latest.attempt + 1;
+      const attempt = latest === undefined ? nextAttempt(pod, name) : latest.attempt + 1;
       draft.act({ type: 'start-container', role, container, sandboxId: sandbox.id, attempt, previous: latest });
     }
     return 'waiting';

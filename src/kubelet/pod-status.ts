@@ -3,7 +3,7 @@
  * `generateAPIPodStatus` and `getPhase`.
  */
 import type { Pod } from '../api/kinds.ts';
-import type { V1Container, V1ContainerState, V1ContainerStatus, V1PodCondition, V1PodStatus } from '../api/types.ts';
+import type { V1Container, V1ContainerState, V1ContainerStatus, V1PodCondition, V1PodStatus, V1ResourceRequirements } from '../api/types.ts';
 import { timestamp } from '../world/world.ts';
 import type { ObservedPod } from './observed-pods.ts';
 import { podConditions } from './pod-conditions.ts';
@@ -15,6 +15,14 @@ import { qosClass } from './qos.ts';
 export interface Waiting {
   readonly reason: string;
   readonly message?: string;
+}
+
+/** Why the kubelet itself ended or refused a pod. */
+export interface Verdict {
+  readonly reason: string;
+  readonly message: string;
+  /** The pod did nothing wrong: the node took its place away. */
+  readonly disrupted?: boolean;
 }
 
 export interface StatusInput {
@@ -36,7 +44,11 @@ export interface StatusInput {
   /** Nothing of the pod runs any more, nor will. */
   readonly ended: boolean;
   /** Set when the kubelet itself ended or refused the pod. */
-  readonly verdict: { readonly reason: string; readonly message: string } | undefined;
+  readonly verdict: Verdict | undefined;
+  /** What a running instance has, when it is not what its spec says; undefined otherwise. */
+  readonly resources?: (instance: ContainerStatus) => V1ResourceRequirements | undefined;
+  /** A resize that waits or is under way. */
+  readonly resize?: readonly Pick<V1PodCondition, 'type' | 'status' | 'reason' | 'message'>[];
 }
 
 export function podStatus(input: StatusInput): V1PodStatus {
@@ -68,7 +80,7 @@ export function podStatus(input: StatusInput): V1PodStatus {
   return {
     ...(pod.metadata.generation !== undefined && { observedGeneration: pod.metadata.generation }),
     phase,
-    conditions: conditions.map((condition) => timed(condition, pod, previous, nowMs)),
+    conditions: [...(input.resize ?? []), ...conditions, ...disruption(verdict)].map((condition) => timed(condition, pod, previous, nowMs)),
     ...(reason !== undefined && { reason }),
     ...(message !== undefined && { message }),
     ...(hostIps[0] !== undefined && { hostIP: hostIps[0], hostIPs: hostIps.map((ip) => ({ ip })) }),
@@ -80,6 +92,11 @@ export function podStatus(input: StatusInput): V1PodStatus {
     ...(ephemeralStatuses.length > 0 && { ephemeralContainerStatuses: ephemeralStatuses }),
     qosClass: previous.qosClass ?? qosClass(pod),
   };
+}
+
+function disruption(verdict: Verdict | undefined): Pick<V1PodCondition, 'type' | 'status' | 'reason' | 'message'>[] {
+  if (verdict?.disrupted !== true) return [];
+  return [{ type: 'DisruptionTarget', status: 'True', reason: 'TerminationByKubelet', message: verdict.message }];
 }
 
 function timed(
@@ -100,7 +117,8 @@ function timed(
 function containerStatus(input: StatusInput, spec: V1Container, role: ContainerRole): V1ContainerStatus {
   const { observed, runtimeName } = input;
   const instance = newestInstance(observed, spec.name);
-  const before = instance ? undefined : endBefore(input, spec, role);
+  const previously = statusBefore(input.previous, spec.name);
+  const before = instance ? undefined : endBefore(input, spec, role, previously);
   if (before) return before;
   const waiting = input.waiting(spec.name);
   const isRunning = instance?.state === 'running' && !input.hooked(spec.name);
@@ -110,20 +128,22 @@ function containerStatus(input: StatusInput, spec: V1Container, role: ContainerR
   // A container that waits to be started again shows why; how it last ended moves to `lastState`.
   const showsWaiting = state?.running === undefined && !input.ended && !isOver && (waiting !== undefined || state === undefined);
   const older = instance && observed.containers.find((other) => other.name === spec.name && other.id !== instance.id && other.state === 'exited');
-  const lastState = showsWaiting && ended ? { terminated: ended } : older ? stateOf(input, older) : {};
+  const id = instance && `${runtimeName}://${instance.id}`;
+  const lastState = showsWaiting && ended ? { terminated: ended } : older ? stateOf(input, older) : lastStateBefore(previously, id);
+  const resources = instance && (input.resources?.(instance) ?? spec.resources);
   const started = isRunning && (role === 'init' || input.started(instance));
   return {
     name: spec.name,
     state: showsWaiting || state === undefined ? { waiting: wire(waiting ?? waitsByDefault(input.pod, role)) } : state,
     lastState,
     ready: role === 'init' ? ended?.exitCode === 0 : isRunning && role !== 'ephemeral' && input.ready(instance),
-    restartCount: instance?.attempt ?? 0,
+    restartCount: instance?.attempt ?? previously?.restartCount ?? 0,
     image: instance && instance.image !== '' && !instance.image.startsWith('sha256:') ? instance.image : (spec.image ?? ''),
     imageID: instance?.imageRef ?? '',
-    ...(instance && { containerID: `${runtimeName}://${instance.id}` }),
+    ...(id !== undefined && { containerID: id }),
     started,
     ...(isRunning && spec.resources?.requests !== undefined && { allocatedResources: spec.resources.requests }),
-    ...(isRunning && (spec.resources?.requests !== undefined || spec.resources?.limits !== undefined) && { resources: spec.resources }),
+    ...(isRunning && (resources?.requests !== undefined || resources?.limits !== undefined) && { resources }),
     ...(spec.volumeMounts !== undefined && {
       volumeMounts: spec.volumeMounts.map(({ name, mountPath, readOnly }) => ({
         name,
@@ -134,14 +154,28 @@ function containerStatus(input: StatusInput, spec: V1Container, role: ContainerR
   };
 }
 
+function statusBefore({ initContainerStatuses = [], containerStatuses = [], ephemeralContainerStatuses = [] }: V1PodStatus, container: string) {
+  return [...initContainerStatuses, ...containerStatuses, ...ephemeralContainerStatuses].find(({ name }) => name === container);
+}
+
 /** How it ended, as it was written before: its instance is removed, and there will be no other. */
-function endBefore({ pod, previous }: StatusInput, spec: V1Container, role: ContainerRole): V1ContainerStatus | undefined {
-  const { initContainerStatuses = [], containerStatuses = [], ephemeralContainerStatuses = [] } = previous;
-  const before = [...initContainerStatuses, ...containerStatuses, ...ephemeralContainerStatuses].find(({ name }) => name === spec.name);
+function endBefore(
+  { pod, previous }: StatusInput,
+  spec: V1Container,
+  role: ContainerRole,
+  before: V1ContainerStatus | undefined,
+): V1ContainerStatus | undefined {
   const end = before?.state?.terminated;
   if (!end) return undefined;
   const isOver = isTerminalPhase(previous.phase) || pod.metadata.deletionTimestamp !== undefined || !mayRestart(pod, spec, role, end.exitCode);
   return isOver ? before : undefined;
+}
+
+/** How the instance before this one ended, as it was written before: the instance itself may be cleaned away. */
+function lastStateBefore(before: V1ContainerStatus | undefined, containerId: string | undefined): V1ContainerState {
+  const { state, lastState } = before ?? {};
+  const end = before?.containerID === containerId ? lastState?.terminated : (state?.terminated ?? lastState?.terminated);
+  return end && end.containerID !== containerId ? { terminated: end } : {};
 }
 
 function wire({ reason, message }: Waiting): { reason: string; message?: string } {
@@ -186,7 +220,6 @@ function stateOf(input: StatusInput, instance: ContainerStatus): V1ContainerStat
 
 /** The phase that container states add up to. `ended`: nothing of the pod runs any more, nor will. */
 export function podPhase(pod: Pod, initStatuses: readonly V1ContainerStatus[], statuses: readonly V1ContainerStatus[], ended: boolean): string {
-  const policy = pod.spec.restartPolicy ?? 'Always';
   let pendingInit = 0;
   let failedInit = 0;
   for (const container of pod.spec.initContainers ?? []) {
@@ -196,29 +229,27 @@ export function podPhase(pod: Pod, initStatuses: readonly V1ContainerStatus[], s
       continue;
     }
     const end = status?.state?.terminated ?? (status?.state?.waiting ? status.lastState?.terminated : undefined);
-    if (!end) pendingInit++;
-    else if (end.exitCode !== 0) {
-      if (policy === 'Never') failedInit++;
-      else pendingInit++;
-    }
+    if (end && end.exitCode !== 0 && !mayRestart(pod, container, 'init', end.exitCode)) failedInit++;
+    else if (end?.exitCode !== 0) pendingInit++;
   }
   let running = 0;
   let waiting = 0;
   let stopped = 0;
   let succeeded = 0;
-  for (const { state, lastState } of statuses) {
+  let restarting = 0;
+  for (const { name, state, lastState } of statuses) {
     const end = state?.terminated ?? (state?.waiting ? lastState?.terminated : undefined);
     if (state?.running) running++;
     else if (end) {
       stopped++;
       if (end.exitCode === 0) succeeded++;
+      const container = pod.spec.containers.find((candidate) => candidate.name === name);
+      if (container && mayRestart(pod, container, 'regular', end.exitCode)) restarting++;
     } else waiting++;
   }
   if (ended && running === 0) return stopped > 0 && stopped === succeeded && waiting === 0 ? 'Succeeded' : 'Failed';
   if (failedInit > 0) return 'Failed';
   if ((pendingInit > 0 && running + stopped === 0) || waiting > 0) return 'Pending';
-  if (running > 0) return 'Running';
-  if (policy === 'Always') return 'Running';
-  if (stopped === succeeded) return 'Succeeded';
-  return policy === 'Never' ? 'Failed' : 'Running';
+  if (running > 0 || restarting > 0) return 'Running';
+  return stopped === succeeded ? 'Succeeded' : 'Failed';
 }

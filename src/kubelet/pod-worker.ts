@@ -6,56 +6,77 @@
 import type { Pod } from '../api/kinds.ts';
 import type { V1PodStatus } from '../api/types.ts';
 import type { Timer } from '../world/world.ts';
-import { admit } from './admission.ts';
+import { type Rejection, admit } from './admission.ts';
 import { BackOff } from './back-off.ts';
 import type { KubeletContext } from './context.ts';
 import { removeDeadInstances } from './dead-instances.ts';
 import { deleteFromApi, giveBack, removeRemains } from './farewell.ts';
 import { messageOf } from './handler.ts';
+import { LastWords } from './last-words.ts';
 import { startInstance, stopInstance } from './instances.ts';
 import type { ObservedPod } from './observed-pods.ts';
 import { type PodDirectories, podDirectories } from './pod-directories.ts';
 import { type Action, type Plan, newestInstance, planPod, sandboxTask } from './pod-plan.ts';
+import { PodTasks } from './pod-tasks.ts';
 import { type PodProbes, createPodProbes } from './probes.ts';
 import { containerOf, formatPod, isTerminalPhase } from './pod-spec.ts';
-import { type Waiting, podStatus } from './pod-status.ts';
-import { type PodVolumes, createPodVolumes } from './pod-volumes.ts';
+import { type Verdict, type Waiting, podStatus } from './pod-status.ts';
+import { type PodVolumes, createPodVolumes } from './volumes/pod-volumes.ts';
+import { PodResize, type ResizeNews, type ResizeStep } from './resize/pod-resize.ts';
+import { containerResources, podResources } from './resources.ts';
 import type { SandboxConfig } from './runtime/runtime.ts';
 import { createSandbox } from './sandboxes.ts';
+import { shutdownVerdict } from './shutdown.ts';
 import { ConfigError, StartError } from './start-error.ts';
-import { readTerminationMessage } from './termination-message.ts';
 
 export interface PodWorkerOptions {
   readonly context: KubeletContext;
   readonly pod: Pod;
   /** What admission counts: pods of the API that were admitted and have not ended. */
   readonly others: () => readonly Pod[];
+  /** Why the node as it is takes no such pod. */
+  readonly refusal: (pod: Pod) => Rejection | undefined;
+  /** It uses less of the node than before. */
+  readonly onRoom: () => void;
   /** Nothing of the pod is left, neither here nor in the API. */
   readonly onGone: () => void;
 }
 
 export interface PodWorker {
   readonly pod: Pod;
+  /** With the resources it was granted, which may not be yet what its spec asks for. */
+  readonly granted: Pod;
+  /** A resize of it waits until others leave room. */
+  readonly waitsForRoom: boolean;
   /** The API has a newer version. */
   update(pod: Pod): void;
   /** The API has it no more. */
   removed(): void;
   /** Something about it may have changed: look again. */
   wake(): void;
+  /** What its volumes wait for may have come: those that could not be made are tried again at once. */
+  retryVolumes(): void;
   /**
    * Whether it counts when others are admitted. As upstream, one that the API has no more does not, even while its containers end: whoever deleted it by
    * force (a preempting scheduler) has given its place to others already.
    */
   counts(): boolean;
+  /** The node cannot keep it: it ends as failed, and is not started again. */
+  evict(message: string, graceSeconds: number): void;
+  /** The machine is going down: it ends as failed. */
+  shutDown(graceSeconds: number): void;
+  /** The clock was set: moments that were waited for may be long past, or far away. */
+  clockJumped(): void;
   /** Stops looking after it; what runs keeps running. */
   close(): void;
 }
 
 const prepareTask = 'volumes of the pod';
-const firstHoldMs = 500;
+const resizeTask = 'resources of the pod';
+/** How long a container that crashed a second time waits. */
+const firstCrashMs = 10_000;
 /** Before a stop, or the removal from the API, is tried again. */
 const retryMs = 2000;
-const maxHoldMs = 122_000;
 /** A container that cannot be made (a missing Secret) is tried again after so long, or when what it refers to changes. */
 const containerHoldMs = 10_000;
 
@@ -67,18 +88,18 @@ class Worker implements PodWorker {
   pod: Pod;
   readonly #context: KubeletContext;
   readonly #others: PodWorkerOptions['others'];
+  readonly #refusal: PodWorkerOptions['refusal'];
+  readonly #onRoom: () => void;
   readonly #onGone: () => void;
   readonly #directories: PodDirectories;
   readonly #volumes: PodVolumes;
   readonly #probes: PodProbes;
-  readonly #crashes = new BackOff();
-  readonly #busy = new Map<string, AbortController>();
+  readonly #crashes: BackOff;
+  readonly #tasks: PodTasks;
+  readonly #lastWords: LastWords;
+  readonly #resize: PodResize;
   readonly #killing = new Map<string, number>();
   readonly #waiting = new Map<string, Waiting>();
-  readonly #holds = new Map<string, { untilMs: number; delayMs: number }>();
-  readonly #lastWords = new Map<string, string>();
-  /** Instances whose last words are being read. */
-  readonly #unheard = new Set<string>();
   /** Restart back-offs already told of: at most one event for each. */
   readonly #toldBackOff = new Map<string, number>();
   #sandboxConfig: SandboxConfig | undefined;
@@ -86,7 +107,7 @@ class Worker implements PodWorker {
   #admitted = false;
   #prepared = false;
   #termination: { deadlineMs: number } | undefined;
-  #verdict: { reason: string; message: string } | undefined;
+  #verdict: Verdict | undefined;
   #inApi = true;
   /** Under way. */
   #farewell = false;
@@ -95,25 +116,34 @@ class Worker implements PodWorker {
   #wakePending = false;
   #timer: Timer | undefined;
 
-  constructor({ context, pod, others, onGone }: PodWorkerOptions) {
+  constructor({ context, pod, others, refusal, onRoom, onGone }: PodWorkerOptions) {
     this.pod = pod;
     this.#context = context;
     this.#others = others;
+    this.#refusal = refusal;
+    this.#onRoom = onRoom;
     this.#onGone = onGone;
     this.#status = pod.status;
     this.#directories = podDirectories(context.rootDir, pod.metadata.uid);
+    this.#crashes = new BackOff(Math.min(firstCrashMs, context.crashBackOffMaxMs), context.crashBackOffMaxMs);
+    this.#resize = new PodResize(pod);
+    this.#tasks = new PodTasks(context.world.clock, () => this.wake());
+    this.#lastWords = new LastWords(context, () => this.wake());
     const { world, client, watched, host, runtime, network } = context;
     this.#volumes = createPodVolumes({
       world,
       client,
       watched,
       disk: host.disk,
+      csi: context.csi,
       directories: this.#directories,
       pod,
+      node: context.node,
+      onFailure: (message) => context.tell(this.pod, 'Warning', 'FailedMount', message),
       addresses: () => ({ podIps: this.#podIps(), hostIps: context.nodeIps }),
       allocatable: () => context.node()?.status.allocatable ?? {},
       onChange: () => {
-        this.#holds.clear();
+        this.#tasks.releaseAll();
         this.wake();
       },
     });
@@ -130,10 +160,20 @@ class Worker implements PodWorker {
   }
 
   update(pod: Pod): void {
+    this.#resize.remember(this.#observed().containers);
     this.pod = pod;
+    this.#resize.update(pod);
     this.#volumes.update(pod);
     this.#readTermination();
     this.wake();
+  }
+
+  get granted(): Pod {
+    return this.#resize.effective;
+  }
+
+  get waitsForRoom(): boolean {
+    return this.#resize.isWaiting;
   }
 
   removed(): void {
@@ -147,12 +187,40 @@ class Worker implements PodWorker {
     return this.#inApi && !this.#farewell && !this.#givenBack && !isTerminalPhase(this.#status.phase);
   }
 
+  evict = (message: string, graceSeconds: number): void => {
+    if (this.#verdict) return;
+    this.#context.tell(this.pod, 'Warning', 'Evicted', message);
+    this.#fail({ reason: 'Evicted', message, disrupted: true }, graceSeconds);
+  };
+
+  shutDown(graceSeconds: number): void {
+    if (!this.#verdict) this.#fail({ ...shutdownVerdict, disrupted: true }, graceSeconds);
+  }
+
+  #fail(verdict: Verdict, graceSeconds: number): void {
+    this.#verdict = verdict;
+    this.#terminate(graceSeconds * 1000);
+    this.wake();
+  }
+
+  clockJumped(): void {
+    this.#tasks.releaseAll();
+    this.#volumes.clockJumped();
+    this.wake();
+  }
+
   close(): void {
     this.#closed.abort(new Error('the pod is not looked after any more'));
     this.#timer?.cancel();
-    for (const task of this.#busy.values()) task.abort();
+    this.#tasks.abortAll();
     this.#probes.close();
     void this.#volumes.close();
+  }
+
+  retryVolumes(): void {
+    if (this.#prepared) return;
+    this.#tasks.release(prepareTask);
+    this.wake();
   }
 
   wake(): void {
@@ -189,7 +257,7 @@ class Worker implements PodWorker {
     const deadlineMs = this.#context.world.clock.now() + graceMs;
     if (this.#termination && this.#termination.deadlineMs <= deadlineMs) return;
     this.#termination = { deadlineMs };
-    for (const task of this.#busy.values()) task.abort();
+    this.#tasks.abortAll();
   }
 
   #step(): void {
@@ -206,6 +274,7 @@ class Worker implements PodWorker {
     }
     this.#prepare(nowMs);
     const observed = this.#observed();
+    if (!this.#termination) this.#resizeStep(observed, nowMs);
     this.#probes.sync(this.pod, observed.containers, this.#termination !== undefined);
     let plan = this.#plan(nowMs);
     if (plan.outcome === 'completed') {
@@ -213,32 +282,34 @@ class Worker implements PodWorker {
       plan = this.#plan(nowMs);
     }
     for (const action of plan.actions) this.#carryOut(action, nowMs);
-    this.#hearLastWords(observed);
+    this.#lastWords.hear(observed.containers, this.pod.status);
     // An end is told of once, with its last words: reading them takes no time to speak of.
-    if (this.#unheard.size === 0) {
+    if (this.#lastWords.areHeard()) {
       this.#publish(nowMs);
       if (plan.outcome === 'stopped') void this.#finish();
     }
     let wakeAtMs = plan.wakeAtMs;
     if (!this.#termination && deadlineMs !== undefined) wakeAtMs = Math.min(wakeAtMs ?? deadlineMs, deadlineMs);
-    const heldMs = this.#holds.get(prepareTask)?.untilMs;
-    if (!this.#prepared && heldMs !== undefined && heldMs > nowMs) wakeAtMs = Math.min(wakeAtMs ?? heldMs, heldMs);
+    const resizeMs = this.#tasks.heldUntilMs(resizeTask);
+    if (!this.#termination && resizeMs > nowMs) wakeAtMs = Math.min(wakeAtMs ?? resizeMs, resizeMs);
+    const heldMs = this.#tasks.heldUntilMs(prepareTask);
+    if (!this.#prepared && heldMs > nowMs) wakeAtMs = Math.min(wakeAtMs ?? heldMs, heldMs);
     if (wakeAtMs !== undefined) this.#timer = world.clock.after(wakeAtMs - nowMs, () => this.wake());
   }
 
   #plan(nowMs: number): Plan {
     return planPod({
-      pod: this.pod,
+      pod: this.granted,
       observed: this.#observed(),
       nowMs,
       // A sandbox that has its network keeps it, whatever the node says later.
       prepared: this.#prepared && (this.#mayHaveNetwork() || this.#observed().sandboxes[0]?.ready === true),
       termination: this.#termination,
-      busy: new Set(this.#busy.keys()),
+      busy: this.#tasks.busy(),
       killing: this.#killing,
       verdict: (id) => this.#probes.verdict(id),
       crashBackOffUntilMs: (name, finishedAtMs) => this.#crashes.untilMs(name, finishedAtMs),
-      heldUntilMs: (task) => this.#holds.get(task)?.untilMs ?? 0,
+      heldUntilMs: (task) => this.#tasks.heldUntilMs(task),
     });
   }
 
@@ -252,7 +323,7 @@ class Worker implements PodWorker {
     this.#admitted = true;
     const node = this.#context.node();
     if (!node || this.#observed().sandboxes.length > 0) return;
-    const rejection = admit(this.pod, node, this.#others());
+    const rejection = this.#refusal(this.pod) ?? admit(this.pod, node, this.#others());
     if (!rejection) return;
     this.#verdict = rejection;
     this.#context.tell(this.pod, 'Warning', rejection.reason, rejection.message);
@@ -266,37 +337,19 @@ class Worker implements PodWorker {
   }
 
   #prepare(nowMs: number): void {
-    if (this.#prepared || this.#termination || this.#busy.has(prepareTask) || (this.#holds.get(prepareTask)?.untilMs ?? 0) > nowMs) return;
+    if (this.#prepared || this.#termination || this.#tasks.isBusy(prepareTask) || this.#tasks.heldUntilMs(prepareTask) > nowMs) return;
     const { host } = this.#context;
-    this.#run(
+    this.#tasks.run(
       prepareTask,
       async () => {
-        await Promise.all([host.cgroups.create(this.pod), this.#volumes.prepare()]);
+        await Promise.all([host.cgroups.create(this.granted), this.#volumes.prepare()]);
         this.#prepared = true;
       },
       (error) => {
-        this.#hold(prepareTask);
+        this.#tasks.hold(prepareTask);
         this.#context.tell(this.pod, 'Warning', error instanceof ConfigError ? 'FailedMount' : 'FailedCreatePodContainer', messageOf(error));
       },
     );
-  }
-
-  /** Runs one task; the pod is looked at again when it is over, well or not. */
-  #run(task: string, work: (signal: AbortSignal) => Promise<void>, failed: (error: unknown) => void): void {
-    const abort = new AbortController();
-    this.#busy.set(task, abort);
-    work(abort.signal)
-      .then(() => void this.#holds.delete(task), failed)
-      .finally(() => {
-        this.#busy.delete(task);
-        this.wake();
-      });
-  }
-
-  /** Not again before some time, longer after each failure unless `delayMs` says how long. */
-  #hold(task: string, delayMs?: number): void {
-    const next = delayMs ?? Math.min((this.#holds.get(task)?.delayMs ?? firstHoldMs / 2) * 2, maxHoldMs);
-    this.#holds.set(task, { untilMs: this.#context.world.clock.now() + next, delayMs: next });
   }
 
   #carryOut(action: Action, nowMs: number): void {
@@ -305,19 +358,19 @@ class Worker implements PodWorker {
     switch (action.type) {
       case 'create-sandbox':
         if (action.attempt > 0) context.tell(pod, 'Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
-        this.#run(
+        this.#tasks.run(
           sandboxTask,
           async () => {
             this.#sandboxConfig = await createSandbox(context, pod, action.attempt, this.#directories);
           },
           (error) => {
-            this.#hold(sandboxTask);
+            this.#tasks.hold(sandboxTask);
             context.tell(pod, 'Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${messageOf(error)}`);
           },
         );
         return;
       case 'stop-sandbox':
-        this.#run(
+        this.#tasks.run(
           sandboxTask,
           async () => {
             await context.runtime.stopPodSandbox(action.id);
@@ -329,7 +382,7 @@ class Worker implements PodWorker {
             );
           },
           (error) => {
-            this.#hold(sandboxTask);
+            this.#tasks.hold(sandboxTask);
             context.tell(pod, 'Warning', 'FailedKillPod', `error killing pod: ${messageOf(error)}`);
           },
         );
@@ -366,12 +419,12 @@ class Worker implements PodWorker {
     if (previous && previous.state !== 'running') {
       this.#crashes.count(name, world.clock.now(), previous.finishedAtMs || world.clock.now());
     }
-    this.#run(
+    this.#tasks.run(
       name,
       async (signal) => {
         const instance = await startInstance({
           context: this.#context,
-          pod: this.pod,
+          pod: this.granted,
           container,
           role,
           sandboxId,
@@ -384,6 +437,7 @@ class Worker implements PodWorker {
         });
         this.#waiting.delete(name);
         if (!instance) return;
+        this.#resize.given(instance.id, container);
         removeDeadInstances(this.#context, this.pod.metadata.uid, name).catch((error: unknown) => {
           this.#context.world.log.debug('removing old instances failed', { container: name, error: messageOf(error) });
         });
@@ -392,18 +446,18 @@ class Worker implements PodWorker {
         if (!(error instanceof StartError)) {
           this.#context.world.log.warn('starting a container failed', { pod: formatPod(this.pod), container: name, error: String(error) });
           this.#waiting.set(name, { reason: 'CreateContainerError', message: messageOf(error) });
-          this.#hold(name, containerHoldMs);
+          this.#tasks.hold(name, containerHoldMs);
           return;
         }
         this.#waiting.set(name, { reason: error.reason, message: error.message });
         const nowMs = world.clock.now();
-        const retryAtMs =
-          error.reason === 'ErrImagePull' || error.reason === 'ImagePullBackOff' ? images.retryAtMs(this.pod, container) : nowMs + containerHoldMs;
+        const isPullFailure = error.reason === 'ErrImagePull' || error.reason === 'RegistryUnavailable';
+        const retryAtMs = isPullFailure || error.reason === 'ImagePullBackOff' ? images.retryAtMs(this.pod, container) : nowMs + containerHoldMs;
         // After the first failed pull the container is asked for once more, to say that it now waits.
-        const delayMs = error.reason === 'ErrImagePull' ? Math.min(2000, Math.max(0, retryAtMs - nowMs)) : retryAtMs - nowMs;
+        const delayMs = isPullFailure ? Math.min(2000, Math.max(0, retryAtMs - nowMs)) : retryAtMs - nowMs;
         // An instance that was created is one more crash: its own back-off says when.
-        if (error.reason === 'RunContainerError' || error.reason === 'PostStartHookError') this.#holds.delete(name);
-        else this.#hold(name, Math.max(0, delayMs));
+        if (error.reason === 'RunContainerError' || error.reason === 'PostStartHookError') this.#tasks.release(name);
+        else this.#tasks.hold(name, Math.max(0, delayMs));
       },
     );
   }
@@ -414,6 +468,51 @@ class Worker implements PodWorker {
     const attempt = this.#observed().sandboxes.find(({ id }) => id === sandboxId)?.attempt ?? 0;
     this.#sandboxConfig = await this.#context.sandboxConfigOf(this.pod, attempt);
     return this.#sandboxConfig;
+  }
+
+  /** Gives running containers what the spec now asks for, once the node grants it. */
+  #resizeStep({ containers }: ObservedPod, nowMs: number): void {
+    const node = this.#context.node();
+    if (node) this.#tellResize(this.#resize.decide(node, this.#others()));
+    if (!this.#resize.isUnderWay) return;
+    const running = containers.filter(({ state, id }) => state === 'running' && !this.#killing.has(id));
+    const steps = this.#resize.steps(running);
+    for (const { container, instance, change } of steps) {
+      if (change !== 'restart') continue;
+      const graceMs = (this.pod.spec.terminationGracePeriodSeconds ?? 30) * 1000;
+      const message = `Container ${container.name} resize requires restart`;
+      this.#kill({ type: 'kill-container', instance, deadlineMs: nowMs + graceMs, reason: 'changed', message });
+    }
+    const updates = steps.filter(({ change }) => change === 'update');
+    if (updates.length === steps.length && this.#tasks.heldUntilMs(resizeTask) <= nowMs && !this.#tasks.isBusy(resizeTask))
+      this.#applyResize(updates);
+  }
+
+  #applyResize(updates: readonly ResizeStep[]): void {
+    const { host, runtime, memoryBytes } = this.#context;
+    const pod = this.granted;
+    this.#tasks.run(
+      resizeTask,
+      async () => {
+        // The pod's own cgroup must never be narrower than what is in it.
+        await host.cgroups.widen(pod, podResources(pod));
+        for (const { container, instance } of updates) {
+          await runtime.updateContainerResources(instance.id, containerResources(pod, container, memoryBytes));
+          this.#resize.given(instance.id, container);
+        }
+        await host.cgroups.create(pod);
+        this.#tellResize(this.#resize.completed());
+        this.#onRoom();
+      },
+      (error) => {
+        this.#tellResize(this.#resize.failed(messageOf(error)));
+        this.#tasks.hold(resizeTask);
+      },
+    );
+  }
+
+  #tellResize(news: ResizeNews | undefined): void {
+    if (news) this.#context.tell(this.pod, news.type, news.reason, news.message);
   }
 
   #kill({ instance, deadlineMs, reason, message }: Extract<Action, { type: 'kill-container' }>): void {
@@ -440,48 +539,30 @@ class Worker implements PodWorker {
       });
   }
 
-  #hearLastWords({ containers }: ObservedPod): void {
-    for (const id of this.#lastWords.keys()) if (!containers.some((instance) => instance.id === id)) this.#lastWords.delete(id);
-    for (const instance of containers) {
-      if (instance.state !== 'exited' || this.#lastWords.has(instance.id)) continue;
-      // The file is gone once the pod was cleaned up; what was said of it before holds.
-      this.#lastWords.set(instance.id, instance.message || saidBefore(this.pod.status, instance.id));
-      this.#unheard.add(instance.id);
-      readTerminationMessage(this.#context.host.disk, instance)
-        .then((message) => {
-          if (message !== '') this.#lastWords.set(instance.id, message);
-        })
-        .catch((error: unknown) =>
-          this.#context.world.log.debug('reading a termination message failed', { id: instance.id, error: messageOf(error) }),
-        )
-        .finally(() => {
-          this.#unheard.delete(instance.id);
-          this.wake();
-        });
-    }
-  }
-
   #publish(nowMs: number): void {
     const observed = this.#observed();
     const nothingRuns = !observed.containers.some(({ state }) => state === 'running');
-    const ended = this.#termination !== undefined && nothingRuns && this.#busy.size === 0;
+    const ended = this.#termination !== undefined && nothingRuns && this.#tasks.busy().size === 0;
     for (const name of this.#waiting.keys()) if (newestInstance(observed, name)?.state === 'running') this.#waiting.delete(name);
     this.#status = podStatus({
-      pod: this.pod,
+      pod: this.granted,
       observed,
       nowMs,
       runtimeName: this.#context.runtimeName,
       hostIps: this.#context.nodeIps,
       previous: this.#status,
       waiting: (name) => this.#waiting.get(name),
-      hooked: (name) => this.#busy.has(name) && containerOf(this.pod, name)?.spec.lifecycle?.postStart !== undefined,
+      hooked: (name) => this.#tasks.isBusy(name) && containerOf(this.pod, name)?.spec.lifecycle?.postStart !== undefined,
       started: ({ id }) => this.#probes.verdict(id).started,
       ready: ({ id }) => this.#probes.ready(id),
-      terminationMessage: ({ id, message }) => this.#lastWords.get(id) ?? message,
+      terminationMessage: (instance) => this.#lastWords.of(instance),
       ended,
+      resources: ({ id }) => this.#resize.resourcesOf(id),
+      resize: this.#resize.conditions(),
       verdict: nothingRuns ? this.#verdict : undefined,
     });
-    if (this.#inApi) this.#context.statuses.write(this.pod, this.#status);
+    const shown = this.#context.apiPod(this.pod);
+    if (this.#inApi && shown) this.#context.statuses.write(shown, this.#status);
   }
 
   /** Nothing runs any more: the node takes back what it lent, and, if the API waits for that, the pod goes from there too. */
@@ -492,6 +573,7 @@ class Worker implements PodWorker {
       await this.#volumes.close();
       if (!this.#givenBack) await giveBack(this.#context, this.pod, this.#directories);
       this.#givenBack = true;
+      this.#onRoom();
       if (this.#inApi && this.pod.metadata.deletionTimestamp === undefined) return;
       if (this.#inApi) await deleteFromApi(this.#context, this.pod);
     } catch (error) {
@@ -506,7 +588,7 @@ class Worker implements PodWorker {
     }
     if (this.#closed.signal.aborted) return;
     this.close();
-    this.#context.statuses.forget(this.pod.metadata.uid);
+    this.#context.statuses.forget((this.#context.apiPod(this.pod) ?? this.pod).metadata.uid);
     this.#context.images.forget(this.pod);
     this.#onGone();
     // What cannot be removed now is found and removed as an orphan.
@@ -519,12 +601,4 @@ class Worker implements PodWorker {
   #pause(): Promise<void> {
     return this.#context.world.clock.sleep(retryMs, this.#closed.signal).catch(() => {});
   }
-}
-
-/** The message of an ended instance in a status that was written before. */
-function saidBefore({ containerStatuses = [], initContainerStatuses = [] }: V1PodStatus, id: string): string {
-  for (const { state, lastState } of [...containerStatuses, ...initContainerStatuses]) {
-    for (const ended of [state?.terminated, lastState?.terminated]) if (ended?.containerID?.endsWith(`//${id}`)) return ended.message ?? '';
-  }
-  return '';
 }

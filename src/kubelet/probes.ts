@@ -98,16 +98,16 @@ export function createPodProbes({ world, runtime, network, podIp, onChange, tell
 
     const round = async (): Promise<void> => {
       const startMs = world.clock.now();
-      const problem = await attempt(instance, probe, timeoutSeconds * 1000);
+      const { problem, isKnown } = await attempt(instance, probe, timeoutSeconds * 1000);
       if (stopped) return;
-      if (problem === undefined) {
+      if (problem !== undefined) tell(instance.container, `${kind.charAt(0).toUpperCase()}${kind.slice(1)} probe ${problem}`);
+      if (isKnown && problem === undefined) {
         successes++;
         failures = 0;
         if (successes >= successThreshold) settle(instance, kind, true);
-      } else {
+      } else if (isKnown) {
         failures++;
         successes = 0;
-        tell(instance.container, `${kind.charAt(0).toUpperCase()}${kind.slice(1)} probe ${problem}`);
         if (failures >= failureThreshold) settle(instance, kind, false);
       }
       if (!stopped) schedule(startMs + periodSeconds * 1000);
@@ -124,17 +124,20 @@ export function createPodProbes({ world, runtime, network, podIp, onChange, tell
     };
   }
 
-  /** Undefined when well, otherwise `failed: …` or `errored: …`. */
-  async function attempt(instance: Instance, probe: V1Probe, timeoutMs: number): Promise<string | undefined> {
-    if (!current) return undefined;
+  /**
+   * `problem` is absent when all is well, otherwise `failed: …` or `errored …`. A probe that could not be carried out (a runtime that is being restarted) says
+   * nothing of the container: it counts neither way, as upstream.
+   */
+  async function attempt(instance: Instance, probe: V1Probe, timeoutMs: number): Promise<{ problem?: string; isKnown: boolean }> {
+    if (!current) return { isKnown: false };
     const target: HandlerTarget = { runtime, network, pod: current, container: instance.container, instance: instance.status, podIp: podIp() };
     try {
       const { problem } = await runHandler(probe, target, timeoutMs);
-      return problem === undefined ? undefined : `failed: ${problem}`;
+      return { isKnown: true, ...(problem !== undefined && { problem: `failed: ${problem}` }) };
     } catch (error) {
       const message = messageOf(error);
-      if (/deadline ?exceeded|timed out/i.test(message)) return `failed: command timed out: ${message}`;
-      return `errored and resulted in unknown state: ${message}`;
+      if (/deadline ?exceeded|timed out/i.test(message)) return { isKnown: true, problem: `failed: command timed out: ${message}` };
+      return { isKnown: false, problem: `errored and resulted in unknown state: ${message}` };
     }
   }
 

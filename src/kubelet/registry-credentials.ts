@@ -2,11 +2,19 @@
 import type { Secret } from '../api/kinds.ts';
 import type { ImageAuth } from './runtime/runtime.ts';
 
-/** Most specific path first. Secrets that are missing or unreadable are passed over, as upstream does. */
-export function registryCredentials(secrets: readonly (Secret | undefined)[], registry: string, repository: string): readonly ImageAuth[] {
+/**
+ * Most specific path first, the pod's before the node's own (`nodeConfig`, a Docker configuration). Secrets that are missing or unreadable are passed over,
+ * as upstream does.
+ */
+export function registryCredentials(
+  secrets: readonly (Secret | undefined)[],
+  registry: string,
+  repository: string,
+  nodeConfig = '',
+): readonly ImageAuth[] {
   const found: { path: string; auth: ImageAuth }[] = [];
-  for (const secret of secrets) {
-    for (const [server, entry] of Object.entries(authEntries(secret))) {
+  for (const entries of [...secrets.map(authEntries), entriesIn(nodeConfig, true)]) {
+    for (const [server, entry] of Object.entries(entries)) {
       const path = server
         .replace(/^https?:\/\//, '')
         .replace(/\/(v[12]\/?)?$/, '')
@@ -21,10 +29,14 @@ function authEntries(secret: Secret | undefined): Record<string, unknown> {
   const current = secret?.data?.['.dockerconfigjson'];
   const legacy = secret?.data?.['.dockercfg'];
   const text = current ?? legacy;
-  if (text === undefined) return {};
+  return text === undefined ? {} : entriesIn(Buffer.from(text, 'base64').toString('utf8'), current !== undefined);
+}
+
+function entriesIn(text: string, isCurrent: boolean): Record<string, unknown> {
+  if (text === '') return {};
   try {
-    const parsed: unknown = JSON.parse(Buffer.from(text, 'base64').toString('utf8'));
-    const entries = current !== undefined && isRecord(parsed) ? parsed.auths : parsed;
+    const parsed: unknown = JSON.parse(text);
+    const entries = isCurrent && isRecord(parsed) ? parsed.auths : parsed;
     return isRecord(entries) ? entries : {};
   } catch {
     return {};

@@ -4,6 +4,7 @@ import type { DnsConfig } from './dns-config.ts';
 import type { PodHostname } from './hosts-file.ts';
 import { podNameLabel, podNamespaceLabel, podUidLabel } from './labels.ts';
 import type { PortMapping, SandboxConfig } from './runtime/runtime.ts';
+import { sysctlName } from './security-admission.ts';
 import { isPrivileged, podNamespaces, seccompProfile } from './security.ts';
 
 export interface SandboxSetting {
@@ -43,7 +44,7 @@ export function sandboxConfig({
     labels: { ...metadata.labels, [podNameLabel]: metadata.name, [podNamespaceLabel]: metadata.namespace, [podUidLabel]: metadata.uid },
     annotations: metadata.annotations ?? {},
     cgroupParent,
-    sysctls: Object.fromEntries((security.sysctls ?? []).map(({ name, value }) => [name.replaceAll('/', '.'), value])),
+    sysctls: Object.fromEntries((security.sysctls ?? []).map(({ name, value }) => [sysctlName(name), value])),
     ...podNamespaces(pod),
     privileged: [...(spec.initContainers ?? []), ...spec.containers].some(isPrivileged),
     ...(security.runAsUser !== undefined && { runAsUser: security.runAsUser }),

@@ -6,10 +6,13 @@ import { hostsFile, podHostname } from './hosts-file.ts';
 import { type PodDirectories, podLogDirectory } from './pod-directories.ts';
 import type { SandboxConfig } from './runtime/runtime.ts';
 import { sandboxConfig } from './sandbox-config.ts';
+import { ConfigError } from './start-error.ts';
 
 type SandboxContext = Pick<KubeletContext, 'dns' | 'logRoot' | 'host' | 'seccompRoot' | 'runtimeHandler'>;
 
 export async function sandboxConfigFor(context: SandboxContext, pod: Pod, attempt: number): Promise<SandboxConfig> {
+  // Run on the host's users after all, the pod would be less safe than it asked to be.
+  if (pod.spec.hostUsers === false) throw new ConfigError('user namespaces is not supported by the runtime (spec.hostUsers: false)');
   return sandboxConfig({
     pod,
     attempt,

@@ -2,6 +2,7 @@
 
 export type StartFailure =
   | 'ErrImagePull'
+  | 'RegistryUnavailable'
   | 'ImagePullBackOff'
   | 'ErrImageNeverPull'
   | 'InvalidImageName'

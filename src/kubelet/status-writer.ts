@@ -14,6 +14,8 @@ export interface StatusWriter {
   write(pod: Pod, status: V1PodStatus): void;
   /** Resolves when the last status given for the pod is in the API, or the pod is not. */
   flush(uid: string): Promise<void>;
+  /** The same for all pods. */
+  flushAll(): Promise<void>;
   forget(uid: string): void;
   close(): void;
 }
@@ -90,6 +92,9 @@ export function createStatusWriter(client: Client, world: World): StatusWriter {
     async flush(uid) {
       await entries.get(uid)?.running;
     },
+    async flushAll() {
+      await Promise.all([...entries.values()].map(({ running }) => running));
+    },
     forget: (uid) => void entries.delete(uid),
     close() {
       closed.abort();
@@ -106,7 +111,7 @@ export function statusChange(known: V1PodStatus, wanted: V1PodStatus): Record<st
   for (const [field, value] of after) {
     if (field === 'conditions') {
       // Merged by type: conditions that others set stay.
-      const conditions = changedConditions(known.conditions ?? [], wanted.conditions ?? []);
+      const conditions = [...changedConditions(known.conditions ?? [], wanted.conditions ?? []), ...passedConditions(known, wanted)];
       if (conditions.length > 0) change.conditions = conditions;
     } else if (!equal(value, before.get(field))) {
       // Lists merged by key would keep old entries: they are replaced.
@@ -129,6 +134,14 @@ function changedConditions(known: readonly V1PodCondition[], wanted: readonly V1
       },
     ];
   });
+}
+
+/** Conditions that a kubelet takes away again when they are over; others stay as they are. */
+const passing = ['PodResizePending', 'PodResizeInProgress'];
+
+function passedConditions(known: V1PodStatus, wanted: V1PodStatus): object[] {
+  const isThere = ({ conditions = [] }: V1PodStatus, type: string): boolean => conditions.some((condition) => condition.type === type);
+  return passing.filter((type) => isThere(known, type) && !isThere(wanted, type)).map((type) => ({ $patch: 'delete', type }));
 }
 
 /** Probe times belong to others; a scheduler's PodScheduled is left as it is. */

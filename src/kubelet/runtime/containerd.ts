@@ -87,12 +87,17 @@ export async function startContainerd(options: ContainerdOptions): Promise<Conta
 
 /**
  * Stops all pods, then containerd, and takes away what is left of either: processes, mounts, control groups, sockets. Images stay. It needs not be
- * running, nor have been started by this process.
+ * running, nor have been started by this process. `at once` is how a machine loses its power: nothing hears of it beforehand.
  */
-export async function stopContainerd(options: Pick<ContainerdOptions, 'dataDir' | 'clusterId' | 'world'>): Promise<void> {
+export async function stopContainerd(
+  options: Pick<ContainerdOptions, 'dataDir' | 'clusterId' | 'world'>,
+  how: 'in order' | 'at once' = 'in order',
+): Promise<void> {
   const places = placesOf(options);
   const pid = await runningPid(places);
-  if (pid !== undefined) {
+  if (pid !== undefined && how === 'at once') {
+    kill(pid, 'SIGKILL');
+  } else if (pid !== undefined) {
     if (await answers(places.socket)) await stopAllPods(places.socket, options.world);
     await endProcess(pid, options.world);
   }

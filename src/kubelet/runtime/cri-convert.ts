@@ -127,6 +127,7 @@ export function imageOf(message: Decoded<typeof messages.Image>): Image {
     repoTags: message.repoTags,
     repoDigests: message.repoDigests,
     sizeBytes: message.size,
+    ...(message.pinned && { pinned: true }),
     uid: message.uid?.value,
     username: message.username,
   };

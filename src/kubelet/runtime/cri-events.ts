@@ -26,6 +26,13 @@ const typeOfTopic: Readonly<Record<string, RuntimeEvent['type']>> = {
 };
 
 const filters = Object.keys(typeOfTopic).map((topic) => `topic=="${topic}",namespace==k8s.io`);
+/** How a process ends that the kernel killed. */
+const killedStatus = 137;
+/** So long an exit by SIGKILL is held back: that memory was the cause is told by another event, which may come a little later. */
+const causeWaitsMs = [5, 10, 20, 40, 75];
+/** Of containers that ran out of memory, so many are remembered. */
+const mostRemembered = 1000;
+
 const shortestRetryMs = 50;
 const longestRetryMs = 2_000;
 /** How often CRI is asked whether it has seen an exit: it takes a few milliseconds, so the waits grow from there. */
@@ -34,6 +41,7 @@ const settleWaitsMs = [2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000];
 export function watchContainerdEvents(options: ContainerdEventsOptions): void {
   const { world, signal } = options;
   const log = world.log.child('cri-events');
+  const outOfMemory = new Set<string>();
   const run = async (): Promise<void> => {
     let retryMs = shortestRetryMs;
     while (!signal.aborted) {
@@ -45,7 +53,7 @@ export function watchContainerdEvents(options: ContainerdEventsOptions): void {
           { filters },
           (envelope) => {
             retryMs = shortestRetryMs;
-            deliver(options, envelope);
+            deliver(options, envelope, outOfMemory);
           },
           signal,
         );
@@ -59,23 +67,34 @@ export function watchContainerdEvents(options: ContainerdEventsOptions): void {
   void run();
 }
 
-function deliver(options: ContainerdEventsOptions, envelope: Decoded<typeof EventEnvelope>): void {
+function deliver(options: ContainerdEventsOptions, envelope: Decoded<typeof EventEnvelope>, outOfMemory: Set<string>): void {
   const type = typeOfTopic[envelope.topic];
   if (type === undefined || envelope.event === undefined) return;
   if (type !== 'exited') {
-    options.onEvent({ id: TaskEvent.decode(envelope.event.value).containerId, type });
+    const id = TaskEvent.decode(envelope.event.value).containerId;
+    if (type === 'oom') {
+      outOfMemory.add(id);
+      for (const oldest of outOfMemory) if (outOfMemory.size > mostRemembered) outOfMemory.delete(oldest);
+    }
+    if (type === 'removed') outOfMemory.delete(id);
+    options.onEvent({ id, type });
     return;
   }
   const exit = TaskExit.decode(envelope.event.value);
   // An exec that ended: its process has an id of its own.
   if (exit.id !== exit.containerId) return;
-  void settle(options, exit.containerId);
+  const mayLackCause = exit.exitStatus === killedStatus;
+  void settle(options, exit.containerId, () => mayLackCause && !outOfMemory.has(exit.containerId));
 }
 
-async function settle({ world, hasExited, onEvent, signal }: ContainerdEventsOptions, id: string): Promise<void> {
+async function settle({ world, hasExited, onEvent, signal }: ContainerdEventsOptions, id: string, lacksCause: () => boolean): Promise<void> {
   for (const waitMs of settleWaitsMs) {
     const exited = await hasExited(id).catch(() => false);
     if (exited || signal.aborted) break;
+    await world.clock.sleep(waitMs, signal).catch(() => undefined);
+  }
+  for (const waitMs of causeWaitsMs) {
+    if (!lacksCause() || signal.aborted) break;
     await world.clock.sleep(waitMs, signal).catch(() => undefined);
   }
   if (!signal.aborted) onEvent({ id, type: 'exited' });

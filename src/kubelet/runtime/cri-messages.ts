@@ -190,7 +190,7 @@ export const ListContainerStatsResponse = message({
     1,
     message({
       attributes: nested(1, message({ id: string(1), metadata: nested(2, ContainerMetadata), labels: stringMap(3) })),
-      cpu: nested(2, message({ timestamp: integer(1), usageCoreNanoSeconds: nested(2, UInt64Value) })),
+      cpu: nested(2, message({ timestamp: integer(1), usageCoreNanoSeconds: nested(2, UInt64Value), usageNanoCores: nested(3, UInt64Value) })),
       memory: nested(3, message({ timestamp: integer(1), workingSetBytes: nested(2, UInt64Value) })),
       writableLayer: nested(4, FilesystemUsage),
     }),
@@ -217,6 +217,7 @@ export const Image = message({
   size: integer(4),
   uid: nested(5, Int64Value),
   username: string(6),
+  pinned: boolean(8),
 });
 export const ImageRequest = message({ image: nested(1, ImageSpec) });
 export const ListImagesResponse = message({ images: repeated(1, Image) });

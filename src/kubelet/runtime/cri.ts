@@ -4,7 +4,7 @@
  */
 import { status } from '@grpc/grpc-js';
 import type { World } from '../../world/world.ts';
-import { criChannel } from './cri-channel.ts';
+import { type CriChannel, criChannel } from './cri-channel.ts';
 import {
   authMessage,
   containerConfigMessage,
@@ -28,13 +28,15 @@ export interface CriRuntimeOptions {
   /** Path of the runtime's unix socket. */
   readonly socket: string;
   readonly world: World;
+  /** Told of each call, by CRI's name of the method, when it is over. */
+  readonly onCall?: (method: string, seconds: number, failed: boolean) => void;
 }
 
 /** As `--runtime-request-timeout`: what may take longer adds to it. */
 const requestTimeoutMs = 120_000;
 
-export function criRuntime({ socket, world }: CriRuntimeOptions): ContainerRuntime {
-  const channel = criChannel(socket, world, 'k8s.io');
+export function criRuntime({ socket, world, onCall }: CriRuntimeOptions): ContainerRuntime {
+  const channel = observed(criChannel(socket, world, 'k8s.io'), world, onCall);
   /** CRI's ContainerStatus does not say the sandbox; it never changes, so it is remembered. */
   const sandboxOfContainer = new Map<string, string>();
 
@@ -195,7 +197,9 @@ export function criRuntime({ socket, world }: CriRuntimeOptions): ContainerRunti
         timestampMs: milliseconds(entry.cpu?.timestamp ?? entry.memory?.timestamp ?? 0),
         cpuNanoseconds: entry.cpu?.usageCoreNanoSeconds?.value ?? 0,
         memoryWorkingSetBytes: entry.memory?.workingSetBytes?.value ?? 0,
+        cpuNanoCores: entry.cpu?.usageNanoCores?.value,
         writableLayerBytes: entry.writableLayer?.usedBytes?.value ?? 0,
+        writableLayerInodes: entry.writableLayer?.inodesUsed?.value ?? 0,
       }));
     },
 
@@ -221,6 +225,24 @@ export function criRuntime({ socket, world }: CriRuntimeOptions): ContainerRunti
 
     events: (onEvent, signal) => watchContainerdEvents({ channel, world, hasExited, onEvent, signal }),
     close: () => channel.close(),
+  };
+}
+
+function observed(channel: CriChannel, { clock }: World, onCall: CriRuntimeOptions['onCall']): CriChannel {
+  if (onCall === undefined) return channel;
+  return {
+    ...channel,
+    async call(path, ...rest) {
+      const startMs = clock.now();
+      let failed = true;
+      try {
+        const answer = await channel.call(path, ...rest);
+        failed = false;
+        return answer;
+      } finally {
+        onCall(path.slice(path.lastIndexOf('/') + 1), (clock.now() - startMs) / 1000, failed);
+      }
+    },
   };
 }
 

@@ -237,8 +237,11 @@ export interface ContainerStats {
   readonly labels: Readonly<Record<string, string>>;
   readonly timestampMs: number;
   readonly cpuNanoseconds: number;
+  /** Billionths of a core now, where the runtime knows. */
+  readonly cpuNanoCores: number | undefined;
   readonly memoryWorkingSetBytes: number;
   readonly writableLayerBytes: number;
+  readonly writableLayerInodes: number;
 }
 
 export interface Image {
@@ -246,6 +249,8 @@ export interface Image {
   readonly repoTags: readonly string[];
   readonly repoDigests: readonly string[];
   readonly sizeBytes: number;
+  /** The runtime itself needs it. */
+  readonly pinned?: boolean;
   readonly uid: number | undefined;
   readonly username: string;
 }

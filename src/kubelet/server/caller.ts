@@ -1,7 +1,7 @@
 /**
  * Who calls the kubelet's server, and whether they may. Callers show a certificate of the cluster's client CA: its common name is the user, its
- * organizations the groups. Each path belongs to a subresource of `nodes`, as upstream's kubelet asks the API server about it; without such an
- * authorizer only the API server itself and `system:masters` may call.
+ * organizations the groups; or a bearer token, which the API server is asked about. Each path belongs to a subresource of `nodes`, which the API server is
+ * asked about, too; itself and `system:masters` may always call, and they alone where nobody can be asked.
  */
 import type { IncomingMessage } from 'node:http';
 import { TLSSocket } from 'node:tls';
@@ -9,16 +9,16 @@ import { TLSSocket } from 'node:tls';
 export interface Caller {
   readonly name: string;
   readonly groups: readonly string[];
+  readonly uid?: string;
+  readonly extra?: Record<string, string[]>;
 }
 
 export interface KubeletAttributes {
   readonly verb: 'get' | 'create' | 'update' | 'patch' | 'delete';
-  /** `proxy`, `log`, `metrics`, `stats`, `healthz`, `pods`. */
-  readonly subresource: string;
+  /** Any of them will do: a page of its own, such as `pods`, and `proxy`, which stands for everything. */
+  readonly subresources: readonly string[];
   readonly path: string;
 }
-
-export type AuthorizeCaller = (caller: Caller, attributes: KubeletAttributes) => boolean | Promise<boolean>;
 
 /** Undefined when the caller showed no certificate, or one that does not chain to the client CA. */
 export function callerOf(request: IncomingMessage): Caller | undefined {
@@ -30,12 +30,29 @@ export function callerOf(request: IncomingMessage): Caller | undefined {
   return { name: [subject.CN].flat().join(','), groups: groups === undefined ? [] : [groups].flat() };
 }
 
+/** By a path's first part; whatever is not here is `proxy`. */
+const subresourcesOf: Readonly<Record<string, readonly string[]>> = {
+  stats: ['stats'],
+  metrics: ['metrics'],
+  logs: ['log'],
+  checkpoint: ['checkpoint'],
+  pods: ['pods', 'proxy'],
+  runningpods: ['pods', 'proxy'],
+  healthz: ['healthz', 'proxy'],
+  configz: ['configz', 'proxy'],
+};
+
 export function attributesOf(method: string, path: string): KubeletAttributes {
   const verbs = { POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' } as const;
   const verb = method in verbs ? verbs[method as keyof typeof verbs] : 'get';
   const first = path.split('/')[1] ?? '';
-  const subresource = { stats: 'stats', metrics: 'metrics', logs: 'log', healthz: 'healthz', pods: 'pods' }[first] ?? 'proxy';
-  return { verb, subresource, path };
+  return { verb, subresources: Object.hasOwn(subresourcesOf, first) ? (subresourcesOf[first] ?? []) : ['proxy'], path };
+}
+
+/** The token of an `Authorization: Bearer` header. */
+export function bearerTokenOf(request: IncomingMessage): string | undefined {
+  const [scheme, token = ''] = (request.headers.authorization ?? '').split(' ');
+  return scheme?.toLowerCase() === 'bearer' && token !== '' ? token : undefined;
 }
 
 /** The names that upstream, kubeadm and k8ts give to the API server's client certificate. */

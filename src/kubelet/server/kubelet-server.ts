@@ -9,15 +9,16 @@ import { hostname } from 'node:os';
 import type { Duplex } from 'node:stream';
 import type { World } from '../../world/world.ts';
 import type { ContainerRuntime } from '../runtime/runtime.ts';
-import { apiServerOnly, attributesOf, type AuthorizeCaller, callerOf } from './caller.ts';
+import type { NodeStats, StatsSubject } from '../stats/node-stats.ts';
+import { apiServerOnly, attributesOf, bearerTokenOf, type Caller, callerOf } from './caller.ts';
 import { containerChanges, type ContainerChanges } from './container-changes.ts';
 import { serveContainerLogs } from './container-logs.ts';
+import type { DelegatedAccess } from './delegated-access.ts';
 import { servePortForward } from './port-forward.ts';
 import { remoteCommandOptions, serveRemoteCommand } from './remote-command.ts';
 import { HttpError, refuseUpgrade, sendJson, sendText } from './responses.ts';
 import { containerPath, findContainer, findPod, podPath } from './routes.ts';
 import type { ServedPods } from './served-pods.ts';
-import { type NodeStats, nodeStats } from './stats.ts';
 import { upgradeKind } from './upgrade.ts';
 
 export interface KubeletServerOptions {
@@ -32,14 +33,20 @@ export interface KubeletServerOptions {
   readonly key: string;
   /** PEM; who may call shows a certificate of this CA. */
   readonly clientCa: string;
+  /** What is set on the kubelet, for `/configz`. */
+  readonly configz?: () => Readonly<Record<string, unknown>>;
   /** The host's name when absent. */
   readonly nodeName?: string;
-  /** Asked for every request; the API server and `system:masters` alone when absent. */
-  readonly authorize?: AuthorizeCaller;
+  /** Whom tokens stand for and what others than the API server may; without it nobody else may anything. */
+  readonly access?: DelegatedAccess;
+  /** What the pages about use tell of; without it there are none. */
+  readonly stats?: StatsSubject;
 }
 
 export interface KubeletServer {
   readonly port: number;
+  /** Serves new connections with another certificate. */
+  present(identity: { readonly certificate: string; readonly key: string }): void;
   /** Ends what is open, too. */
   close(): Promise<void>;
 }
@@ -60,6 +67,7 @@ export async function startKubeletServer(options: KubeletServerOptions): Promise
   const port = await listen(server, options.host, options.port);
   return {
     port,
+    present: ({ certificate, key }) => server.setSecureContext({ cert: certificate, key, ca: options.clientCa }),
     async close() {
       closing.abort();
       const closed = new Promise((resolve) => server.close(resolve));
@@ -74,12 +82,11 @@ const runTimeoutSeconds = 120;
 class Handler {
   readonly #options: KubeletServerOptions;
   readonly #changes: ContainerChanges;
-  readonly #stats: NodeStats;
+  #stats: NodeStats | undefined;
 
   constructor(options: KubeletServerOptions, changes: ContainerChanges) {
     this.#options = options;
     this.#changes = changes;
-    this.#stats = nodeStats(options.runtime, options.world, options.nodeName ?? hostname());
   }
 
   async request(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -107,11 +114,21 @@ class Handler {
   }
 
   async #admit(request: IncomingMessage, url: URL): Promise<void> {
-    const caller = callerOf(request);
+    const { access } = this.#options;
+    const caller = await this.#callerOf(request);
     if (caller === undefined) throw new HttpError(401, 'Unauthorized');
+    if (apiServerOnly(caller)) return;
     const attributes = attributesOf(request.method ?? 'GET', url.pathname);
-    if (await (this.#options.authorize ?? apiServerOnly)(caller, attributes)) return;
-    throw new HttpError(403, `Forbidden (user=${caller.name}, verb=${attributes.verb}, resource=nodes, subresource(s)=[${attributes.subresource}])`);
+    if ((await access?.authorize(caller, attributes)) === true) return;
+    const { verb, subresources } = attributes;
+    throw new HttpError(403, `Forbidden (user=${caller.name}, verb=${verb}, resource=nodes, subresource(s)=[${subresources.join(' ')}])`);
+  }
+
+  async #callerOf(request: IncomingMessage): Promise<Caller | undefined> {
+    const known = callerOf(request);
+    if (known !== undefined) return known;
+    const token = bearerTokenOf(request);
+    return token === undefined ? undefined : this.#options.access?.callerOfToken(token);
   }
 
   async #route(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
@@ -122,8 +139,15 @@ class Handler {
         sendText(response, 200, 'ok');
         break;
       case 'pods':
+      case 'runningpods':
         sendJson(response, { kind: 'PodList', apiVersion: 'v1', metadata: {}, items: pods.pods() });
         break;
+      case 'configz':
+        sendJson(response, { kubeletconfig: this.#options.configz?.() ?? {} });
+        break;
+      case 'checkpoint':
+        findContainer(pods, containerPath(parts));
+        throw new HttpError(404, 'checkpointing a container is not supported by the container runtime');
       case 'containerLogs': {
         const [path, query, changes] = [containerPath(parts), url.searchParams, this.#changes];
         await serveContainerLogs({ pods, runtime, world, changes, path, query, response, request });
@@ -137,12 +161,8 @@ class Handler {
         break;
       }
       case 'stats':
-        if (parts[0] !== 'summary') throw new HttpError(404, '404 page not found');
-        sendJson(response, await this.#stats.summary());
-        break;
       case 'metrics':
-        if (parts.length > 0 && parts[0] !== 'resource') throw new HttpError(404, '404 page not found');
-        sendText(response, 200, await (parts.length > 0 ? this.#stats.resourceMetrics() : this.#stats.ownMetrics()), 'text/plain; version=0.0.4');
+        await this.#answerStats(response, [first, ...parts].join('/'), url.searchParams);
         break;
       case 'exec':
       case 'attach':
@@ -151,6 +171,25 @@ class Handler {
       default:
         throw new HttpError(404, '404 page not found');
     }
+  }
+
+  async #answerStats(response: ServerResponse, page: string, query: URLSearchParams): Promise<void> {
+    const stats = await this.#loadStats();
+    if (page === 'stats/summary') {
+      sendJson(response, await stats.summary(query.get('only_cpu_and_memory') === 'true'));
+      return;
+    }
+    const text = await metricsPage(stats, page);
+    if (text === undefined) throw new HttpError(404, '404 page not found');
+    sendText(response, 200, text, metricsContentType);
+  }
+
+  async #loadStats(): Promise<NodeStats> {
+    const { stats: subject, pods, runtime, world, nodeName = hostname() } = this.#options;
+    if (subject === undefined) throw new HttpError(404, '404 page not found');
+    const { NodeStats } = await import('../stats/node-stats.ts');
+    this.#stats ??= new NodeStats({ world, runtime, nodeName, pods: () => pods.pods(), subject });
+    return this.#stats;
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, url: URL): Promise<void> {
@@ -191,6 +230,24 @@ class Handler {
     const message = error instanceof Error ? error.message : String(error);
     this.#options.world.log.child('kubelet-server').warn('a request failed', { path: request.url, error: message });
     return new HttpError(500, message);
+  }
+}
+
+const metricsContentType = 'text/plain; version=0.0.4; charset=utf-8';
+
+/** Undefined for a page that is not there. */
+function metricsPage(stats: NodeStats, page: string): string | Promise<string> | undefined {
+  switch (page) {
+    case 'metrics':
+      return stats.kubeletMetrics();
+    case 'metrics/resource':
+      return stats.resourceMetrics();
+    case 'metrics/cadvisor':
+      return stats.cadvisorMetrics();
+    case 'metrics/probes':
+      return stats.probeMetrics();
+    default:
+      return undefined;
   }
 }
 

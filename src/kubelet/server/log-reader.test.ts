@@ -66,6 +66,13 @@ describe('what is asked for', () => {
     test(`${query} is refused`, () => assert.throws(() => parseLogOptions(new URLSearchParams(query), now), LogOptionError));
   }
 
+  test('a last line that is not whole yet counts for nothing', async (t) => {
+    const path = await logFile(t, `${log}2026-01-01T10:00:04.000000000Z stdout F fi`);
+    const lastOf = (tailLines: number): Promise<string> => read(path, parseLogOptions(new URLSearchParams({ tailLines: String(tailLines) }), now));
+    assert.equal(await lastOf(1), 'four with  blanks\n');
+    assert.equal(await lastOf(2), 'ee\nfour with  blanks\n');
+  });
+
   test('the last lines of a file larger than what is read at once are found', async (t) => {
     const lines = Array.from({ length: 20_000 }, (_, index) => `2026-01-01T10:00:00Z stdout F line ${index}\n`);
     const path = await logFile(t, lines.join(''));

@@ -38,7 +38,9 @@ export async function* readLog(request: LogRequest): AsyncGenerator<Buffer> {
     throw error;
   });
   try {
-    let lines = new LineReader(file, options.tailLines === undefined ? 0 : await tailStart(file, options.tailLines));
+    // Who does not follow reads what there is now: a log that grows faster than it is sent would have no end.
+    const end = following === undefined ? (await file.stat()).size : Infinity;
+    let lines = new LineReader(file, options.tailLines === undefined ? 0 : await tailStart(file, options.tailLines), end);
     for (;;) {
       // Asked before reading: whatever a container that has ended wrote is in the file by then.
       const goesOn = following !== undefined && (await following.goesOn());
@@ -66,16 +68,19 @@ export async function* readLog(request: LogRequest): AsyncGenerator<Buffer> {
 class LineReader implements LineSource {
   readonly #file: FileHandle;
   readonly #buffer = Buffer.allocUnsafe(readSize);
+  readonly #end: number;
   #position: number;
   #unfinished = Buffer.alloc(0);
 
-  constructor(file: FileHandle, position: number) {
+  constructor(file: FileHandle, position: number, end = Infinity) {
     this.#file = file;
     this.#position = position;
+    this.#end = end;
   }
 
   async next(): Promise<Buffer | undefined> {
-    const { bytesRead } = await this.#file.read(this.#buffer, 0, this.#buffer.length, this.#position);
+    const wanted = Math.min(this.#buffer.length, this.#end - this.#position);
+    const { bytesRead } = wanted > 0 ? await this.#file.read(this.#buffer, 0, wanted, this.#position) : { bytesRead: 0 };
     if (bytesRead === 0) return undefined;
     this.#position += bytesRead;
     const text = Buffer.concat([this.#unfinished, this.#buffer.subarray(0, bytesRead)]);
@@ -158,13 +163,13 @@ async function tailStart(file: FileHandle, lines: number): Promise<number> {
   const { size } = await file.stat();
   if (lines === 0) return size;
   const buffer = Buffer.allocUnsafe(64 * 1024);
-  let found = 0;
+  // The first line break from the end closes the last whole line, and begins none that is wanted.
+  let found = -1;
   for (let end = size; end > 0;) {
     const start = Math.max(0, end - buffer.length);
     const { bytesRead } = await file.read(buffer, 0, end - start, start);
     for (let at = bytesRead - 1; at >= 0; at--) {
-      // The line break at the very end closes the last line, and begins none.
-      if (buffer[at] !== newline || start + at === size - 1) continue;
+      if (buffer[at] !== newline) continue;
       found++;
       if (found === lines) return start + at + 1;
     }

@@ -1,0 +1,79 @@
+/** All that can be set on a kubelet beyond who and where it is, with upstream's defaults. A `KubeletConfiguration` file and flags fill it in. */
+import { type Threshold, defaultHardThresholds, thresholdsOf, valueOf } from '../eviction/thresholds.ts';
+import { type ImageGarbageSettings, defaultImageGarbage } from '../garbage/image-garbage.ts';
+import { bytes, milli } from '../resources.ts';
+
+export interface KubeletSettings {
+  readonly maxPods: number;
+  /** -1 for no limit. */
+  readonly podPidsLimit: number;
+  /** Quantities by resource: `cpu`, `memory`, `ephemeral-storage`. */
+  readonly kubeReserved: Readonly<Record<string, string>>;
+  readonly systemReserved: Readonly<Record<string, string>>;
+  readonly evictionThresholds: readonly Threshold[];
+  readonly evictionTransitionMs: number;
+  readonly evictionMaxGraceSeconds: number;
+  /** Whether pods' cgroups together are held to what is allocatable. */
+  readonly enforcePodsAllocatable: boolean;
+  readonly imageGarbage: ImageGarbageSettings;
+  readonly serializeImagePulls: boolean;
+  /** 0 for any number at a time. */
+  readonly maxParallelImagePulls: number;
+  readonly containerLogMaxBytes: number;
+  readonly containerLogMaxFiles: number;
+  /** Patterns: `kernel.msg*`, `net.core.somaxconn`. */
+  readonly allowedUnsafeSysctls: readonly string[];
+  readonly crashBackOffMaxMs: number;
+  /** Of a stop of the kubelet itself: how long pods may take to end, and how much of it is kept for critical ones. 0 lets them run on. */
+  readonly shutdownGraceMs: number;
+  readonly shutdownCriticalMs: number;
+  readonly cpuManagerPolicy: 'none' | 'static';
+  /** CPUs kept from exclusive use: `0-1,3`. */
+  readonly reservedSystemCpus: string;
+}
+
+export const defaultSettings: KubeletSettings = {
+  maxPods: 110,
+  podPidsLimit: -1,
+  kubeReserved: {},
+  systemReserved: {},
+  evictionThresholds: thresholdsOf({ hard: defaultHardThresholds }),
+  evictionTransitionMs: 300_000,
+  evictionMaxGraceSeconds: 0,
+  enforcePodsAllocatable: true,
+  imageGarbage: defaultImageGarbage,
+  serializeImagePulls: false,
+  maxParallelImagePulls: 0,
+  containerLogMaxBytes: 10 * 2 ** 20,
+  containerLogMaxFiles: 5,
+  allowedUnsafeSysctls: [],
+  crashBackOffMaxMs: 300_000,
+  shutdownGraceMs: 0,
+  shutdownCriticalMs: 0,
+  cpuManagerPolicy: 'none',
+  reservedSystemCpus: '',
+};
+
+export interface ReservedResources {
+  readonly cpuMillis: number;
+  readonly memoryBytes: number;
+  readonly storageBytes: number;
+}
+
+/** What pods cannot have: reservations, and what eviction keeps free. */
+export function reservedOf(
+  settings: KubeletSettings,
+  node: { readonly memoryBytes: number; readonly ephemeralStorageBytes: number },
+): ReservedResources {
+  const { kubeReserved, systemReserved, evictionThresholds } = settings;
+  const kept = (signal: Threshold['signal'], capacity: number): number => {
+    const hard = evictionThresholds.find((threshold) => threshold.signal === signal && threshold.graceMs === 0);
+    return hard ? valueOf(hard.amount, capacity) : 0;
+  };
+  const sum = (name: string, unit: (text: string | undefined) => number): number => unit(kubeReserved[name]) + unit(systemReserved[name]);
+  return {
+    cpuMillis: sum('cpu', milli),
+    memoryBytes: sum('memory', bytes) + kept('memory.available', node.memoryBytes),
+    storageBytes: sum('ephemeral-storage', bytes) + kept('nodefs.available', node.ephemeralStorageBytes),
+  };
+}

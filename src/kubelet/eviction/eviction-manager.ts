@@ -1,0 +1,146 @@
+/**
+ * Keeps the node from running out of memory, disk or process ids: looks every 10 s, says on the node what it is short of, takes back what nobody needs, and
+ * only then ends pods, one at a time. https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/
+ */
+import type { Pod } from '../../api/kinds.ts';
+import { isTolerated } from '../../machinery/tolerations.ts';
+import type { Timer, World } from '../../world/world.ts';
+import { messageOf } from '../handler.ts';
+import { qosClass } from '../qos.ts';
+import type { Gauge } from './gauge.ts';
+import { hasLocalLimit, overLocalLimit } from './local-storage.ts';
+import { lowOnResource, nodeHadCondition } from './messages.ts';
+import { type Pressure, type PressureCondition, type Readings, conditionOf, noPressure, pressureOf } from './pressure.ts';
+import { type Candidate, isCriticalPod, rankForEviction } from './rank.ts';
+import type { Threshold } from './thresholds.ts';
+
+export interface EvictionSettings {
+  readonly thresholds: readonly Threshold[];
+  /** How long a condition stays after it last held; 5 min upstream. */
+  readonly transitionMs: number;
+  /** The most a pod evicted for a soft threshold is given to end. */
+  readonly maxGraceSeconds: number;
+}
+
+export interface EvictablePod {
+  readonly pod: Pod;
+  /** Ends it as failed, with reason `Evicted`. */
+  evict(message: string, graceSeconds: number): void;
+}
+
+export interface EvictionManagerOptions extends EvictionSettings {
+  readonly world: World;
+  readonly gauge: Gauge;
+  /** Those that run or are to run here. */
+  readonly pods: () => readonly EvictablePod[];
+  /** Takes back disk that nobody needs: dead containers, then images that no container uses. */
+  readonly reclaimDisk: () => Promise<void>;
+  readonly onConditions: () => void;
+}
+
+export interface EvictionManager {
+  readonly conditions: () => ReadonlySet<PressureCondition>;
+  /** Why a new pod may not begin on a node that is short of something. */
+  refusal(pod: Pod): { readonly reason: string; readonly message: string } | undefined;
+  /** Looks now. Resolves when what followed is begun. */
+  look(): Promise<void>;
+  close(): void;
+}
+
+const lookEveryMs = 10_000;
+/** What is evicted for a hard threshold ends at once; the signal is sent all the same. */
+const hardGraceSeconds = 1;
+
+export function createEvictionManager(options: EvictionManagerOptions): EvictionManager {
+  const { world, gauge, thresholds, pods } = options;
+  const log = world.log.child('eviction');
+  let pressure: Pressure = { state: noPressure, conditions: new Set(), met: [] };
+  let looking: Promise<void> | undefined;
+  let closed = false;
+
+  function judge(readings: Readings): void {
+    const before = pressure.conditions;
+    pressure = pressureOf(pressure.state, thresholds, readings, world.clock.now(), options.transitionMs);
+    const { conditions } = pressure;
+    if (before.size !== conditions.size || [...conditions].some((condition) => !before.has(condition))) options.onConditions();
+  }
+
+  /** Ends those that exceed limits of their own. True when there were any. */
+  async function enforceLocalLimits(): Promise<boolean> {
+    const limited = pods().filter(({ pod }) => hasLocalLimit(pod));
+    if (limited.length === 0) return false;
+    const usage = await gauge.usage(limited.map(({ pod }) => pod));
+    let any = false;
+    for (const { pod, evict } of limited) {
+      const used = usage.get(pod.metadata.uid);
+      const message = used && overLocalLimit(pod, used);
+      if (message === undefined || isCriticalPod(pod)) continue;
+      evict(message, hardGraceSeconds);
+      any = true;
+    }
+    return any;
+  }
+
+  async function relieve(threshold: Threshold, readings: Readings): Promise<void> {
+    const all = pods().filter(({ pod }) => !isCriticalPod(pod));
+    const usage = await gauge.usage(all.map(({ pod }) => pod));
+    const candidates = all.flatMap(({ pod }): Candidate[] => {
+      const used = usage.get(pod.metadata.uid);
+      return used ? [{ pod, usage: used }] : [];
+    });
+    const [first] = rankForEviction(candidates, threshold.signal);
+    const chosen = all.find(({ pod }) => pod === first?.pod);
+    if (!first || !chosen) {
+      log.warn('the node is short of a resource, and there is no pod to evict', { signal: threshold.signal });
+      return;
+    }
+    const most = threshold.graceMs > 0 ? options.maxGraceSeconds : hardGraceSeconds;
+    const grace = Math.min(most, first.pod.spec.terminationGracePeriodSeconds ?? 30);
+    chosen.evict(lowOnResource(threshold, readings.get(threshold.signal), first), grace);
+  }
+
+  async function lookNow(): Promise<void> {
+    let readings = await gauge.read();
+    judge(readings);
+    if (closed || (await enforceLocalLimits())) return;
+    const [threshold] = pressure.met;
+    if (!threshold || closed) return;
+    if (conditionOf[threshold.signal] === 'DiskPressure') {
+      await options.reclaimDisk();
+      readings = await gauge.read();
+      // Judged as if nothing had been asked back yet: what is enough is enough.
+      const again = pressureOf(pressure.state, thresholds, readings, world.clock.now(), options.transitionMs);
+      if (!again.met.includes(threshold)) return judge(readings);
+    }
+    if (!closed) await relieve(threshold, readings);
+  }
+
+  function look(): Promise<void> {
+    looking ??= lookNow()
+      .catch((error: unknown) => log.warn('looking for pressure failed', { error: messageOf(error) }))
+      .finally(() => (looking = undefined));
+    return looking;
+  }
+
+  const timer: Timer = world.clock.every(lookEveryMs, () => void look());
+  void look();
+
+  return {
+    conditions: () => pressure.conditions,
+    refusal(pod) {
+      const { conditions } = pressure;
+      if (conditions.size === 0 || isCriticalPod(pod)) return undefined;
+      if (conditions.size === 1 && conditions.has('MemoryPressure')) {
+        // Who asked for memory has been promised it.
+        if (qosClass(pod) !== 'BestEffort') return undefined;
+        if (isTolerated({ key: 'node.kubernetes.io/memory-pressure', effect: 'NoSchedule' }, pod.spec.tolerations)) return undefined;
+      }
+      return { reason: 'Evicted', message: nodeHadCondition(conditions) };
+    },
+    look,
+    close() {
+      closed = true;
+      timer.cancel();
+    },
+  };
+}
