@@ -8,7 +8,7 @@ import type { OidcOptions } from './authentication/oidc.ts';
 import type { RequestHeaderOptions } from './authentication/request-header.ts';
 import type { TokenWebhookOptions } from './authentication/webhook-token.ts';
 import type { AuthorizerChoice } from './authorization/modes.ts';
-import type { ComputedResources } from './computed.ts';
+import type { ComputedKind, ComputedResources } from './computed.ts';
 import type { EncryptionRule } from './encryption/configuration.ts';
 import type { User } from './request.ts';
 
@@ -21,6 +21,8 @@ export interface ApiServerOptions {
   readonly nodePortRange: { readonly from: number; readonly to: number };
   /** What the `kubernetes` Endpoints say, reachable from pods; absent for a server without a port. */
   readonly advertise?: { readonly address: string; readonly port: number };
+  /** Of the machine: what the Lease is named after by which others see that this server lives. No such Lease when absent. */
+  readonly hostname?: string;
   /** PEM; signs and checks service account tokens. A private key: RSA, or EC of curve P-256, P-384 or P-521. */
   readonly serviceAccountKey: string;
   readonly serviceAccountIssuer: string;
@@ -68,8 +70,12 @@ export interface ApiServerOptions {
   readonly proxyClient?: { readonly certificate: string; readonly key: string };
   /** Read-only subresources that the rest of the cluster answers. */
   readonly computed?: ComputedResources;
+  /** Kinds that the rest of the cluster answers for. An APIService that names another server for their group and version puts that in their place. */
+  readonly computedKinds?: readonly ComputedKind[];
   /** What is shown at `/metrics` of others in the process besides: lines in Prometheus' text format. */
   readonly otherMetrics?: () => readonly string[];
+  /** Whether the store's values stay as they are, as a memory store's do: the caches then share them. For clients in the process. */
+  readonly sharesValues?: boolean;
   /** Admission plugins to run, or to leave out, against what upstream does by default; by upstream's names. */
   readonly admissionPlugins?: { readonly enabled?: readonly string[]; readonly disabled?: readonly string[] };
 }

@@ -5,6 +5,7 @@ import type { ApiServer, ApiServerOptions, ListenOptions } from './api-server.ts
 import { Auditor } from './audit/audit.ts';
 import { Authenticator } from './authentication/authenticator.ts';
 import { authenticationReviews } from './authentication/reviews.ts';
+import { dayLength, LegacyTokenUse } from './authentication/legacy-token-use.ts';
 import { ServiceAccountTokens } from './authentication/service-account-token.ts';
 import { tokenRequests } from './authentication/token-request.ts';
 import { withAuthenticatedGroup } from './authentication/users.ts';
@@ -27,10 +28,12 @@ import { jsonAnswer, Paths } from './http/paths.ts';
 import { auditMetrics, buildMetrics, healthMetrics, storageMetrics } from './http/server-metrics.ts';
 import { handleUpgrade } from './http/upgrade.ts';
 import { addVersionPath } from './http/version.ts';
+import { keepIdentityLease } from './identity-lease.ts';
 import { inProcessConnection } from './in-process.ts';
 import { addOpenApiPaths } from './openapi/openapi.ts';
 import { KubeletConnector } from './proxy/kubelet-connector.ts';
 import { Streams } from './proxy/streams.ts';
+import { timestamp } from '../world/world.ts';
 import type { Verbs } from './verbs.ts';
 import { createVerbs } from './verbs/create-verbs.ts';
 
@@ -45,7 +48,7 @@ const publishEveryMs = 10_000;
 
 /** Resolves when what every cluster starts with is written, and the server may be called. */
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const { world, serviceCidr, nodePortRange, encryption } = options;
+  const { world, serviceCidr, nodePortRange, encryption, computedKinds = [] } = options;
   const encrypted = encryption && (await encryptedStore(options.store, encryption));
   const store = encrypted ?? options.store;
   // The authorizer reads what the verbs keep, and admission asks it: it comes after the server's own first writes.
@@ -58,9 +61,12 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     nodePortRange,
     authorizer: () => late.authorizer,
     ...(admissionPlugins && { admissionPlugins }),
+    ...(options.sharesValues !== undefined && { sharesValues: options.sharesValues }),
+    computedKinds: computedKinds.map(({ kind }) => kind),
   });
   const published: BootstrapOptions = {
     serviceCidr,
+    today: timestamp(world.clock.now()).slice(0, dayLength),
     authentication: authenticationConfigData(options.clientCa, options.requestHeader),
     ...(options.advertise && { advertise: options.advertise }),
   };
@@ -91,9 +97,11 @@ function assemble(options: ApiServerOptions, { verbs, aggregator, published, lat
   const { world } = options;
   const { objects } = verbs;
   const log = world.log.child('apiserver');
+  const legacyTokens = new LegacyTokenUse({ ...world, log }, verbs);
   const serviceAccountTokens = new ServiceAccountTokens({
     world,
     objects,
+    legacyTokenUsed: (secret) => legacyTokens.used(secret),
     signingKey: options.serviceAccountKey,
     issuer: options.serviceAccountIssuer,
     ...(options.serviceAccountVerificationKeys && { verificationKeys: options.serviceAccountVerificationKeys }),
@@ -111,7 +119,8 @@ function assemble(options: ApiServerOptions, { verbs, aggregator, published, lat
     ...authenticationReviews(world, authenticator),
     ...tokenRequests(world, objects, serviceAccountTokens),
   ]);
-  const dispatcher = new Dispatcher({ verbs, authorizer, virtual, ...(options.computed && { computed: options.computed }) });
+  const { computed, computedKinds } = options;
+  const dispatcher = new Dispatcher({ verbs, authorizer, virtual, ...(computed && { computed }), ...(computedKinds && { computedKinds }) });
   const kubelets = new KubeletConnector(objects, options.kubeletClient);
   const streams = new Streams({ world, objects, kubelets });
   const metrics = new Metrics(world);
@@ -159,6 +168,8 @@ function assemble(options: ApiServerOptions, { verbs, aggregator, published, lat
   const publishing = world.clock.every(publishEveryMs, () => {
     publishServer(verbs, published).catch((error: unknown) => log.warn('the kubernetes service could not be written', { error: String(error) }));
   });
+  const { hostname } = options;
+  const identity = hostname === undefined ? undefined : keepIdentityLease({ ...world, log }, verbs, hostname);
   return {
     async listen(listen: ListenOptions) {
       const listener = await listenTls(world, listen, options.clientCa, {
@@ -184,6 +195,7 @@ function assemble(options: ApiServerOptions, { verbs, aggregator, published, lat
       flowControl?.close();
       upkeep.close();
       publishing.cancel();
+      identity?.close();
       const closed = listeners.map((listener) => listener.close(closeGraceMs));
       await aggregator.close();
       await verbs.close();

@@ -4,7 +4,7 @@ import { type Attributes, type Authorizer, checkNowOrLater, type Decision } from
 import type { NowOrLater } from './now-or-later.ts';
 import type { Answer, Call, RequestVerb, ResourceTarget, User } from './request.ts';
 import type { Verbs } from './verbs.ts';
-import type { ComputedResources } from './computed.ts';
+import { answerComputedKind, type ComputedKind, type ComputedResources } from './computed.ts';
 import type { VirtualResources } from './virtual.ts';
 
 export class Dispatcher {
@@ -12,12 +12,20 @@ export class Dispatcher {
   readonly authorizer: Authorizer;
   private readonly virtual: VirtualResources;
   private readonly computed: ComputedResources;
+  private readonly computedKinds: readonly ComputedKind[];
 
-  constructor(options: { verbs: Verbs; authorizer: Authorizer; virtual: VirtualResources; computed?: ComputedResources }) {
+  constructor(options: {
+    verbs: Verbs;
+    authorizer: Authorizer;
+    virtual: VirtualResources;
+    computed?: ComputedResources;
+    computedKinds?: readonly ComputedKind[];
+  }) {
     this.verbs = options.verbs;
     this.authorizer = options.authorizer;
     this.virtual = options.virtual;
     this.computed = options.computed ?? new Map();
+    this.computedKinds = options.computedKinds ?? [];
   }
 
   /** Throws (or rejects with) a 403 unless the user may. */
@@ -49,6 +57,7 @@ export class Dispatcher {
     const { target } = call;
     const compute = this.computed.size === 0 ? undefined : this.computed.get(computedKey(target));
     if (compute !== undefined) return answerComputed(compute, call);
+    for (const computed of this.computedKinds) if (isAbout(computed, target)) return answerComputedKind(computed, call);
     const handler = this.virtual.get(virtualKey(target));
     return handler === undefined ? this.verbs.handle(call) : answerVirtual(handler, call);
   }
@@ -66,6 +75,10 @@ async function answerComputed(compute: (call: Call) => object, call: Call): Prom
   const { group, resource } = call.target;
   if (call.verb !== 'get') throw methodNotAllowed({ group, resource }, call.verb);
   return { type: 'status', code: 200, body: compute(call) };
+}
+
+function isAbout({ kind }: ComputedKind, { group, version, resource }: ResourceTarget): boolean {
+  return kind.group === group && kind.resource === resource && kind.version === version;
 }
 
 function computedKey({ group, version, resource, subresource = '' }: ResourceTarget): string {

@@ -26,8 +26,15 @@ export interface VerbsOptions {
   readonly nodePortRange: { readonly from: number; readonly to: number };
   /** Freezes every object read, so that a test finds whoever changes a shared one. */
   readonly freeze?: boolean;
+  /**
+   * Whether the store's values stay as they are, as those of a memory store do. Caches then share them, and put the bytes of an object together when they
+   * are asked for: right where clients are in the process and look at objects only.
+   */
+  readonly sharesValues?: boolean;
   /** For admission plugins that ask what a writer may do besides; put together after the verbs, whose objects it reads. */
   readonly authorizer?: AuthorizerSource;
+  /** Kinds that others answer for, served beside those that are stored. */
+  readonly computedKinds?: readonly Kind[];
   /** Admission plugins to run, or to leave out, against what upstream does by default. */
   readonly admissionPlugins?: { readonly enabled?: readonly string[]; readonly disabled?: readonly string[] };
 }

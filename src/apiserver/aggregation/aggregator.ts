@@ -5,13 +5,13 @@
  */
 import { createHash } from 'node:crypto';
 import { APIService, CustomResourceDefinition, EndpointSlice, Service } from '../../api/kinds.ts';
-import { apiVersionOf, type Kind } from '../../api/kind.ts';
+import { apiVersionOf } from '../../api/kind.ts';
 import type { V1APIServiceCondition } from '../../api/types.ts';
 import { isReason } from '../../machinery/errors.ts';
 import type { KubeObject } from '../../machinery/object.ts';
 import { timestamp, type Timer, type World } from '../../world/world.ts';
-import { serverUser } from '../authentication/users.ts';
 import { groupsOf, type ServedGroup } from '../discovery/resources.ts';
+import { askSelf } from '../own-requests.ts';
 import type { Encoded, RequestVerb } from '../request.ts';
 import type { Verbs } from '../verbs.ts';
 import { checkAvailability } from './availability.ts';
@@ -238,27 +238,14 @@ export class Aggregator {
   }
 
   async #call(verb: RequestVerb, name: string | undefined, body: object | undefined, subresource?: string): Promise<void> {
-    const { group, version, resource }: Kind = APIService;
     try {
-      await this.#options.verbs.handle({
-        verb,
-        target: { group, version, namespace: undefined, resource, name, subresource, rest: '' },
-        user: serverUser,
-        query: new URLSearchParams(),
-        body,
-        contentType: 'application/json',
-        userAgent: 'kube-apiserver',
-        signal: neverAborted,
-        warnings: [],
-      });
+      await askSelf(this.#options.verbs, verb, APIService, { name, body, subresource });
     } catch (error) {
       // Somebody else was quicker: that is an event, which leads here again.
       if (!isReason(error, 'AlreadyExists', 'Conflict', 'NotFound')) throw error;
     }
   }
 }
-
-const neverAborted = new AbortController().signal;
 
 function drop({ api, timer }: Followed): void {
   timer?.cancel();

@@ -6,7 +6,7 @@ import type { APIService } from '../../api/kinds.ts';
 import type { Kind } from '../../api/kind.ts';
 import type { V1APIServiceCondition } from '../../api/types.ts';
 import { equal } from '../../machinery/equal.ts';
-import { localPriority } from './priorities.ts';
+import { isReplaceableGroup, localPriority } from './priorities.ts';
 
 export const automanagedLabel = 'kube-aggregator.kubernetes.io/automanaged';
 
@@ -49,8 +49,11 @@ export function planLocal(wanted: ReadonlyMap<string, LocalService>, present: re
   for (const [name, service] of wanted) {
     const managed = service.metadata.labels[automanagedLabel];
     const existing = known.get(name);
+    const isReplaceable = isReplaceableGroup(service.spec.group ?? '');
+    // Where another server took its place, it has the place until its APIService is deleted; then it is served here again.
+    if (isReplaceable && existing?.spec.service !== undefined) continue;
     if (existing === undefined) {
-      if (managed === always || isStart) create.push(service);
+      if (managed === always || isStart || isReplaceable) create.push(service);
     } else if (existing.metadata.labels?.[automanagedLabel] === managed && !equal(existing.spec, service.spec) && (managed === always || isStart)) {
       update.push({ ...existing, spec: service.spec });
     }

@@ -33,6 +33,9 @@ const groupPriorities: readonly (readonly [string, number])[] = [
   ['resource.k8s.io', 15_900],
 ];
 
+/** Groups that are served here unless an APIService names another server for them, with the priority upstream's own such server asks for. */
+const replaceablePriorities: ReadonlyMap<string, Priority> = new Map([['metrics.k8s.io', { group: 100, version: 100 }]]);
+
 const byGroup = new Map(groupPriorities);
 
 const versionPriorities: ReadonlyMap<string, number> = new Map([
@@ -50,7 +53,13 @@ export function isBuiltInGroup(group: string): boolean {
   return byGroup.has(group);
 }
 
+export function isReplaceableGroup(group: string): boolean {
+  return replaceablePriorities.has(group);
+}
+
 export function localPriority(group: string, version: string): Priority {
+  const replaceable = replaceablePriorities.get(group);
+  if (replaceable !== undefined) return replaceable;
   const known = byGroup.get(group);
   return known === undefined ? customPriority : { group: known, version: versionPriorities.get(`${group}/${version}`) ?? ordinaryVersion };
 }

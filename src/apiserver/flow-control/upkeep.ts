@@ -2,11 +2,12 @@
  * Keeps the flow control objects in order: each flow schema says in its status whether its priority level is there (condition `Dangling`), and the two
  * schemas and levels no cluster may be without come back when somebody deletes them.
  */
+import { apiVersionOf } from '../../api/kind.ts';
 import { FlowSchema, PriorityLevelConfiguration } from '../../api/kinds.ts';
 import type { V1FlowSchemaCondition } from '../../api/types.ts';
 import { isReason } from '../../machinery/errors.ts';
 import { timestamp, type World } from '../../world/world.ts';
-import { serverUser } from '../authentication/users.ts';
+import { askSelf } from '../own-requests.ts';
 import type { Verbs } from '../verbs.ts';
 
 export interface FlowControlUpkeep {
@@ -87,23 +88,14 @@ async function writeCondition(world: World, verbs: Verbs, schema: FlowSchema): P
   if (condition === undefined) return;
   const { name, resourceVersion } = schema.metadata;
   const conditions = [...(schema.status.conditions ?? []).filter(({ type }) => type !== 'Dangling'), condition];
-  const { group, version, resource, kind } = FlowSchema;
-  await verbs
-    .handle({
-      verb: 'patch',
-      target: { group, version, namespace: undefined, resource, name, subresource: 'status', rest: '' },
-      user: serverUser,
-      query: new URLSearchParams({ fieldManager: 'api-priority-and-fairness-config-consumer-v1' }),
-      body: { apiVersion: `${group}/${version}`, kind, metadata: { resourceVersion }, status: { conditions } },
-      contentType: 'application/merge-patch+json',
-      userAgent: 'kube-apiserver',
-      signal: neverAborted,
-      warnings: [],
-    })
-    .catch((error: unknown) => {
-      // It changed or went meanwhile: that is an event of its own.
-      if (!isReason(error, 'Conflict') && !isReason(error, 'NotFound')) throw error;
-    });
+  await askSelf(verbs, 'patch', FlowSchema, {
+    name,
+    subresource: 'status',
+    query: new URLSearchParams({ fieldManager: 'api-priority-and-fairness-config-consumer-v1' }),
+    body: { apiVersion: apiVersionOf(FlowSchema), kind: FlowSchema.kind, metadata: { resourceVersion }, status: { conditions } },
+    contentType: 'application/merge-patch+json',
+  }).catch((error: unknown) => {
+    // It changed or went meanwhile: that is an event of its own.
+    if (!isReason(error, 'Conflict') && !isReason(error, 'NotFound')) throw error;
+  });
 }
-
-const neverAborted = new AbortController().signal;

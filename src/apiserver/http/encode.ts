@@ -38,7 +38,7 @@ export function encodeValue(value: object, { format, pretty }: Accepted): Uint8A
 function encodeObject(answer: ObjectAnswer, { accepted, kind, query, nowMs }: EncodeContext): Uint8Array {
   const { format, as, metaVersion } = accepted;
   const { object } = answer;
-  const isOfKind = kind !== undefined && kind.virtual !== true && object.kind === kind.kind;
+  const isOfKind = kind !== undefined && (kind.virtual !== true || kind.verbs.includes('get')) && object.kind === kind.kind;
   const table = (columns: Kind['columns']): Uint8Array => {
     const options = { includeObject: includeObjectOf(query), version: metaVersion, nowMs };
     return encodeValue(tableOf({ columns }, [object], { resourceVersion: object.metadata.resourceVersion }, options), accepted);

@@ -100,7 +100,7 @@ async function upgrade(options: UpgradeOptions, request: IncomingMessage, socket
   if (user !== sender) record?.actsAs(user);
   record?.decided(await dispatcher.authorize(user, verb, target, queryText));
   // What runs commands needs the right to create, by whatever method a WebSocket has to begin.
-  if (target.resource === 'pods' && target.subresource !== 'proxy' && target.subresource !== undefined && verb === 'get') {
+  if (target.resource === 'pods' && runsCommands.has(target.subresource ?? '') && verb === 'get') {
     await dispatcher.authorize(user, 'create', target, queryText);
   }
   const remote = options.aggregator.remoteFor(path);
@@ -131,6 +131,7 @@ async function upgrade(options: UpgradeOptions, request: IncomingMessage, socket
 }
 
 const switchingProtocols = 101;
+const runsCommands: ReadonlySet<string> = new Set(['attach', 'exec', 'portforward']);
 
 async function watchOverWebSocket(
   { world, dispatcher, flowControl }: UpgradeOptions,

@@ -12,6 +12,7 @@ import type { ResourceTarget } from '../request.ts';
 import { type Backends, requestBackend } from './backend.ts';
 import { forwardedHeaders, returnedHeaders } from './headers.ts';
 import { logPath, streamPath } from './kubelet-paths.ts';
+import { sendLogOverWebSocket } from './log-socket.ts';
 import { hostOf, podOf } from './pod-target.ts';
 import { tunnel } from './tunnel.ts';
 
@@ -52,8 +53,15 @@ export class Streams implements StreamingSubresources {
       tunnel(requestBackend(this.backends, target, { method, path: proxiedPath(target, request), headers }), socket, head);
       return;
     }
-    if (target.subresource === 'log') throw badRequest('logs are not a protocol to change to');
     const pod = podOf(target, this.backends.objects);
+    if (target.subresource === 'log') {
+      const path = logPath(pod, query);
+      const hasRun = (pod.spec.nodeName ?? '') !== '';
+      const ask = (): ClientRequest => this.backends.kubelets.request(hostOf(pod), { method: 'GET', path, headers: {} });
+      const refused = async (answer: IncomingMessage): Promise<ApiError> => refusal(answer.statusCode ?? 502, await textOf(answer));
+      sendLogOverWebSocket({ request, socket, head, ask: hasRun ? ask : undefined, refusal: refused });
+      return;
+    }
     const path = streamPath(target.subresource, pod, query);
     tunnel(this.backends.kubelets.request(hostOf(pod), { method, path, headers }), socket, head);
   }
