@@ -10,13 +10,24 @@ function namedService(name: string, addresses: string[]): Service {
     apiVersion: 'v1',
     kind: 'Service',
     metadata: { name, namespace: 'shop', uid: 'u', resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' },
-    spec: name === 'outer' ? { type: 'ExternalName', externalName: 'example.com' } : { clusterIP: addresses[0] ?? '', clusterIPs: addresses },
+    spec:
+      aliases[name] !== undefined ? { type: 'ExternalName', externalName: aliases[name] } : { clusterIP: addresses[0] ?? '', clusterIPs: addresses },
     status: {},
   };
 }
 
 const many = Array.from({ length: 100 }, (_, index) => `10.96.1.${index}`);
-const services = [namedService('web', ['10.96.0.7']), namedService('wide', many), namedService('outer', [])];
+const aliases: Readonly<Record<string, string>> = {
+  outer: 'example.com',
+  second: 'outer.shop.svc.cluster.local',
+  circle: 'circle.shop.svc.cluster.local',
+};
+const services = [
+  namedService('web', ['10.96.0.7']),
+  namedService('wide', many),
+  namedService('twenty', many.slice(0, 20)),
+  ...Object.keys(aliases).map((name) => namedService(name, [])),
+];
 const source: ZoneSource = {
   service: (_, name) => services.find(({ metadata }) => metadata.name === name),
   slices: () => [],
@@ -24,6 +35,12 @@ const source: ZoneSource = {
   servicesByIp: () => [],
   slicesByAddress: () => [],
 };
+const long = encode({
+  type: 'response',
+  id: 9,
+  questions: [{ type: 'A', name: 'long.example.com' }],
+  answers: many.map((data) => ({ type: 'A' as const, name: 'long.example.com', ttl: 60, data })),
+});
 const outer = encode({
   type: 'response',
   id: 9,
@@ -89,6 +106,59 @@ test('what does not fit into a UDP packet is marked as cut short, and whole over
   assert.notEqual((cut.flags ?? 0) & TRUNCATED_RESPONSE, 0);
   assert.deepEqual(cut.answers, []);
   assert.equal((await ask('wide.shop.svc.cluster.local', 'A', false)).answers?.length, 100);
+});
+
+test('a long answer from outside is cut short too', async () => {
+  const cut = await ask('long.example.com', 'A', true, long);
+  assert.notEqual((cut.flags ?? 0) & TRUNCATED_RESPONSE, 0);
+  assert.equal((await ask('long.example.com', 'A', false, long)).answers?.length, 100);
+});
+
+test('aliases are followed from one to the next, and a circle of them ends', async () => {
+  const response = await ask('second.shop.svc.cluster.local', 'A');
+  assert.deepEqual(
+    response.answers?.map((record) => record.type),
+    ['CNAME', 'CNAME', 'A'],
+  );
+  const circle = await ask('circle.shop.svc.cluster.local', 'A');
+  assert.equal(codeOf(circle), noError);
+  assert((circle.answers?.length ?? 0) < 20);
+});
+
+test('with EDNS a client says how much it takes, and a version that nobody speaks is refused', async () => {
+  const askWith = async (name: string, udpPayloadSize: number, ednsVersion: number): Promise<ReturnType<typeof decode>> => {
+    const opt = { type: 'OPT' as const, name: '.' as const, udpPayloadSize, extendedRcode: 0, ednsVersion, flags: 0, flag_do: false, options: [] };
+    const query = encode({ type: 'query', id: 77, flags: 0x100, questions: [{ type: 'A', name }], additionals: [opt] });
+    const response = await answer(query, true, { domain: 'cluster.local', source, forward: () => Promise.resolve(undefined) });
+    assert(response);
+    return decode(response);
+  };
+  assert.equal((await askWith('twenty.shop.svc.cluster.local', 1232, 0)).answers?.length, 20);
+  assert.notEqual(((await askWith('twenty.shop.svc.cluster.local', 512, 0)).flags ?? 0) & TRUNCATED_RESPONSE, 0);
+  const [opt] = (await askWith('web.shop.svc.cluster.local', 1232, 1)).additionals ?? [];
+  assert(opt?.type === 'OPT' && 'extendedRcode' in opt);
+  assert.equal(opt.extendedRcode, 1);
+});
+
+test('while the zone is not known nothing is said about its names, and outer ones are answered', async () => {
+  const askEarly = async (name: string): Promise<number> => {
+    const query = encode({ type: 'query', id: 77, flags: 0x100, questions: [{ type: 'A', name }] });
+    const response = await answer(query, true, { domain: 'cluster.local', source, forward: () => Promise.resolve(outer), isReady: () => false });
+    assert(response);
+    return codeOf(decode(response));
+  };
+  assert.equal(await askEarly('nothing.shop.svc.cluster.local'), serverFailure);
+  assert.equal(await askEarly('example.com'), noError);
+});
+
+test('only questions of the Internet class are understood', async () => {
+  const update = encode({ type: 'query', id: 5, flags: 0x2800, questions: [{ type: 'A', name: 'web.shop.svc.cluster.local' }] });
+  const chaos = encode({ type: 'query', id: 5, questions: [{ type: 'TXT', name: 'version.bind', class: 'CH' }] });
+  for (const query of [update, chaos]) {
+    const response = await answer(query, true, { domain: 'cluster.local', source, forward: () => Promise.resolve(undefined) });
+    assert(response);
+    assert.equal(codeOf(decode(response)), 4);
+  }
 });
 
 test('garbage is a format error or nothing, never an exception', async () => {

@@ -14,6 +14,8 @@ import { type Lookup, lookUp, type RecordData, type ZoneSource } from './records
 export interface AnswerOptions {
   readonly domain: string;
   readonly source: ZoneSource;
+  /** False while the zone is not known yet: then nothing may be said about its names, least of all that they do not exist. */
+  readonly isReady?: () => boolean;
   /** Asks an outer server; undefined when none answered. */
   readonly forward: (query: Buffer) => Promise<Buffer | undefined>;
 }
@@ -25,7 +27,12 @@ const plainUdpBytes = 512;
 /** What a client that speaks EDNS may ask for at most, so that nothing is cut up on the way. */
 const largestUdpBytes = 1232;
 
+/** So many aliases are followed; what is longer is taken for a circle. */
+const mostAliases = 8;
+
 const rcode = { ok: 0, formatError: 1, serverFailure: 2, noSuchName: 3, notImplemented: 4 } as const;
+/** Of EDNS; its upper bits stand in the OPT record. */
+const badVersion = 16;
 
 /** The answer to send back; undefined for something that is no question at all. `overUdp` cuts it to what the client can take. */
 export async function answer(query: Buffer, overUdp: boolean, options: AnswerOptions): Promise<Buffer | undefined> {
@@ -38,11 +45,30 @@ export async function answer(query: Buffer, overUdp: boolean, options: AnswerOpt
   if (packet.type !== 'query') return undefined;
   const question = packet.questions?.[0];
   if (!question || packet.questions?.length !== 1) return formatError(query);
-  const name = question.name.toLowerCase();
-  const result = lookUp(name, options.domain, options.source);
   const limit = overUdp ? udpLimit(packet) : 65_535;
-  if (result.type === 'elsewhere') return (await options.forward(query)) ?? encodeWithin(reply(packet, rcode.serverFailure, [], []), limit);
+  if (opcodeOf(query) !== 0 || question.class !== 'IN') return encodeWithin(reply(packet, rcode.notImplemented, [], []), limit);
+  if (ednsVersionOf(packet) > 0) return encodeWithin(reply(packet, badVersion, [], []), limit);
+  const result = lookUp(question.name.toLowerCase(), options.domain, options.source);
+  if (result.type === 'elsewhere') {
+    const outer = await options.forward(query);
+    return outer ? within(outer, packet, limit) : encodeWithin(reply(packet, rcode.serverFailure, [], []), limit);
+  }
+  if (options.isReady?.() === false) return encodeWithin(reply(packet, rcode.serverFailure, [], []), limit);
   return encodeWithin(await ownAnswer(packet, question.type, result, options), limit);
+}
+
+/** An outer answer may be longer than what the client can take, when it came over TCP. */
+function within(outer: Buffer, query: DecodedPacket, limit: number): Buffer {
+  return outer.length <= limit ? outer : encodeWithin({ ...reply(query, rcode.ok, [], []), flags: RECURSION_AVAILABLE | TRUNCATED_RESPONSE }, limit);
+}
+
+function opcodeOf(query: Buffer): number {
+  return (query.readUInt16BE(2) >> 11) & 0xf;
+}
+
+function ednsVersionOf(query: DecodedPacket): number {
+  const opt = query.additionals?.find((extra) => extra.type === 'OPT');
+  return opt && 'ednsVersion' in opt ? opt.ednsVersion : 0;
 }
 
 async function ownAnswer(
@@ -61,12 +87,24 @@ async function ownAnswer(
   return reply(packet, rcode.ok, answers, additional);
 }
 
-/** What the alias of an ExternalName Service leads to, so that clients need not ask again. */
+/** What the alias of an ExternalName Service leads to, alias by alias, so that clients need not ask again. */
 async function resolveAlias(target: string, type: string, options: AnswerOptions): Promise<Answer[]> {
-  const inner = lookUp(target.toLowerCase(), options.domain, options.source);
-  if (inner.type === 'records') return inner.records.filter((record) => record.type === type).map(wire);
-  if (inner.type === 'no-such-name') return [];
-  const query = encode({ type: 'query', id: 1, flags: 0x100, questions: [{ type: type === 'AAAA' ? 'AAAA' : 'A', name: target }] });
+  const answers: Answer[] = [];
+  let name = target.toLowerCase();
+  for (let steps = 0; steps < mostAliases; steps++) {
+    const inner = lookUp(name, options.domain, options.source);
+    if (inner.type === 'no-such-name') return answers;
+    if (inner.type === 'elsewhere') return [...answers, ...(await askOuter(name, type, options))];
+    const alias = inner.records.find((record) => record.type === 'CNAME');
+    answers.push(...inner.records.filter((record) => record.type === type || record === alias).map(wire));
+    if (!alias) return answers;
+    name = alias.target.toLowerCase();
+  }
+  return answers;
+}
+
+async function askOuter(name: string, type: string, options: AnswerOptions): Promise<Answer[]> {
+  const query = encode({ type: 'query', id: 1, flags: 0x100, questions: [{ type: type === 'AAAA' ? 'AAAA' : 'A', name }] });
   const outer = await options.forward(query);
   return outer ? (decode(outer).answers ?? []) : [];
 }
@@ -94,14 +132,23 @@ function reply(query: DecodedPacket, code: number, answers: Answer[], additional
   return {
     type: 'response',
     id: query.id ?? 0,
-    flags: AUTHORITATIVE_ANSWER | RECURSION_AVAILABLE | recursionDesired | code,
+    flags: AUTHORITATIVE_ANSWER | RECURSION_AVAILABLE | recursionDesired | (code & 0xf),
     questions: query.questions ?? [],
     answers,
     authorities,
     additionals: opt
       ? [
           ...additionals,
-          { type: 'OPT', name: '.', udpPayloadSize: largestUdpBytes, extendedRcode: 0, ednsVersion: 0, flags: 0, flag_do: false, options: [] },
+          {
+            type: 'OPT',
+            name: '.',
+            udpPayloadSize: largestUdpBytes,
+            extendedRcode: code >> 4,
+            ednsVersion: 0,
+            flags: 0,
+            flag_do: false,
+            options: [],
+          },
         ]
       : additionals,
   };

@@ -32,8 +32,9 @@ export async function startDnsServer(options: DnsServerOptions): Promise<DnsServ
   const log = world.log.child('dns');
   const forwarder = startForwarder(world, options.upstreams);
   const source = zoneSource(informers);
+  let isReady = false;
   const reply = (query: Buffer, overUdp: boolean): Promise<Buffer | undefined> =>
-    answer(query, overUdp, { domain, source, forward: forwarder.ask }).catch((error: unknown) => {
+    answer(query, overUdp, { domain, source, forward: forwarder.ask, isReady: () => isReady }).catch((error: unknown) => {
       log.error('a question could not be answered', { error: String(error) });
       return undefined;
     });
@@ -73,6 +74,7 @@ export async function startDnsServer(options: DnsServerOptions): Promise<DnsServ
   });
   udp.on('error', (error) => log.error('UDP socket failed', { error: String(error) }));
   await informers.synced();
+  isReady = true;
 
   return {
     port,

@@ -4,7 +4,7 @@
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { connect } from 'node:net';
-import { decode, TRUNCATED_RESPONSE } from 'dns-packet';
+import { type DecodedPacket, decode, TRUNCATED_RESPONSE } from 'dns-packet';
 import type { World } from '../world/world.ts';
 
 export interface Forwarder {
@@ -21,6 +21,7 @@ const patienceMs = 2_000;
 const longestKeepMs = 30_000;
 const mostKept = 10_000;
 const mostWaiting = 1_000;
+const noSuchName = 3;
 
 /** `servers` are IP addresses, asked in order. */
 export function startForwarder(world: World, servers: readonly string[]): Forwarder {
@@ -101,8 +102,7 @@ export function startForwarder(world: World, servers: readonly string[]): Forwar
   function keep(key: string, answer: Buffer): void {
     let seconds = 0;
     try {
-      const ttls = (decode(answer).answers ?? []).map((record) => ('ttl' in record ? (record.ttl ?? 0) : 0));
-      seconds = ttls.length === 0 ? 0 : Math.min(...ttls);
+      seconds = lifetimeOf(decode(answer));
     } catch {
       return;
     }
@@ -118,6 +118,16 @@ export function startForwarder(world: World, servers: readonly string[]): Forwar
       for (const socket of sockets.values()) socket.close();
     },
   };
+}
+
+/** Seconds; that there is nothing is remembered for as long as the zone's SOA says (RFC 2308). A failure is not remembered. */
+function lifetimeOf({ answers = [], authorities = [], flags = 0 }: DecodedPacket): number {
+  const code = flags & 0xf;
+  const ttls = answers.flatMap((record) => ('ttl' in record ? [record.ttl ?? 0] : []));
+  if (code === 0 && ttls.length > 0) return Math.min(...ttls);
+  if (code !== 0 && code !== noSuchName) return 0;
+  const soa = authorities.find((record) => record.type === 'SOA');
+  return soa ? Math.min(soa.ttl ?? 0, soa.data.minimum ?? 0) : 0;
 }
 
 export function lengthPrefix(packet: Buffer): Buffer {

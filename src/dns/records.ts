@@ -3,6 +3,7 @@
  * lays down. Services and endpoint slices in, records out; no I/O.
  */
 import type { EndpointSlice, Service } from '../api/kinds.ts';
+import { formatIp, tryParseIp } from '../machinery/ip.ts';
 
 export type RecordData =
   | { readonly type: 'A' | 'AAAA'; readonly name: string; readonly address: string }
@@ -149,13 +150,26 @@ function lookUpPod(name: string, labels: readonly string[], source: ZoneSource):
   const namespace = labels.at(-1) ?? '';
   if (!source.hasNamespace(namespace)) return { type: 'no-such-name' };
   if (labels.length === 1) return found([]);
-  const octets = (labels[0] ?? '').split('-');
-  const valid = labels.length === 2 && octets.length === 4 && octets.every((octet) => /^\d{1,3}$/.test(octet) && Number(octet) < 256);
-  return valid ? found([{ type: 'A', name, address: octets.join('.') }]) : { type: 'no-such-name' };
+  const address = labels.length === 2 ? addressOfDashes(labels[0] ?? '') : undefined;
+  return address === undefined ? { type: 'no-such-name' } : found([addressRecord(name, address)]);
 }
 
-/** The IPv4 address a `…in-addr.arpa` name stands for. */
+/** The inverse of {@link dashed}. */
+function addressOfDashes(label: string): string | undefined {
+  for (const separator of ['.', ':']) {
+    const address = tryParseIp(label.replaceAll('-', separator));
+    if (address) return formatIp(address);
+  }
+  return undefined;
+}
+
+/** The address a `…in-addr.arpa` or `…ip6.arpa` name stands for. */
 function addressOfReverse(name: string): string | undefined {
+  if (name.endsWith('.ip6.arpa')) {
+    const digits = name.slice(0, -'.ip6.arpa'.length).split('.').reverse();
+    if (digits.length !== 32 || !digits.every((digit) => /^[0-9a-f]$/.test(digit))) return undefined;
+    return formatIp({ family: 6, bits: BigInt(`0x${digits.join('')}`) });
+  }
   if (!name.endsWith('.in-addr.arpa')) return undefined;
   const octets = name.slice(0, -'.in-addr.arpa'.length).split('.');
   return octets.length === 4 ? octets.reverse().join('.') : undefined;

@@ -1,24 +1,33 @@
 /**
- * The pod network of one node: waits for the node's `podCIDR`, configures CNI for it, lets the host forward, and masquerades what leaves the
- * cluster. One node needs no overlay.
+ * The pod network of one node: waits for the node's `podCIDR`, configures CNI for it, lets the host forward, masquerades what leaves the cluster, and
+ * keeps a way to every other node's pods. A node alone has nobody to reach, and no tunnel.
  */
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { Node } from '../api/kinds.ts';
+import type { Client } from '../client/client.ts';
 import type { Informers } from '../client/informer.ts';
 import type { World } from '../world/world.ts';
 import { cniConfig } from './cni-config.ts';
 import { type Run, runCommand } from './command.ts';
+import { NodeRoutes, removeNodeRoutes, tunnelName, tunnelOverhead } from './node-routes.ts';
+import { annotationsOf, planPeers, type PodNetworkMode, tunnelMac } from './peers.ts';
 
 export interface PodNetworkOptions {
   readonly world: World;
-  /** Scoped to this node alone, or wider. */
+  /** Of someone who may see all Nodes. */
   readonly informers: Informers;
+  /** Of someone who may annotate this Node. */
+  readonly client: Client;
   readonly nodeName: string;
+  readonly nodeIp: string;
   /** Names devices and the nftables table of this cluster on this host. */
   readonly id: string;
   readonly clusterCidr: string;
+  readonly mode: PodNetworkMode;
+  readonly vni: number;
+  readonly port: number;
   readonly cniConfigDir: string;
   readonly stateDir: string;
   readonly run?: Run;
@@ -30,8 +39,15 @@ export interface PodNetwork {
   close(): void;
 }
 
+const retryMs = 1_000;
+
 export function bridgeName(id: string): string {
   return `k8ts${id}`;
+}
+
+/** The host's end of the link its nodes in namespaces are on. */
+export function linkName(id: string): string {
+  return `k8tsl${id}`;
 }
 
 export function networkTable(id: string): string {
@@ -41,33 +57,109 @@ export function networkTable(id: string): string {
 export function startPodNetwork(options: PodNetworkOptions): PodNetwork {
   const { world, informers, nodeName } = options;
   const log = world.log.child('network');
-  const nodes = informers.of(Node, { fieldSelector: `metadata.name=${nodeName}` });
-  let unsubscribe = (): void => {};
-  const podCidr = new Promise<string>((resolve) => {
-    const look = (node: Node): void => {
-      if (node.metadata.name === nodeName && node.spec.podCIDR) resolve(node.spec.podCIDR);
-    };
-    unsubscribe = nodes.subscribe({ added: look, updated: look });
+  const nodes = informers.of(Node);
+  const closed = new AbortController();
+  const known = Promise.withResolvers<string>();
+  let changed = (): void => {};
+  const look = (node: Node): void => {
+    if (node.metadata.name === nodeName && node.spec.podCIDR) known.resolve(node.spec.podCIDR);
+    changed();
+  };
+  const unsubscribe = nodes.subscribe({ added: look, updated: look, deleted: () => changed() });
+
+  const ready = known.promise.then(async (podCidr) => {
+    if (options.mode === 'none') {
+      log.info('the pod network is left to others', { podCidr });
+      return podCidr;
+    }
+    const linkMtu = await configure(options, podCidr);
+    log.info('pod network configured', { podCidr, bridge: bridgeName(options.id) });
+    changed = keepRoutes(options, podCidr, linkMtu, closed.signal);
+    changed();
+    return podCidr;
   });
-  const ready = podCidr.then(async (cidr) => {
-    unsubscribe();
-    await configure(options, cidr);
-    log.info('pod network configured', { podCidr: cidr, bridge: bridgeName(options.id) });
-    return cidr;
-  });
-  return { ready, close: () => unsubscribe() };
+  return {
+    ready,
+    close() {
+      closed.abort();
+      unsubscribe();
+    },
+  };
 }
 
-async function configure(options: PodNetworkOptions, podCidr: string): Promise<void> {
-  const { id, clusterCidr, cniConfigDir, stateDir, run = runCommand } = options;
+/** Answers what to call when a Node changed: what comes while the machine is being told goes into the next round together. */
+function keepRoutes(options: PodNetworkOptions, podCidr: string, linkMtu: number, signal: AbortSignal): () => void {
+  const { world, informers, client, nodeName, nodeIp, id, mode, vni, run = runCommand } = options;
+  const log = world.log.child('network');
+  const nodes = informers.of(Node);
+  const routes = new NodeRoutes({ ...options, run, podCidr, linkMtu });
+  let [dirty, busy] = [false, false];
+  let shown = '';
+
+  async function round(): Promise<void> {
+    const all = nodes.list();
+    // Alone, a node need not say how it can be reached.
+    if (all.length > 1) await announce(all.find(({ metadata }) => metadata.name === nodeName));
+    const peers = planPeers({ nodeName, links: ownLinks(id), mode }, all);
+    const text = JSON.stringify(peers);
+    await routes.apply(peers);
+    if (text !== shown && (peers.length > 0 || shown !== ''))
+      log.info('ways to other nodes', { peers: peers.map(({ kind, podCidr: range }) => `${range} ${kind}`) });
+    shown = text;
+  }
+
+  async function announce(self: Node | undefined): Promise<void> {
+    const link = networkInterfaces()[linkName(id)]?.find(({ family }) => family === 'IPv4')?.address;
+    const addresses = [nodeIp, ...(link === undefined ? [] : [link])];
+    const annotations = annotationsOf({ mac: tunnelMac(nodeName, id), vni, addresses });
+    if (!self || Object.entries(annotations).every(([name, value]) => self.metadata.annotations?.[name] === value)) return;
+    await client.resource(Node).patch(nodeName, { metadata: { annotations } }, { type: 'merge', signal });
+  }
+
+  async function go(): Promise<void> {
+    busy = true;
+    while (dirty && !signal.aborted) {
+      dirty = false;
+      try {
+        await round();
+      } catch (error) {
+        if (signal.aborted) break;
+        log.warn('the ways to other nodes could not all be laid; trying again', { error: error instanceof Error ? error.message : String(error) });
+        dirty = true;
+        await world.clock.sleep(retryMs, signal).catch(() => undefined);
+      }
+    }
+    busy = false;
+  }
+
+  return () => {
+    dirty = true;
+    if (!busy) void go();
+  };
+}
+
+/** Ranges of the devices that lead to other machines: not those behind which this node's own pods are. */
+function ownLinks(id: string): string[] {
+  const inward = [bridgeName(id), tunnelName(id)];
+  return Object.entries(networkInterfaces()).flatMap(([device, addresses = []]) =>
+    inward.includes(device) ? [] : addresses.flatMap(({ family, cidr, internal }) => (family === 'IPv4' && !internal && cidr !== null ? [cidr] : [])),
+  );
+}
+
+/** Answers the MTU of the device that leads to the others. */
+async function configure(options: PodNetworkOptions, podCidr: string): Promise<number> {
+  const { id, clusterCidr, mode, cniConfigDir, stateDir, run = runCommand } = options;
   await mkdir(cniConfigDir, { recursive: true });
   await allowForwarding();
-  await run('nft', ['-f', '-'], outboundRules(networkTable(id), bridgeName(id), podCidr, clusterCidr));
-  const config = cniConfig({ networkName: `k8ts-${id}`, bridge: bridgeName(id), podCidr, mtu: await hostMtu(), ipamDir: join(stateDir, 'ipam') });
+  const [linkMtu] = await Promise.all([hostMtu(run), run('nft', ['-f', '-'], outboundRules(networkTable(id), bridgeName(id), podCidr, clusterCidr))]);
+  // Room for the tunnel's headers, also where no packet takes one yet: pods keep the size they started with.
+  const mtu = mode === 'host-routes' ? linkMtu : linkMtu - tunnelOverhead;
+  const config = cniConfig({ networkName: `k8ts-${id}`, bridge: bridgeName(id), podCidr, mtu, ipamDir: join(stateDir, 'ipam') });
   // Renamed into place: the runtime watches the directory and must never read half a file.
   const path = join(cniConfigDir, '10-k8ts.conflist');
   await writeFile(`${path}.tmp`, `${JSON.stringify(config, undefined, 2)}\n`);
   await rename(`${path}.tmp`, path);
+  return linkMtu;
 }
 
 /** Pods reach other pods as themselves and the world as the node. The host's own firewall, where one drops forwarded packets, is told of pods. */
@@ -97,15 +189,16 @@ async function sysctl(name: string, value: string, mayMiss = false): Promise<voi
   }
 }
 
-/** The pods' MTU is that of the device the default route leaves by; 1500 where that cannot be told. */
-async function hostMtu(): Promise<number> {
-  const devices = Object.keys(networkInterfaces()).filter((device) => device !== 'lo' && !device.startsWith('k8ts'));
-  const sizes = await Promise.all(devices.map(async (device) => Number(await readFile(`/sys/class/net/${device}/mtu`, 'utf8').catch(() => '1500'))));
-  return Math.min(1500, ...sizes);
+/** The smallest of this namespace's devices that lead outside, at most 1500. `/sys` would show those of the namespace it was mounted in. */
+async function hostMtu(run: Run): Promise<number> {
+  const devices = JSON.parse(await run('ip', ['-json', 'link', 'show', 'up'])) as readonly { ifname?: string; mtu?: number }[];
+  const outward = devices.filter(({ ifname = 'lo' }) => ifname !== 'lo' && !ifname.startsWith('k8ts') && !ifname.startsWith('veth'));
+  return Math.min(1500, ...outward.map(({ mtu = 1500 }) => mtu));
 }
 
 /** Takes away what {@link startPodNetwork} and the CNI plugins left on the host; what is not there is no error. */
-export async function removePodNetwork(id: string, run: Run = runCommand): Promise<void> {
+export async function removePodNetwork(id: string, clusterCidr: string, run: Run = runCommand): Promise<void> {
   await run('nft', ['delete', 'table', 'ip', networkTable(id)]).catch(() => undefined);
   await run('ip', ['link', 'delete', bridgeName(id)]).catch(() => undefined);
+  await removeNodeRoutes(id, clusterCidr, run);
 }

@@ -1,39 +1,53 @@
-/** The part of the table that no Service changes: hooks, lookup maps, masquerading. */
-import { type MapName, masqueradeMark } from './service-rules.ts';
+/** The part of the tables that no Service changes: hooks, lookup maps, masquerading. One table for each family of addresses. */
+import { type Family, type MapName, masqueradeMark } from './service-rules.ts';
 
-export const mapTypes: Readonly<Record<MapName, string>> = {
-  'service-ips': 'ipv4_addr . inet_proto . inet_service : verdict',
-  'node-ports': 'inet_proto . inet_service : verdict',
-  'no-endpoint-ips': 'ipv4_addr . inet_proto . inet_service : verdict',
-  'no-endpoint-node-ports': 'inet_proto . inet_service : verdict',
-};
+export const mapNames: readonly MapName[] = ['service-ips', 'node-ports', 'no-endpoint-ips', 'no-endpoint-node-ports'];
 
-/** The table as it is before the first Service; replaces whatever an earlier run left under its name, in the same transaction. */
-export function baseRules(table: string): string {
-  const maps = Object.entries(mapTypes).map(([name, type]) => `  map ${name} { type ${type}; }`);
-  return `table ip ${table} {}
-delete table ip ${table}
-table ip ${table} {
-${maps.join('\n')}
-  set cluster-ips { type ipv4_addr; }
+const facts = {
+  ip: { address: 'ipv4_addr', loopback: '127.0.0.0/8' },
+  ip6: { address: 'ipv6_addr', loopback: '::1' },
+} as const;
+
+/** No table, whatever was there. Named and then deleted, in one transaction: there is something to delete in either case. */
+export function noTable(family: Family, table: string): string {
+  return `table ${family} ${table} {}\ndelete table ${family} ${table}\n`;
+}
+
+/**
+ * The table as it is before the first Service; replaces whatever an earlier run left under its name, in the same transaction. Node ports answer on
+ * `nodePortAddresses` (CIDRs of any family), on all of the node's own addresses when there are none.
+ */
+export function baseRules(family: Family, table: string, nodePortAddresses: readonly string[] = []): string {
+  const { address, loopback } = facts[family];
+  const ours = nodePortAddresses.filter((cidr) => cidr.includes(':') === (family === 'ip6'));
+  const where = nodePortAddresses.length === 0 ? '' : `${family} daddr { ${(ours.length === 0 ? [loopback] : ours).join(', ')} } `;
+  return `${noTable(family, table)}table ${family} ${table} {
+  map service-ips { type ${address} . inet_proto . inet_service : verdict; }
+  map node-ports { type inet_proto . inet_service : verdict; }
+  map no-endpoint-ips { type ${address} . inet_proto . inet_service : verdict; }
+  map no-endpoint-node-ports { type inet_proto . inet_service : verdict; }
+  set cluster-ips { type ${address}; }
+  set hairpins { type ${address} . ${address}; }
   chain refuse {
     # A pod on this node is still inside connect() when the answer comes: an ICMP error would be lost on it, a reset is not.
     meta l4proto tcp reject with tcp reset
     reject
   }
   chain services {
-    ip daddr . meta l4proto . th dport vmap @service-ips
-    ip daddr != 127.0.0.0/8 fib daddr type local meta l4proto . th dport vmap @node-ports
+    ${family} daddr . meta l4proto . th dport vmap @service-ips
+    ${family} daddr != ${loopback} ${where}fib daddr type local meta l4proto . th dport vmap @node-ports
   }
   chain without-endpoints {
-    ip daddr . meta l4proto . th dport vmap @no-endpoint-ips
-    ip daddr @cluster-ips goto refuse
-    fib daddr type local meta l4proto . th dport vmap @no-endpoint-node-ports
+    ${family} daddr . meta l4proto . th dport vmap @no-endpoint-ips
+    ${family} daddr @cluster-ips goto refuse
+    ${where}fib daddr type local meta l4proto . th dport vmap @no-endpoint-node-ports
   }
   chain nat-prerouting { type nat hook prerouting priority dstnat; policy accept; jump services; }
   chain nat-output { type nat hook output priority -100; policy accept; jump services; }
   chain nat-postrouting { type nat hook postrouting priority srcnat; policy accept;
     meta mark and ${masqueradeMark} == ${masqueradeMark} meta mark set meta mark xor ${masqueradeMark} masquerade fully-random
+    # A pod that reaches itself through its Service must see another sender than itself.
+    ${family} saddr . ${family} daddr @hairpins masquerade fully-random
   }
   chain filter-input { type filter hook input priority filter; policy accept; ct state new jump without-endpoints; }
   chain filter-forward { type filter hook forward priority filter; policy accept; ct state new jump without-endpoints; }

@@ -1,5 +1,7 @@
-/** Runs nft with a script as one transaction: all of it holds, or nothing changed. */
+/** Runs nft with a script as one transaction (all of it holds, or nothing changed), and conntrack where a flow's memory must end. */
 import { spawn } from 'node:child_process';
+import type { Backend } from './backends.ts';
+import type { Family } from './service-rules.ts';
 
 export class NftError extends Error {
   constructor(message: string) {
@@ -14,14 +16,20 @@ export async function nft(script: string): Promise<void> {
   if (code !== 0) throw new NftError(stderr.trim() || `nft ended with ${code}`);
 }
 
-/** Ends conntrack's memory of UDP flows that go to an endpoint that is gone; a flow that is not there is no error. */
-export async function forgetUdpFlows(address: string, endpoint: string): Promise<void> {
-  const args = ['-D', '-p', 'udp', '--orig-dst', hostOf(address), '--dst-nat', hostOf(endpoint)];
-  await run('conntrack', args, '').catch(() => undefined);
+/** UDP flows that conntrack should forget: to `address|port` (`|port`: to any address), and, when given, led on to `endpoint`. */
+export interface StaleFlows {
+  readonly family: Family;
+  readonly target: string;
+  readonly endpoint?: Backend;
 }
 
-function hostOf(addressAndPort: string): string {
-  return addressAndPort.slice(0, addressAndPort.lastIndexOf(':'));
+/** A flow that is not there is no error, and without the tool a flow ends when it has been silent for its time. */
+export async function forgetUdpFlows({ family, target, endpoint }: StaleFlows): Promise<void> {
+  const [address = '', port = ''] = target.split('|');
+  const args = ['-D', '-f', family === 'ip' ? 'ipv4' : 'ipv6', '-p', 'udp', '--orig-port-dst', port];
+  if (address !== '') args.push('--orig-dst', address);
+  if (endpoint) args.push('--reply-src', endpoint.address);
+  await run('conntrack', args, '').catch(() => undefined);
 }
 
 function run(command: string, args: readonly string[], input: string): Promise<{ code: number; stderr: string }> {

@@ -2,59 +2,111 @@
  * The service proxy: watches Services and endpoint slices and keeps this node's nftables as they say. A change is applied at once; what arrives
  * while nft runs goes into the next transaction together.
  */
-import { EndpointSlice, Service } from '../api/kinds.ts';
+import { EndpointSlice, Node, Service } from '../api/kinds.ts';
 import type { Informers } from '../client/informer.ts';
 import type { World } from '../world/world.ts';
-import { baseRules } from './base-rules.ts';
-import { forgetUdpFlows, nft } from './nft.ts';
-import { noRules, ruleChanges } from './rule-changes.ts';
-import { type Place, type ServiceRules, serviceRules } from './service-rules.ts';
+import { AddressHolder, announcedBy, removeDevice } from './announcer.ts';
+import { readyHere } from './backends.ts';
+import { baseRules, noTable } from './base-rules.ts';
+import { HealthCheckPorts } from './health-check-ports.ts';
+import { forgetUdpFlows, nft, type StaleFlows } from './nft.ts';
+import { ProxyMetrics } from './proxy-metrics.ts';
+import { noRules, ruleChanges, type Shares } from './rule-changes.ts';
+import { type Family, type Place, type ServiceRules, serviceRules } from './service-rules.ts';
+import { staleFlows } from './stale-flows.ts';
 
-export interface ProxyOptions extends Place {
+export interface ProxyOptions extends Omit<Place, 'zone'> {
   readonly world: World;
   readonly informers: Informers;
-  /** The nftables table this proxy owns, in the `ip` family. */
+  /** The nftables table this proxy owns, in the `ip` family and, once a Service has an address there, in `ip6`. */
   readonly table: string;
+  /** CIDRs of the node's addresses that node ports answer on; all when absent or empty. */
+  readonly nodePortAddresses?: readonly string[];
+  /** The device that holds load balancers' addresses; they are not announced when absent. */
+  readonly announceOn?: string;
   /** How a script reaches the kernel; nft, unless a test listens. */
   readonly apply?: (script: string) => Promise<void>;
+  /** How stale flows are forgotten; conntrack, unless a test listens. */
+  readonly forget?: (flows: StaleFlows) => Promise<void>;
 }
 
 export interface Proxy {
   /** Resolves when the rules of all Services known at the start hold. */
   readonly ready: Promise<void>;
+  readonly metrics: ProxyMetrics;
+  /** False while what should hold could not be applied. */
+  isHealthy(): boolean;
   /** Stops following changes; the rules stay, so that connections survive a restart. */
   close(): Promise<void>;
 }
 
 const retryMs = 1_000;
+const families = ['ip', 'ip6'] as const;
+
+/** What holds in one family's table. */
+interface Table {
+  readonly applied: Map<string, ServiceRules>;
+  hairpins: Shares;
+  fresh: boolean;
+}
+
+interface Change {
+  readonly key: string;
+  readonly from: ServiceRules;
+  readonly to: ServiceRules;
+}
+
+const zoneLabel = 'topology.kubernetes.io/zone';
 
 export function startProxy(options: ProxyOptions): Proxy {
-  const { world, informers, table, apply = nft } = options;
+  const { world, informers, table, nodeName, clusterCidr, apply = nft, forget = forgetUdpFlows } = options;
   const log = world.log.child('proxy');
   const services = informers.of(Service);
   const slices = informers.of(EndpointSlice);
-  slices.addIndex('service', (slice) => [`${slice.metadata.namespace}/${slice.metadata.labels?.['kubernetes.io/service-name'] ?? ''}`]);
-  const applied = new Map<string, ServiceRules>();
-  const dirty = new Set<string>();
+  const nodes = informers.of(Node);
+  const healthCheckPorts = new HealthCheckPorts(log);
+  const holder = options.announceOn === undefined ? undefined : new AddressHolder(options.announceOn, log);
+  const metrics = new ProxyMetrics();
+  slices.addIndex('service', (slice) => [serviceOf(slice)]);
+  const tables: Readonly<Record<Family, Table>> = { ip: newTable(), ip6: newTable() };
+  const dirty = new Map<string, number>();
   const closing = new AbortController();
-  let fresh = true;
+  let zone: string | undefined;
   let started = false;
+  let healthy = true;
+  let nodesChanged = true;
   let running: Promise<void> | undefined;
 
-  const touchSlice = (slice: EndpointSlice): void =>
-    touch(`${slice.metadata.namespace}/${slice.metadata.labels?.['kubernetes.io/service-name'] ?? ''}`);
-  const touchService = (service: Service): void => touch(`${service.metadata.namespace}/${service.metadata.name}`);
+  const touchSlice = (slice: EndpointSlice): void => {
+    metrics.endpointChanges++;
+    touch(serviceOf(slice));
+  };
+  const touchService = (service: Service): void => {
+    metrics.serviceChanges++;
+    touch(`${service.metadata.namespace}/${service.metadata.name}`);
+  };
+  const lookAtNode = (node: Node): void => {
+    if (holder) {
+      nodesChanged = true;
+      if (started) void go();
+    }
+    if (node.metadata.name !== nodeName || node.metadata.labels?.[zoneLabel] === zone) return;
+    zone = node.metadata.labels?.[zoneLabel];
+    for (const { metadata } of services.list()) touch(`${metadata.namespace}/${metadata.name}`);
+  };
   const unsubscribe = [
     services.subscribe({ added: touchService, updated: touchService, deleted: touchService }),
     slices.subscribe({ added: touchSlice, updated: touchSlice, deleted: touchSlice }),
+    nodes.subscribe({ added: lookAtNode, updated: lookAtNode, deleted: lookAtNode }),
   ];
-  const ready = Promise.all([services.synced, slices.synced]).then(() => {
+  const ready = Promise.all([services.synced, slices.synced, nodes.synced]).then(() => {
     started = true;
     return go();
   });
 
   function touch(key: string): void {
-    dirty.add(key);
+    if (!dirty.has(key)) dirty.set(key, world.clock.now());
+    metrics.lastQueuedMs = world.clock.now();
     if (started) void go();
   }
 
@@ -64,58 +116,123 @@ export function startProxy(options: ProxyOptions): Proxy {
   }
 
   async function drain(): Promise<void> {
-    while ((dirty.size > 0 || fresh) && !closing.signal.aborted) {
-      const keys = [...dirty];
+    while ((dirty.size > 0 || nodesChanged || tables.ip.fresh) && !closing.signal.aborted) {
+      const queued = [...dirty];
       dirty.clear();
-      const changes = keys.map((key) => ({ key, from: applied.get(key) ?? noRules, to: wanted(key) }));
-      const script = (fresh ? baseRules(table) : '') + ruleChanges(table, changes);
-      try {
-        if (script !== '') await apply(script);
-        fresh = false;
-      } catch (error) {
-        if (closing.signal.aborted) return;
-        // Someone changed our table, or nft is missing: start over with the whole table, which needs nothing to be as we left it.
-        log.error('nftables refused the rules; writing them all anew', { error: String(error) });
-        for (const key of applied.keys()) dirty.add(key);
-        for (const key of keys) dirty.add(key);
-        applied.clear();
-        fresh = true;
+      nodesChanged = false;
+      const began = world.clock.now();
+      const keys = queued.map(([key]) => key);
+      const changes = { ip: changesOf('ip', keys), ip6: changesOf('ip6', keys) };
+      const done = await carryOut(changes);
+      if (!done) {
+        for (const [key] of queued) dirty.set(key, world.clock.now());
         await world.clock.sleep(retryMs, closing.signal).catch(() => undefined);
         continue;
       }
-      for (const { key, from, to } of changes) {
-        if (to === noRules) applied.delete(key);
-        else applied.set(key, to);
-        await cutStaleFlows(from, to);
+      const now = world.clock.now();
+      metrics.syncs.observe((now - began) / 1000);
+      for (const [, since] of queued) metrics.programming.observe((now - since) / 1000);
+      metrics.lastSyncMs = now;
+      for (const [key] of queued) checkHealth(key);
+      await holder?.hold(announcedBy(nodeName, services.list(), nodes.list(), slicesOf));
+    }
+  }
+
+  function changesOf(family: Family, keys: readonly string[]): readonly Change[] {
+    return keys.flatMap((key) => {
+      const [from, to] = [tables[family].applied.get(key) ?? noRules, wanted(family, key)];
+      return from === noRules && to === noRules ? [] : [{ key, from, to }];
+    });
+  }
+
+  /** False when nft refused; then nothing is applied any more, and everything is to be written anew. */
+  async function carryOut(changes: Readonly<Record<Family, readonly Change[]>>): Promise<boolean> {
+    const hairpins = { ip: new Map(tables.ip.hairpins), ip6: new Map(tables.ip6.hairpins) };
+    const script = families.map((family) => scriptFor(family, changes[family], hairpins[family])).join('');
+    try {
+      if (script !== '') await apply(script);
+      healthy = true;
+    } catch (error) {
+      if (closing.signal.aborted) return false;
+      // Someone changed our table, or nft is missing: start over with the whole table, which needs nothing to be as we left it.
+      log.error('nftables refused the rules; writing them all anew', { error: String(error) });
+      healthy = false;
+      metrics.failures++;
+      for (const family of families) {
+        for (const key of tables[family].applied.keys()) dirty.set(key, world.clock.now());
+        Object.assign(tables[family], newTable());
       }
+      return false;
+    }
+    for (const family of families) await applied(family, changes[family], hairpins[family]);
+    return true;
+  }
+
+  /** The table of IPv6 is not there before a Service has an address in it: a packet pays for each table. */
+  function scriptFor(family: Family, changes: readonly Change[], hairpins: Shares): string {
+    if (!tables[family].fresh) return ruleChanges(`${family} ${table}`, changes, hairpins);
+    if (family === 'ip6' && changes.every(({ to }) => isEmpty(to))) return tables.ip.fresh ? noTable(family, table) : '';
+    return baseRules(family, table, options.nodePortAddresses) + ruleChanges(`${family} ${table}`, changes, hairpins);
+  }
+
+  async function applied(family: Family, changes: readonly Change[], hairpins: Shares): Promise<void> {
+    const state = tables[family];
+    if (family === 'ip' || !state.fresh || changes.some(({ to }) => !isEmpty(to))) state.fresh = false;
+    state.hairpins = hairpins;
+    for (const { key, from, to } of changes) {
+      if (to === noRules) state.applied.delete(key);
+      else state.applied.set(key, to);
+      for (const flows of staleFlows(family, from, to)) await forget(flows);
     }
   }
 
-  function wanted(key: string): ServiceRules {
+  function wanted(family: Family, key: string): ServiceRules {
+    const service = serviceAt(key);
+    if (!service) return noRules;
+    const rules = serviceRules(service, slices.byIndex('service', key), { nodeName, clusterCidr, ...(zone !== undefined && { zone }) }, family);
+    return isEmpty(rules) ? noRules : rules;
+  }
+
+  function serviceAt(key: string): Service | undefined {
     const slash = key.indexOf('/');
-    const service = services.get(key.slice(slash + 1), key.slice(0, slash));
-    return service ? serviceRules(service, slices.byIndex('service', key), options) : noRules;
+    return services.get(key.slice(slash + 1), key.slice(0, slash));
   }
 
-  async function cutStaleFlows(from: ServiceRules, to: ServiceRules): Promise<void> {
-    for (const [address, endpoints] of from.udp) {
-      const left = to.udp.get(address) ?? [];
-      for (const endpoint of endpoints) if (!left.includes(endpoint)) await forgetUdpFlows(address, endpoint);
-    }
+  function slicesOf({ metadata }: Service): readonly EndpointSlice[] {
+    return slices.byIndex('service', `${metadata.namespace}/${metadata.name}`);
+  }
+
+  function checkHealth(key: string): void {
+    healthCheckPorts.set(key, serviceAt(key), readyHere(slices.byIndex('service', key), nodeName));
   }
 
   return {
     ready,
+    metrics,
+    isHealthy: () => healthy,
     async close() {
       closing.abort();
       for (const stop of unsubscribe) stop();
       await running;
+      healthCheckPorts.close();
     },
   };
 }
 
-/** Takes the table off the host; one that is not there is no error. */
-export async function removeProxyRules(table: string): Promise<void> {
-  // Named and then deleted, in one transaction: there is something to delete in either case.
-  await nft(`table ip ${table} {}\ndelete table ip ${table}\n`).catch(() => undefined);
+function newTable(): Table {
+  return { applied: new Map(), hairpins: new Map(), fresh: true };
+}
+
+function isEmpty({ chains, elements, clusterIps }: ServiceRules): boolean {
+  return chains.size === 0 && clusterIps.length === 0 && Object.values(elements).every(({ size }) => size === 0);
+}
+
+function serviceOf({ metadata }: EndpointSlice): string {
+  return `${metadata.namespace}/${metadata.labels?.['kubernetes.io/service-name'] ?? ''}`;
+}
+
+/** Takes the tables off the host, and the device of {@link ProxyOptions.announceOn}; what is not there is no error. */
+export async function removeProxyRules(table: string, announcedOn?: string): Promise<void> {
+  for (const family of families) await nft(noTable(family, table)).catch(() => undefined);
+  if (announcedOn !== undefined) await removeDevice(announcedOn);
 }

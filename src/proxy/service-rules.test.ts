@@ -3,8 +3,10 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { EndpointSlice, Service } from '../api/kinds.ts';
 import type { V1Endpoint, V1ServiceSpec } from '../api/types.ts';
+import { showBackend } from './backends.ts';
 import { noRules, ruleChanges } from './rule-changes.ts';
 import { type ServiceRules, serviceRules } from './service-rules.ts';
+import { staleFlows } from './stale-flows.ts';
 
 const created = { uid: 'u', resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' };
 const place = { nodeName: 'here', clusterCidr: '10.244.0.0/16' };
@@ -39,9 +41,10 @@ function reachable(rules: ServiceRules, map: 'service-ips' | 'node-ports', key: 
     const chain = verdict?.startsWith('goto ') === true ? verdict.slice(5) : undefined;
     if (chain === undefined) return;
     for (const rule of rules.chains.get(chain) ?? []) {
-      const target = /dnat to (\S+)/.exec(rule)?.[1];
+      const target = /dnat to ([^n\s]\S*)/.exec(rule)?.[1];
       if (target !== undefined) found.add(target);
-      for (const match of rule.matchAll(/goto (endpoint-[^\s,}]+)/g)) follow(match[0]);
+      for (const [, address = '', port = ''] of rule.matchAll(/\d+ : (\S+) \. (\d+)/g)) found.add(showBackend({ address, port: Number(port) }));
+      for (const match of rule.matchAll(/goto ((?:endpoint|external)-[^\s,}]+)/g)) follow(match[0]);
     }
   };
   follow(rules.elements[map].get(key));
@@ -111,6 +114,110 @@ test('session affinity remembers clients for its time', () => {
   assert.match(chain.at(-1) ?? '', /numgen random mod 2/);
 });
 
+test('with another timeout the sets are others, so that nothing in use is taken away', () => {
+  const of = (timeoutSeconds: number): ServiceRules =>
+    serviceRules(
+      service({ sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds } } }),
+      [slice([ready('10.244.0.5')])],
+      place,
+    );
+  assert.deepEqual(
+    [...of(60).sets.keys()].filter((name) => of(90).sets.has(name)),
+    [],
+  );
+});
+
+test('Local falls back to what leaves this node, though others are ready elsewhere', () => {
+  const spec = { type: 'NodePort', externalTrafficPolicy: 'Local', ports: [{ port: 80, nodePort: 30080, protocol: 'TCP' }] };
+  const rules = serviceRules(service(spec), [slice([leaving('10.244.0.5'), ready('10.244.1.6', 'there')])], place);
+  assert.deepEqual(reachable(rules, 'node-ports', 'tcp . 30080'), ['10.244.0.5:8080']);
+  assert.deepEqual(reachable(rules, 'service-ips', '10.96.0.7 . tcp . 80'), ['10.244.1.6:8080']);
+});
+
+test('hints keep traffic on the node, or else in the zone, when every endpoint has one and some is meant for here', () => {
+  const hinted = (address: string, zone: string, node: string): V1Endpoint => ({
+    ...ready(address, node),
+    hints: { forZones: [{ name: zone }], forNodes: [{ name: node }] },
+  });
+  const [here, near, far] = [hinted('10.244.0.5', 'a', 'here'), hinted('10.244.1.6', 'a', 'there'), hinted('10.244.2.7', 'b', 'far')];
+  const reached = (endpoints: V1Endpoint[], zone?: string): string[] =>
+    reachable(
+      serviceRules(service({}), [slice(endpoints)], { ...place, ...(zone !== undefined && { zone }) }),
+      'service-ips',
+      '10.96.0.7 . tcp . 80',
+    );
+  assert.deepEqual(reached([here, near, far], 'a'), ['10.244.0.5:8080']);
+  assert.deepEqual(reached([near, far], 'a'), ['10.244.1.6:8080']);
+  assert.deepEqual(reached([near, far], 'c'), ['10.244.1.6:8080', '10.244.2.7:8080']);
+  assert.deepEqual(reached([near, far]), ['10.244.1.6:8080', '10.244.2.7:8080']);
+  assert.deepEqual(reached([near, far, ready('10.244.2.8', 'far')], 'a').length, 3);
+});
+
+const balanced = (spec: V1ServiceSpec, ...ingress: { ip: string; ipMode?: string }[]): Service => ({
+  ...service({ type: 'LoadBalancer', ports: [{ port: 80, protocol: 'TCP' }], ...spec }),
+  status: { loadBalancer: { ingress } },
+});
+
+test('loadBalancerSourceRanges stand before the balancer’s address and nothing else', () => {
+  const ranges = ['198.51.100.0/24', ' 198.51.100.128/25', '203.0.113.7/32', '2001:db8::/32'];
+  const spec = { loadBalancerSourceRanges: ranges, externalIPs: ['192.0.2.50'] };
+  const rules = serviceRules(balanced(spec, { ip: '192.0.2.9' }), [slice([ready('10.244.0.5')])], place);
+  const guard = rules.elements['service-ips'].get('192.0.2.9 . tcp . 80')?.slice(5) ?? '';
+  assert.equal(rules.chains.get(guard)?.[0], 'ip saddr != { 198.51.100.0-198.51.100.255, 203.0.113.7 } drop');
+  assert.deepEqual(reachable(rules, 'service-ips', '192.0.2.9 . tcp . 80'), ['10.244.0.5:8080']);
+  assert.match(rules.elements['service-ips'].get('192.0.2.50 . tcp . 80') ?? '', /goto external-/);
+  const onlyV6 = serviceRules(balanced({ loadBalancerSourceRanges: ['2001:db8::/32'] }, { ip: '192.0.2.9' }), [slice([ready('10.244.0.5')])], place);
+  assert.equal(onlyV6.chains.get(onlyV6.elements['service-ips'].get('192.0.2.9 . tcp . 80')?.slice(5) ?? '')?.[0], 'drop');
+  const all = serviceRules(balanced({ loadBalancerSourceRanges: ['0.0.0.0/0'] }, { ip: '192.0.2.9' }), [slice([ready('10.244.0.5')])], place);
+  assert.match(all.elements['service-ips'].get('192.0.2.9 . tcp . 80') ?? '', /goto external-/);
+});
+
+test('an address of a balancer that is a proxy is the proxy’s', () => {
+  const rules = serviceRules(balanced({}, { ip: '192.0.2.9', ipMode: 'Proxy' }), [slice([ready('10.244.0.5')])], place);
+  assert.equal(rules.elements['service-ips'].has('192.0.2.9 . tcp . 80'), false);
+});
+
+test('both families of a Service have rules of their own', () => {
+  const spec = { type: 'NodePort', clusterIPs: ['10.96.0.7', 'fd00::7'], ipFamilies: ['IPv4', 'IPv6'], ports: [{ port: 80, nodePort: 30080 }] };
+  const slices = [slice([ready('10.244.0.5')]), { ...slice([ready('fd00:1::5'), ready('fd00:1::6')]), addressType: 'IPv6' }];
+  const both = { ...place, clusterCidr: '10.244.0.0/16,fd00:1::/48' };
+  const six = serviceRules(service(spec), slices, both, 'ip6');
+  assert.deepEqual(six.clusterIps, ['fd00::7']);
+  assert.deepEqual(reachable(six, 'service-ips', 'fd00::7 . tcp . 80'), ['[fd00:1::5]:8080', '[fd00:1::6]:8080']);
+  assert.deepEqual(reachable(six, 'node-ports', 'tcp . 30080'), ['[fd00:1::5]:8080', '[fd00:1::6]:8080']);
+  assert.match([...six.chains.values()].flat().join('\n'), /ip6 saddr != fd00:1::\/48/);
+  assert.deepEqual(six.hairpins, ['fd00:1::5', 'fd00:1::6']);
+  assert.deepEqual(reachable(serviceRules(service(spec), slices, both), 'service-ips', '10.96.0.7 . tcp . 80'), ['10.244.0.5:8080']);
+  assert.equal(
+    serviceRules(service({ ...spec, ipFamilies: ['IPv4'], clusterIPs: ['10.96.0.7'] }), slices, both, 'ip6').elements['node-ports'].size,
+    0,
+  );
+});
+
+test('stale UDP flows are those to endpoints that left, and all when there were none before', () => {
+  const spec = { type: 'NodePort', ports: [{ port: 53, protocol: 'UDP', nodePort: 30053 }] };
+  const rules = (...endpoints: V1Endpoint[]): ServiceRules =>
+    serviceRules(service(spec), [{ ...slice(endpoints), ports: [{ name: '', port: 5353, protocol: 'UDP' }] }], place);
+  const told = (from: ServiceRules, to: ServiceRules): string[] =>
+    staleFlows('ip', from, to).map(({ target, endpoint }) => `${target} ${endpoint ? showBackend(endpoint) : 'all'}`);
+  const [one, two] = [rules(ready('10.244.0.5')), rules(ready('10.244.0.5'), ready('10.244.0.6'))];
+  assert.deepEqual(told(one, two), []);
+  assert.deepEqual(told(two, one), ['10.96.0.7|53 10.244.0.6:5353', '|30053 10.244.0.6:5353']);
+  assert.deepEqual(told(one, noRules), ['10.96.0.7|53 10.244.0.5:5353', '|30053 10.244.0.5:5353']);
+  assert.deepEqual(told(rules(), one), ['10.96.0.7|53 all', '|30053 all']);
+});
+
+test('an endpoint on this node that two Services share stays a hairpin until the last of them goes', () => {
+  const rules = serviceRules(service({}), [slice([ready('10.244.0.5'), ready('10.244.1.6', 'there')])], place);
+  const shares = new Map<string, number>();
+  const first = ruleChanges('ip t', [{ from: noRules, to: rules }], shares);
+  assert.match(first, /add element ip t hairpins { 10\.244\.0\.5 \. 10\.244\.0\.5 }/);
+  assert.doesNotMatch(first, /10\.244\.1\.6 \. 10/);
+  assert.doesNotMatch(ruleChanges('ip t', [{ from: noRules, to: rules }], shares), /hairpins/);
+  assert.doesNotMatch(ruleChanges('ip t', [{ from: rules, to: noRules }], shares), /hairpins/);
+  assert.match(ruleChanges('ip t', [{ from: rules, to: noRules }], shares), /delete element ip t hairpins/);
+});
+
 test('named ports pick the port of that name', () => {
   const spec = {
     ports: [
@@ -169,6 +276,7 @@ class FakeTable {
         this.sets.set(name, rest);
         break;
       case 'delete set':
+        assert(![...this.chains.values()].flat().some((text) => `${text} `.includes(`@${name} `)), `in use: ${line}`);
         assert(this.sets.delete(name), line);
         break;
       case 'add element': {
@@ -195,6 +303,7 @@ test('whatever a Service was, the changes lead to what it is', () => {
   fc.assert(
     fc.property(fc.array(state, { minLength: 2, maxLength: 6 }), (states) => {
       const table = new FakeTable();
+      const shares = new Map<string, number>();
       let from: ServiceRules = noRules;
       let last = from;
       for (const { endpoints, affinity, nodePort, local, gone } of states) {
@@ -206,11 +315,11 @@ test('whatever a Service was, the changes lead to what it is', () => {
         last = gone
           ? noRules
           : serviceRules(service(spec), [slice(endpoints.map(({ address, ending }) => (ending ? leaving(address) : ready(address))))], place);
-        table.run(ruleChanges('t', [{ from, to: last }]));
+        table.run(ruleChanges('ip t', [{ from, to: last }], shares));
         from = last;
       }
       const fresh = new FakeTable();
-      fresh.run(ruleChanges('t', [{ from: noRules, to: last }]));
+      fresh.run(ruleChanges('ip t', [{ from: noRules, to: last }]));
       assert.deepEqual(table.chains, fresh.chains);
       assert.deepEqual(table.elements, fresh.elements);
       assert.deepEqual(table.sets, fresh.sets);
