@@ -6,8 +6,9 @@ import type { KubeletFlags } from '../cluster/components/kubelet.ts';
 import type { ProxyFlags } from '../cluster/components/proxy.ts';
 import type { SchedulerFlags } from '../cluster/components/scheduler.ts';
 import { concurrencyFlags } from '../cluster/components/concurrency-flags.ts';
+import { tuningFlags } from '../cluster/components/tuning-flags.ts';
 import { addSecurityFlags } from './api-server-security.ts';
-import { amount, count, duration, labels, level, portNumber, portOrNone, repeated, taints, truth, words } from './flag-values.ts';
+import { amount, anyNumber, count, duration, labels, level, portNumber, portOrNone, repeated, taints, truth, words } from './flag-values.ts';
 
 export function addComponents(program: Command): void {
   addApiServer(addSecurityFlags(component(program, 'kube-apiserver', 'the API server alone')));
@@ -85,6 +86,10 @@ function addControllerManager(command: Command): void {
   for (const { flag, controller, count: usual } of concurrencyFlags) {
     command.option(`--${flag} <count>`, `how many keys the ${controller} works on at once`, count, usual);
   }
+  for (const { flag, value, about, usual } of tuningFlags) {
+    const parsed = { duration, count: amount, number: anyNumber }[value];
+    command.option(`--${flag} <${value}>`, about, parsed, usual);
+  }
   withoutMeaning(command, [
     ['--kube-api-qps <number>', 'the API server says itself when it has too much to do'],
     ['--kube-api-burst <number>', 'see --kube-api-qps'],
@@ -104,7 +109,8 @@ function addScheduler(command: Command): void {
 function addKubelet(command: Command): void {
   command
     .requiredOption('--kubeconfig <file>', 'how to reach the API server')
-    .requiredOption('--client-ca-file <file>', 'authorities of the certificates of who calls')
+    .option('--client-ca-file <file>', 'authorities of the certificates of who calls')
+    .option('--config <file>', 'a KubeletConfiguration; flags go before it')
     .option('--container-runtime-endpoint <socket>', 'the runtime, such as unix:///run/containerd/containerd.sock')
     .addOption(new Option('--runtime <name>', 'pretended containers').choices(['simulated']).conflicts('containerRuntimeEndpoint'))
     .option('--hostname-override <name>', "the node's name, when it is not the host's")
@@ -115,10 +121,14 @@ function addKubelet(command: Command): void {
     .option('--pod-logs-dir <directory>', "where containers' logs live (/var/log/pods; simulated: below --root-dir)")
     .option('--cgroup-root <path>', "the cgroup pods' own are made in")
     .option('--cluster-dns <addresses>', 'name servers for pods', words, [])
-    .option('--cluster-domain <domain>', "the cluster's domain", 'cluster.local')
+    .option('--cluster-domain <domain>', "the cluster's domain (cluster.local)")
+    .option('--pod-manifest-path <path>', 'a directory, or a file, of pods to run whatever the API says')
+    .option('--eviction-hard <list>', 'when the node is short of something: memory.available<100Mi,nodefs.available<10%')
+    .option('--kube-reserved <list>', 'kept from pods for Kubernetes itself: cpu=100m,memory=200Mi', labels)
+    .option('--system-reserved <list>', 'kept from pods for the rest of the machine', labels)
     .option('--max-pods <count>', 'how many pods the node takes', count)
-    .option('--address <address>', 'the address its own server listens on', '0.0.0.0')
-    .option('--port <port>', 'the port of its own server', portNumber, 10_250)
+    .option('--address <address>', 'the address its own server listens on (0.0.0.0)')
+    .option('--port <port>', 'the port of its own server (10250)', portNumber)
     .option('--tls-cert-file <file>', 'PEM chain to serve; signed by itself when absent')
     .option('--tls-private-key-file <file>', 'its key')
     .action(async (flags: KubeletFlags) => (await import('../cluster/components/kubelet.ts')).runKubelet(flags));
@@ -127,8 +137,11 @@ function addKubelet(command: Command): void {
 function addProxy(command: Command): void {
   command
     .option('--kubeconfig <file>', 'how to reach the API server')
-    .option('--cluster-cidr <cidr>', "pods' addresses")
+    .option('--cluster-cidr <cidr>', "pods' addresses, or one range of each family")
     .option('--hostname-override <name>', "the node's name, when it is not the host's")
+    .option('--nodeport-addresses <cidrs>', "addresses that node ports answer on; all of the node's when absent", words, [])
+    .option('--healthz-bind-address <address>', 'where health is shown, over HTTP', '0.0.0.0:10256')
+    .option('--metrics-bind-address <address>', 'where metrics are shown, over HTTP', '127.0.0.1:10249')
     .addOption(new Option('--proxy-mode <mode>', 'how rules are kept').choices(['nftables']).default('nftables'))
     .option('--cleanup', 'take the rules off this machine, and end', false)
     .action(async (flags: ProxyFlags) => (await import('../cluster/components/proxy.ts')).runProxy(flags));

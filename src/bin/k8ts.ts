@@ -1,11 +1,14 @@
 /** The command line: reads arguments and hands over to `cluster/`. Nothing else happens here. */
 import { Command, Option } from 'commander';
 import { type ClusterChoices, ClusterError, command } from '../cluster/commands.ts';
+import { type PodNetworkMode, podNetworkModes } from '../kubeadm/pod-network-modes.ts';
 import { addComponents } from './components.ts';
 import { count, portNumber, words } from './flag-values.ts';
+import { addNodes } from './nodes.ts';
 
 interface UpOptions {
-  readonly nodes: number;
+  readonly nodes?: number;
+  readonly podNetwork?: PodNetworkMode;
   readonly runtime?: 'containerd' | 'simulated';
   readonly store?: string;
   readonly dataDir?: string;
@@ -15,6 +18,10 @@ interface UpOptions {
   readonly tokenAuthFile?: string;
   readonly loadBalancerPool?: readonly string[];
   readonly historyRevisions?: number;
+  readonly ingressHttpPort?: number;
+  readonly ingressHttpsPort?: number;
+  readonly podMaxPids?: number;
+  readonly kubeletConfig?: string;
   readonly foreground?: boolean;
 }
 
@@ -26,7 +33,7 @@ const dataDir = (): Option =>
 program
   .command('up')
   .description('start a cluster, or what is missing of it, and wait until it is ready')
-  .option('--nodes <count>', 'how many nodes', count, 1)
+  .option('--nodes <count>', 'how many nodes: one on the host itself (1), or more in network namespaces of their own', count)
   .addOption(new Option('--runtime <name>', 'real containers, or pretended ones').choices(['containerd', 'simulated']))
   .option('--store <store>', 'lmdb, memory or etcd=URL,…')
   .addOption(dataDir())
@@ -36,10 +43,19 @@ program
   .option('--token-auth-file <file>', 'static tokens, a line each: token,user,uid,"group1,group2"')
   .option('--load-balancer-pool <list>', "addresses, ranges and CIDRs for Services of type LoadBalancer (the node's own address)", words)
   .option('--history-revisions <count>', 'how many revisions back the past can be read (20000)', count)
+  .option('--ingress-http-port <port>', 'where Ingresses are served (80)', portNumber)
+  .option('--ingress-https-port <port>', 'where they are served with TLS (443)', portNumber)
+  .option('--pod-max-pids <count>', 'how many processes a pod may have (any number)', count)
+  .option('--kubelet-config <file>', 'a KubeletConfiguration for the nodes')
+  .addOption(
+    new Option(
+      '--pod-network <way>',
+      "between nodes: host routes where they share a link and VXLAN elsewhere (auto), or one of both; none: another CNI plugin's",
+    ).choices(podNetworkModes),
+  )
   .option('--foreground', 'stay in the foreground, and stop the cluster with Ctrl-C')
   .action(async (options: UpOptions) => {
-    const { nodes, foreground, ...choices } = options;
-    if (nodes > 1) throw new ClusterError('more than one node is not there yet: leave --nodes out');
+    const { foreground, ...choices } = options;
     await command.up(choices satisfies ClusterChoices, foreground === true);
   });
 
@@ -78,6 +94,7 @@ for (const name of ['control-plane', 'node-agent'] as const) {
     .action((options: { dataDir: string }) => command.daemon(name, options.dataDir));
 }
 addComponents(program);
+addNodes(program, dataDir);
 
 try {
   await program.parseAsync();

@@ -10,6 +10,11 @@ export function refuseChanges(running: ClusterConfig, chosen: ClusterConfig): vo
     ['--control-plane-only', running.controlPlaneOnly, chosen.controlPlaneOnly],
     ['--token-auth-file', running.tokenAuthFile, chosen.tokenAuthFile],
     ['--history-revisions', running.historyRevisions, chosen.historyRevisions],
+    ['--ingress-http-port', running.ingressHttpPort, chosen.ingressHttpPort],
+    ['--ingress-https-port', running.ingressHttpsPort, chosen.ingressHttpsPort],
+    ['--pod-max-pids', running.podMaxPids, chosen.podMaxPids],
+    ['--kubelet-config', running.kubeletConfig, chosen.kubeletConfig],
+    ['--pod-network', running.podNetwork ?? 'auto', chosen.podNetwork ?? 'auto'],
     ['--load-balancer-pool', running.loadBalancerPool?.join(',') ?? '', chosen.loadBalancerPool?.join(',') ?? ''],
   ];
   const changed = choices.find(([, now, wanted]) => now !== wanted);

@@ -4,6 +4,9 @@ import { dirname, join, resolve } from 'node:path';
 import { realWorld } from '../world/real.ts';
 import { type ClusterChoices, ClusterError, defaultDataDir, readConfig } from './config.ts';
 import type { DaemonName } from './daemon.ts';
+import type { JoinFlags } from './nodes/join-command.ts';
+import type { NodeVerb } from './nodes/node-commands.ts';
+import type { TokenFlags } from './nodes/token-commands.ts';
 
 export { type ClusterChoices, ClusterError };
 
@@ -49,6 +52,36 @@ export const command = {
   async imageList(dataDir: string | undefined): Promise<void> {
     const { listImages } = await import('./images/load.ts');
     for (const { name, digest } of await listImages({ socket: await runtimeSocket(dataDir) })) say(`${name.padEnd(48)} ${digest.slice(0, 19)}`);
+  },
+
+  async node(verb: NodeVerb, name: string, dataDir: string | undefined): Promise<void> {
+    const { runNodeVerb } = await import('./nodes/node-commands.ts');
+    await runNodeVerb(verb, dataDirOf(dataDir), name, realWorld({ level: 'warn' }), say);
+  },
+
+  async nodeList(dataDir: string | undefined): Promise<void> {
+    const { listNodes } = await import('./nodes/node-commands.ts');
+    await listNodes(dataDirOf(dataDir), realWorld({ level: 'warn' }), say);
+  },
+
+  async join(server: string, flags: JoinFlags): Promise<void> {
+    const { joinAsNode } = await import('./nodes/join-command.ts');
+    await joinAsNode(server, { ...flags, dataDir: dataDirOf(flags.dataDir) }, realWorld({ level: 'warn' }), say);
+  },
+
+  async tokenCreate(text: string | undefined, flags: TokenFlags & { readonly dataDir?: string }): Promise<void> {
+    const { createToken } = await import('./nodes/token-commands.ts');
+    await createToken(dataDirOf(flags.dataDir), text, flags, realWorld({ level: 'warn' }), say);
+  },
+
+  async tokenList(dataDir: string | undefined): Promise<void> {
+    const { listTokens } = await import('./nodes/token-commands.ts');
+    await listTokens(dataDirOf(dataDir), realWorld({ level: 'warn' }), say);
+  },
+
+  async tokenDelete(text: string, dataDir: string | undefined): Promise<void> {
+    const { deleteToken } = await import('./nodes/token-commands.ts');
+    await deleteToken(dataDirOf(dataDir), text, realWorld({ level: 'warn' }), say);
   },
 
   async doctor(): Promise<void> {

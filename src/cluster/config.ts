@@ -7,6 +7,9 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { homedir, hostname, networkInterfaces } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { AddressPool } from '../controllers/load-balancer/pool.ts';
+import type { PodNetworkFacts } from '../kubeadm/cluster-facts.ts';
+import type { PodNetworkMode } from '../kubeadm/pod-network-modes.ts';
+import { freeLink, linkGateway } from './nodes/link-addresses.ts';
 
 /** Raised when the files' layout changes; data of a newer version is refused, data of an older one is carried over. */
 export const dataVersion = 1;
@@ -36,6 +39,18 @@ export interface ClusterConfig {
   readonly loadBalancerPool?: readonly string[];
   /** How many revisions the store keeps behind the newest; the store's default when absent. */
   readonly historyRevisions?: number;
+  /** Where nodes on the host serve Ingresses; 80 and 443 when absent. */
+  readonly ingressHttpPort?: number;
+  readonly ingressHttpsPort?: number;
+  /** How many processes a pod may have; any number when absent. */
+  readonly podMaxPids?: number;
+  /** A file with a KubeletConfiguration for the cluster's nodes. */
+  readonly kubeletConfig?: string;
+  /** Nodes in namespaces of their own that `up` started with, in place of one on the host; absent for that one. */
+  readonly nodes?: number;
+  /** Addresses of the link between nodes on this host; the host has the first. Absent in clusters of before. */
+  readonly linkCidr?: string;
+  readonly podNetwork?: PodNetworkMode;
 }
 
 /** What the command line may choose; the rest follows. Absent means "as before, or the default". */
@@ -49,6 +64,13 @@ export interface ClusterChoices {
   readonly tokenAuthFile?: string;
   readonly loadBalancerPool?: readonly string[];
   readonly historyRevisions?: number;
+  readonly ingressHttpPort?: number;
+  readonly ingressHttpsPort?: number;
+  readonly podMaxPids?: number;
+  /** A file with a KubeletConfiguration for the cluster's nodes. */
+  readonly kubeletConfig?: string;
+  readonly nodes?: number;
+  readonly podNetwork?: PodNetworkMode;
 }
 
 /** A mistake of the user's or a state of the machine, told in one plain sentence; the command ends with it and without a stack. */
@@ -134,6 +156,7 @@ export function chooseConfig(choices: ClusterChoices): ClusterConfig {
   if (runtime === 'containerd' && !isRoot() && choices.controlPlaneOnly !== true) {
     throw new ClusterError('real containers need root: run with sudo, or with --runtime simulated');
   }
+  if (choices.nodes !== undefined && choices.nodes > 1) checkNodeChoices(choices, runtime);
   const port = choices.port ?? kept?.port ?? 6443;
   const place = placeOf(port);
   const store = choices.store ?? kept?.store ?? 'lmdb';
@@ -141,6 +164,13 @@ export function chooseConfig(choices: ClusterChoices): ClusterConfig {
   const tokenAuthFile = choices.tokenAuthFile === undefined ? kept?.tokenAuthFile : resolve(choices.tokenAuthFile);
   if (tokenAuthFile !== undefined && !existsSync(tokenAuthFile)) throw new ClusterError(`the token file ${tokenAuthFile} is not there`);
   const historyRevisions = choices.historyRevisions ?? kept?.historyRevisions;
+  const ingressHttpPort = choices.ingressHttpPort ?? kept?.ingressHttpPort;
+  const ingressHttpsPort = choices.ingressHttpsPort ?? kept?.ingressHttpsPort;
+  const podMaxPids = choices.podMaxPids ?? kept?.podMaxPids;
+  const kubeletConfig = choices.kubeletConfig === undefined ? kept?.kubeletConfig : resolve(choices.kubeletConfig);
+  if (kubeletConfig !== undefined && !existsSync(kubeletConfig)) throw new ClusterError(`the kubelet's configuration ${kubeletConfig} is not there`);
+  const nodes = choices.nodes === undefined ? kept?.nodes : choices.nodes > 1 ? choices.nodes : undefined;
+  const podNetwork = choices.podNetwork ?? kept?.podNetwork;
   return {
     dataVersion,
     dataDir,
@@ -160,8 +190,24 @@ export function chooseConfig(choices: ClusterChoices): ClusterConfig {
     kubeletPort: kept?.port === port ? kept.kubeletPort : 10250 + 10 * place,
     dnsPort: kept?.port === port ? kept.dnsPort : 10053 + 10 * place,
     loadBalancerPool: checkedPool(choices.loadBalancerPool ?? kept?.loadBalancerPool ?? []),
+    linkCidr: kept?.linkCidr ?? freeLink(place),
     ...(historyRevisions !== undefined && { historyRevisions }),
+    ...(ingressHttpPort !== undefined && { ingressHttpPort }),
+    ...(ingressHttpsPort !== undefined && { ingressHttpsPort }),
+    ...(podMaxPids !== undefined && { podMaxPids }),
+    ...(kubeletConfig !== undefined && { kubeletConfig }),
+    ...(nodes !== undefined && { nodes }),
+    ...(podNetwork !== undefined && { podNetwork }),
   };
+}
+
+/** Nodes in namespaces are made by root, run real containers, and come to the API server over their link. */
+function checkNodeChoices({ nodes, bindAddress, controlPlaneOnly }: ClusterChoices, runtime: RuntimeName): void {
+  if (controlPlaneOnly === true) throw new ClusterError(`--nodes ${nodes} and --control-plane-only exclude each other`);
+  if (runtime !== 'containerd') throw new ClusterError(`--nodes ${nodes} needs real containers: run as root and without --runtime simulated`);
+  if (bindAddress !== undefined && bindAddress !== '0.0.0.0') {
+    throw new ClusterError(`--nodes ${nodes} needs an API server on every address of the host: leave --bind-address out`);
+  }
 }
 
 /** The pool as written. Throws {@link ClusterError} for what is no address, range or CIDR. */
@@ -190,6 +236,24 @@ function makeDirectory(path: string): void {
   if (existsSync(path)) return;
   makeDirectory(dirname(path));
   mkdirSync(path, { mode: 0o755 });
+}
+
+/** The cluster has a node on the host itself, outside of any namespace. */
+export function hasHostNode({ controlPlaneOnly, nodes }: ClusterConfig): boolean {
+  return !controlPlaneOnly && nodes === undefined;
+}
+
+/**
+ * Where nodes and pods reach the API server. The host's address on its nodes' link stays when the host moves to another network; without such nodes it
+ * is the one that other machines reach, too.
+ */
+export function advertiseAddress({ nodes, nodeIp, linkCidr }: ClusterConfig): string {
+  return linkCidr !== undefined && (nodes !== undefined || nodeIp === '127.0.0.1') ? linkGateway(linkCidr) : nodeIp;
+}
+
+/** How pods reach pods of other nodes. Clusters on one host have VXLANs of different numbers. */
+export function podNetworkOf({ port, podNetwork = 'auto' }: ClusterConfig): PodNetworkFacts {
+  return { mode: podNetwork, vni: 1 + placeOf(port), port: 8472 };
 }
 
 /**

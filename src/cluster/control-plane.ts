@@ -3,6 +3,7 @@
  * itself, and are authorized and admitted like anyone else.
  */
 import { mkdirSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { identityHeaders } from '../apiserver/aggregation/identity-headers.ts';
 import type { ApiServer } from '../apiserver/api-server.ts';
 import type { RequestHeaderOptions } from '../apiserver/authentication/request-header.ts';
@@ -21,10 +22,12 @@ import type { Store } from '../store/store.ts';
 import type { World } from '../world/world.ts';
 import { installAddons } from './addons.ts';
 import { SchedulerMetrics } from './components/scheduler-metrics.ts';
-import { type ClusterConfig, ClusterError } from './config.ts';
+import { advertiseAddress, type ClusterConfig, ClusterError } from './config.ts';
 import { masters, named } from './identity.ts';
 import { layoutOf } from './layout.ts';
+import { installIngress } from './ingress-addon.ts';
 import { plainListenError } from './listen-error.ts';
+import { installMetricsRoles, metricsApi, metricsUser } from './metrics-api.ts';
 import { frontProxyName, type Pki } from './pki.ts';
 import { podScheduling } from './pod-scheduling.ts';
 import { removeTree } from './remove-tree.ts';
@@ -41,12 +44,18 @@ export async function startControlPlane(config: ClusterConfig, pki: Pki, world: 
   // The scheduler is a client of the server, and the server shows what the scheduler thinks.
   const late: { scheduler?: Scheduler } = {};
   const schedulerMetrics = new SchedulerMetrics();
+  const metrics = metricsApi({
+    world,
+    client: () => clientFor(named(metricsUser)),
+    source: async () => (await import('../metrics/kubelet-source.ts')).kubeletSource({ world, ...pki.kubeletClient, ca: pki.ca.certificate }),
+  });
   const apiServer = await createApiServer({
     world,
     store,
     serviceCidr: config.serviceCidr,
     nodePortRange: { from: 30_000, to: 32_767 },
-    advertise: { address: config.nodeIp, port: config.port },
+    advertise: { address: advertiseAddress(config), port: config.port },
+    hostname: hostname().toLowerCase(),
     serviceAccountKey: pki.serviceAccountKey,
     serviceAccountIssuer: `https://kubernetes.default.svc.${config.clusterDomain}`,
     staticTokens: config.tokenAuthFile === undefined ? new Map() : readTokens(config.tokenAuthFile),
@@ -55,6 +64,7 @@ export async function startControlPlane(config: ClusterConfig, pki: Pki, world: 
     proxyClient: pki.frontProxyClient,
     requestHeader: frontProxy(pki),
     computed: podScheduling(() => late.scheduler),
+    computedKinds: metrics.kinds,
     otherMetrics() {
       const out = new Exposition();
       schedulerMetrics.render(out, late.scheduler);
@@ -66,7 +76,8 @@ export async function startControlPlane(config: ClusterConfig, pki: Pki, world: 
     .catch((error: unknown) => fail(error, apiServer, store, config));
 
   const clientFor = (user: User): Client => createClient(apiServer.connect(user));
-  await installAddons(clientFor(masters('kubernetes-admin')), config);
+  const admin = clientFor(masters('kubernetes-admin'));
+  await Promise.all([installAddons(admin, config), installMetricsRoles(admin), installIngress(admin)]);
   const managerInformers = createInformers(clientFor(named('system:kube-controller-manager')), world);
   const controllers = startControllers({
     world,
@@ -93,6 +104,7 @@ export async function startControlPlane(config: ClusterConfig, pki: Pki, world: 
     port,
     async close() {
       scheduler.close();
+      metrics.close();
       await controllers.close();
       schedulerInformers.close();
       managerInformers.close();

@@ -55,10 +55,19 @@ export interface StartedDaemon {
   readonly ready: Promise<void>;
 }
 
-/** Starts `k8ts <name> --data-dir D` in the background. Resolves as soon as the process runs: what its caller does next happens beside its start. */
-export async function startDaemon(dataDir: string, name: DaemonName, world: World, onProgress: (text: string) => void): Promise<StartedDaemon> {
+/**
+ * Starts `k8ts <name> --data-dir D` in the background. Resolves as soon as the process runs: what its caller does next happens beside its start. `within` is a
+ * command that becomes the daemon, such as `nsenter` with its arguments.
+ */
+export async function startDaemon(
+  dataDir: string,
+  name: DaemonName,
+  world: World,
+  onProgress: (text: string) => void,
+  within: readonly string[] = [],
+): Promise<StartedDaemon> {
   await previousGone(dataDir, name, world);
-  return { ready: spawnDaemon(dataDir, name, onProgress) };
+  return { ready: spawnDaemon(dataDir, name, onProgress, within) };
 }
 
 /** A process that was killed a moment ago may still be on its way out, with the store's files and its port in its hands: waits for its end. */
@@ -70,7 +79,7 @@ export async function previousGone(dataDir: string, name: DaemonName, world: Wor
   }
 }
 
-function spawnDaemon(dataDir: string, name: DaemonName, onProgress: (text: string) => void): Promise<void> {
+function spawnDaemon(dataDir: string, name: DaemonName, onProgress: (text: string) => void, within: readonly string[]): Promise<void> {
   const layout = layoutOf(dataDir);
   mkdirSync(layout.logs, { recursive: true });
   mkdirSync(layout.run, { recursive: true });
@@ -78,7 +87,8 @@ function spawnDaemon(dataDir: string, name: DaemonName, onProgress: (text: strin
   const log = openSync(logPath, 'a');
   const program = process.argv[1];
   if (program === undefined) throw new ClusterError('cannot tell which program to start in the background');
-  const child = spawn(process.execPath, [...process.execArgv, ...engineFlags[name], program, name, '--data-dir', dataDir], {
+  const [command = process.execPath, ...words] = [...within, process.execPath, ...process.execArgv, ...engineFlags[name], program, name];
+  const child = spawn(command, [...words, '--data-dir', dataDir], {
     detached: true,
     stdio: ['ignore', log, log, 'pipe'],
     cwd: '/',
@@ -136,6 +146,13 @@ export async function stopDaemon(dataDir: string, name: DaemonName, world: World
   }
   rmSync(pidPath(dataDir, name), { force: true });
   return true;
+}
+
+/** Ends the daemon without a word. */
+export function killDaemon(dataDir: string, name: DaemonName): void {
+  const pid = runningDaemon(dataDir, name);
+  if (pid !== undefined) process.kill(pid, 'SIGKILL');
+  rmSync(pidPath(dataDir, name), { force: true });
 }
 
 function pidPath(dataDir: string, name: DaemonName): string {

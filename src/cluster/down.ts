@@ -5,12 +5,13 @@ import { removeContext } from './kubectl-context.ts';
 import { stopContainerd } from '../kubelet/runtime/containerd.ts';
 import { unmountBelow } from '../kubelet/runtime/containerd-remains.ts';
 import { removePodNetwork } from '../network/pod-network.ts';
+import { policiesTable, removePolicyRules } from '../network/policy/policy-enforcer.ts';
 import { removeProxyRules } from '../proxy/proxy.ts';
 import type { World } from '../world/world.ts';
 import { isRoot, readConfig } from './config.ts';
 import { stopDaemon } from './daemon.ts';
 import { layoutOf } from './layout.ts';
-import { proxyTable } from './node-agent.ts';
+import { announceDevice, proxyTable } from './node-agent.ts';
 import type { Say } from './up.ts';
 
 export async function down(dataDir: string, purge: boolean, world: World, say: Say): Promise<void> {
@@ -19,15 +20,17 @@ export async function down(dataDir: string, purge: boolean, world: World, say: S
     say(`There is no cluster in ${dataDir}.`);
     return;
   }
-  // The node goes first, so that it does not report what the sweep does to its pods.
-  const node = await stopDaemon(dataDir, 'node-agent', world);
+  // Nodes go first, so that they do not report what the sweep does to their pods.
+  const locals = existsSync(layoutOf(dataDir).nodes) ? await (await import('./nodes/local-nodes.ts')).stopAllNodes(config, world) : false;
+  const node = (await stopDaemon(dataDir, 'node-agent', world)) || locals;
   const controlPlane = await stopDaemon(dataDir, 'control-plane', world);
   if (config.runtime === 'containerd' && isRoot()) {
     const layout = layoutOf(dataDir);
     await stopContainerd({ dataDir, clusterId: config.id, world });
     await unmountBelow(layout.kubelet);
-    await removeProxyRules(proxyTable(config.id));
-    await removePodNetwork(config.id);
+    await removeProxyRules(proxyTable(config.id), announceDevice(config.id));
+    await removePolicyRules(policiesTable(config.id));
+    await removePodNetwork(config.id, config.clusterCidr);
     rmSync(join(layout.run, 'ipam'), { recursive: true, force: true });
     rmSync(layout.cniConfig, { recursive: true, force: true });
   }

@@ -12,6 +12,10 @@ export interface Layout {
   readonly containerd: string;
   readonly cniConfig: string;
   readonly images: string;
+  /** Data directories of nodes in namespaces on this host. */
+  readonly nodes: string;
+  /** Directories behind the volumes of class `standard`. */
+  readonly volumes: string;
 }
 
 export function layoutOf(dataDir: string): Layout {
@@ -25,5 +29,7 @@ export function layoutOf(dataDir: string): Layout {
     containerd: join(dataDir, 'containerd'),
     cniConfig: join(dataDir, 'cni'),
     images: join(dataDir, 'images'),
+    nodes: join(dataDir, 'nodes'),
+    volumes: join(dataDir, 'volumes'),
   };
 }

@@ -3,29 +3,38 @@
  * would from another machine.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { EndpointSlice } from '../api/kinds.ts';
 import type { Client } from '../client/client.ts';
 import { httpTransport } from '../client/http.ts';
 import type { Informers } from '../client/informer.ts';
 import { createInformers } from '../client/informers.ts';
 import { createClient } from '../client/typed-client.ts';
 import { startDnsServer } from '../dns/dns-server.ts';
-import type { CertificatePair } from '../kubeadm/certificates.ts';
+import { startIngress } from '../ingress/ingress.ts';
 import { simulatedHost } from '../kubelet/host.ts';
 import { createKubelet } from '../kubelet/kubelet.ts';
 import { startContainerd } from '../kubelet/runtime/containerd.ts';
 import { criRuntime } from '../kubelet/runtime/cri.ts';
+import { keepContainerd } from '../kubelet/runtime/keep-containerd.ts';
 import type { ContainerRuntime } from '../kubelet/runtime/runtime.ts';
 import { simulatedRuntime } from '../kubelet/runtime/simulated.ts';
-import { startKubeletServer } from '../kubelet/server/kubelet-server.ts';
+import { delegatedAccess } from '../kubelet/server/delegated-access.ts';
+import { type KubeletServerOptions, startKubeletServer } from '../kubelet/server/kubelet-server.ts';
+import { KubeletCounters } from '../kubelet/stats/kubelet-counters.ts';
 import { startPodNetwork } from '../network/pod-network.ts';
+import type { NameServer } from '../network/policy/peers.ts';
+import { policiesTable, startPolicyEnforcer } from '../network/policy/policy-enforcer.ts';
+import { realDirectories, simulatedDirectories } from '../provisioner/directories.ts';
+import { startProvisioner } from '../provisioner/provisioner.ts';
 import { startProxy } from '../proxy/proxy.ts';
 import type { World } from '../world/world.ts';
+import { announceDns } from './dns-announcement.ts';
 import { loadBuiltInImages, pauseImageName } from './built-in-images.ts';
-import { type ClusterConfig, fixedServiceAddresses } from './config.ts';
+import { kubeletOptionsOf, readKubeletFile, sharedMachineThresholds } from './kubelet-file.ts';
 import { layoutOf } from './layout.ts';
 import { plainListenError } from './listen-error.ts';
-import { dnsServiceAccount, type Pki } from './pki.ts';
+import type { NodeIdentities } from './node-identities.ts';
+import type { NodeSettings } from './node-settings.ts';
+import { dnsServiceAccount } from './pki.ts';
 
 export interface NodeAgent {
   close(): Promise<void>;
@@ -34,17 +43,30 @@ export interface NodeAgent {
 /** Things to close, in the order they were opened; closing goes backwards. */
 type Closers = (() => void | Promise<void>)[];
 
+/** How long being ready waits for the certificate that the kubelet serves with; when it takes longer, logs and exec come later. */
+const servingPatienceMs = 10_000;
+
 export function proxyTable(id: string): string {
   return `k8ts-${id}-services`;
 }
 
-export async function startNodeAgent(config: ClusterConfig, pki: Pki, world: World, progress: (text: string) => void): Promise<NodeAgent> {
+/** Holds load balancers' addresses. */
+export function announceDevice(id: string): string {
+  return `k8ts${id}lb`;
+}
+
+export async function startNodeAgent(
+  settings: NodeSettings,
+  identities: NodeIdentities,
+  world: World,
+  progress: (text: string) => void,
+): Promise<NodeAgent> {
   const closers: Closers = [];
   const close = async (): Promise<void> => {
     for (const end of closers.splice(0).reverse()) await end();
   };
   try {
-    await start(config, pki, world, progress, closers);
+    await start(settings, identities, world, progress, closers);
     return { close };
   } catch (error) {
     await close();
@@ -52,99 +74,200 @@ export async function startNodeAgent(config: ClusterConfig, pki: Pki, world: Wor
   }
 }
 
-async function start(config: ClusterConfig, pki: Pki, world: World, progress: (text: string) => void, closers: Closers): Promise<void> {
-  const layout = layoutOf(config.dataDir);
-  const real = config.runtime === 'containerd';
-  const runtime = real ? await startRuntime(config, world, progress, closers) : { runtime: simulatedRuntime(world), controlGroup: '' };
+async function start(
+  settings: NodeSettings,
+  identities: NodeIdentities,
+  world: World,
+  progress: (text: string) => void,
+  closers: Closers,
+): Promise<void> {
+  const layout = layoutOf(settings.dataDir);
+  const real = settings.runtime === 'containerd';
+  const counters = new KubeletCounters();
+  const [runtime, node] = await Promise.all([
+    real ? startRuntime(settings, world, progress, counters, closers) : { runtime: simulatedRuntime(world), controlGroup: '' },
+    connect(settings, identities, 'kubelet', world, closers),
+  ]);
   closers.push(() => runtime.runtime.close());
-  const node = connect(config, pki, pki.kubelet, world, closers);
+  const file = settings.kubeletConfig === undefined ? { settings: {} } : readKubeletFile('--kubelet-config', settings.kubeletConfig);
+  const chosen = kubeletOptionsOf({ ...file, settings: { evictionThresholds: sharedMachineThresholds, ...file.settings } }, {}, world);
   const kubelet = createKubelet({
     world,
     client: node.client,
     informers: node.informers,
     runtime: runtime.runtime,
-    nodeName: config.nodeName,
-    nodeIps: [config.nodeIp],
+    nodeName: settings.nodeName,
+    nodeIps: [settings.nodeIp],
     rootDir: layout.kubelet,
     logRoot: layout.podLogs,
     ...(real ? { cgroupPrefix: runtime.controlGroup } : { host: simulatedHost() }),
-    clusterDns: [fixedServiceAddresses(config.serviceCidr).dns],
-    clusterDomain: config.clusterDomain,
-    serverPort: config.kubeletPort,
+    clusterDns: settings.clusterDns,
+    clusterDomain: settings.clusterDomain,
+    serverPort: settings.kubeletPort,
+    ...chosen,
+    ...(settings.podMaxPids !== undefined && { podPidsLimit: settings.podMaxPids }),
+    counters,
   });
-  closers.push(() => kubelet.close());
-  const server = await startKubeletServer({
-    world,
-    pods: kubelet.pods,
-    runtime: runtime.runtime,
-    host: '0.0.0.0',
-    port: config.kubeletPort,
-    ...pki.kubeletServer,
-    clientCa: pki.ca.certificate,
-  }).catch((error: unknown) => {
-    throw plainListenError(error, { host: '0.0.0.0', port: config.kubeletPort, portFlag: '--port', hostFlag: '--bind-address' });
+  closers.push(async () => {
+    await kubelet.shutDown();
+    kubelet.close();
   });
-  closers.push(() => server.close());
-  if (!real) return;
+  const { pods, stats } = kubelet;
+  const access = delegatedAccess(node.client, world, settings.nodeName);
+  const served = serveKubelet(
+    settings,
+    identities,
+    { world, pods, stats, access, runtime: runtime.runtime, configz: () => chosen.shownSettings ?? {} },
+    closers,
+  );
+  if (identities.kubeletServer.current()) await served;
+  const storage = await connect(settings, identities, 'provisioner', world, closers);
+  const directories = (real ? realDirectories : simulatedDirectories)(layout.volumes);
+  const provisioner = startProvisioner({ world, ...storage, nodeName: settings.nodeName, directories });
+  closers.push(() => provisioner.close());
+  if (real) await startNetwork(settings, identities, node, world, closers);
+  await Promise.race([served, world.clock.sleep(servingPatienceMs)]);
+  // Nobody waits for it: a node is ready without.
+  if (real)
+    void serveIngress(settings, identities, world, closers).catch((error: unknown) =>
+      world.log.warn('Ingresses are not served', { error: String(error) }),
+    );
+}
 
+/** Ingresses, from the first one on. */
+async function serveIngress(settings: NodeSettings, identities: NodeIdentities, world: World, closers: Closers): Promise<void> {
+  const { nodeName, nodeIp, ingressHttpPort: httpPort = 80, ingressHttpsPort: httpsPort = 443 } = settings;
+  const connection = await connect(settings, identities, 'ingress', world, closers);
+  const ingress = startIngress({
+    world,
+    ...connection,
+    nodeName,
+    nodeIp,
+    httpPort,
+    httpsPort,
+    async defaultCertificate() {
+      const { createCertificateAuthority, issueCertificate } = await import('../kubeadm/certificates.ts');
+      const ca = await createCertificateAuthority(world, 'k8ts-ingress');
+      return issueCertificate(world, { ca, commonName: 'k8ts-ingress', dnsNames: ['ingress.local'], ipAddresses: [nodeIp], usages: ['server'] });
+    },
+  });
+  closers.push(() => ingress.close());
+}
+
+/** The kubelet's own server, as soon as there is a certificate for it. */
+async function serveKubelet(
+  { kubeletPort: port, nodeName }: NodeSettings,
+  { ca, kubeletServer }: NodeIdentities,
+  parts: Pick<KubeletServerOptions, 'world' | 'pods' | 'runtime' | 'stats' | 'access' | 'configz'>,
+  closers: Closers,
+): Promise<void> {
+  let closed = false;
+  closers.push(() => {
+    closed = true;
+  });
+  const identity = await kubeletServer.first.catch(() => undefined);
+  if (closed || !identity) return;
+  const place = { host: '0.0.0.0', port };
+  const server = await startKubeletServer({ ...parts, ...place, nodeName, ...identity, clientCa: ca }).catch((error: unknown) => {
+    throw plainListenError(error, { ...place, portFlag: '--port', hostFlag: '--bind-address' });
+  });
+  kubeletServer.onChange((next) => server.present(next));
+  closers.push(() => server.close());
+}
+
+/** The pod network, the service proxy and the DNS server. */
+async function startNetwork(settings: NodeSettings, identities: NodeIdentities, node: Connection, world: World, closers: Closers): Promise<void> {
+  const layout = layoutOf(settings.dataDir);
+  const [proxied, named] = await Promise.all([
+    connect(settings, identities, 'proxy', world, closers),
+    connect(settings, identities, 'dns', world, closers),
+  ]);
   const network = startPodNetwork({
     world,
-    informers: node.informers,
-    nodeName: config.nodeName,
-    id: config.id,
-    clusterCidr: config.clusterCidr,
+    // A kubelet may see its own Node only; who knows the way to all of them is the proxy.
+    informers: proxied.informers,
+    client: node.client,
+    nodeName: settings.nodeName,
+    nodeIp: settings.nodeIp,
+    id: settings.id,
+    clusterCidr: settings.clusterCidr,
+    ...settings.podNetwork,
     cniConfigDir: layout.cniConfig,
     stateDir: layout.run,
   });
   closers.push(() => network.close());
-  await startServices(config, pki, world, closers);
-}
-
-/** The service proxy and the DNS server. */
-async function startServices(config: ClusterConfig, pki: Pki, world: World, closers: Closers): Promise<void> {
-  const proxied = connect(config, pki, pki.proxy, world, closers);
   const proxy = startProxy({
     world,
     informers: proxied.informers,
-    table: proxyTable(config.id),
-    nodeName: config.nodeName,
-    clusterCidr: config.clusterCidr,
+    table: proxyTable(settings.id),
+    nodeName: settings.nodeName,
+    clusterCidr: settings.clusterCidr,
+    announceOn: announceDevice(settings.id),
   });
   closers.push(() => proxy.close());
-  const named = connect(config, pki, pki.dns, world, closers);
+  const policies = startPolicyEnforcer({
+    world,
+    informers: proxied.informers,
+    table: policiesTable(settings.id),
+    nodeName: settings.nodeName,
+    ...nameServerOf(settings),
+  });
+  closers.push(() => policies.close());
   const dns = await startDnsServer({
     world,
     informers: named.informers,
-    host: config.nodeIp,
-    port: config.dnsPort,
-    domain: config.clusterDomain,
+    host: settings.nodeIp,
+    port: settings.dnsPort,
+    domain: settings.clusterDomain,
     upstreams: hostNameservers(),
   });
   closers.push(() => dns.close());
-  await announceDns(named.client, config, dns.port);
+  const announcement = announceDns({ world, client: named.client, informers: proxied.informers, node: settings, port: dns.port });
+  closers.push(() => announcement.close());
+  await announcement.first;
+}
+
+/** As policies know it: by the labels of the pods that it has elsewhere. */
+function nameServerOf({ clusterDns: [address] }: NodeSettings): { readonly nameServer?: NameServer } {
+  if (address === undefined) return {};
+  return { nameServer: { address, port: 53, namespace: dnsServiceAccount.namespace, labels: { 'k8s-app': 'kube-dns' } } };
 }
 
 async function startRuntime(
-  config: ClusterConfig,
+  settings: NodeSettings,
   world: World,
   progress: (text: string) => void,
+  counters: KubeletCounters,
   closers: Closers,
 ): Promise<{ runtime: ContainerRuntime; controlGroup: string }> {
-  const containerd = await startContainerd({
-    dataDir: config.dataDir,
-    clusterId: config.id,
-    world,
-    sandboxImage: pauseImageName,
-    cniConfDir: layoutOf(config.dataDir).cniConfig,
-  });
   const aborted = new AbortController();
+  const start = () =>
+    startContainerd({
+      dataDir: settings.dataDir,
+      clusterId: settings.runtimeId,
+      world,
+      sandboxImage: pauseImageName,
+      cniConfDir: layoutOf(settings.dataDir).cniConfig,
+      signal: aborted.signal,
+    });
   closers.push(() => aborted.abort());
+  const containerd = await start();
+  keepContainerd({ world, socket: containerd.socket, start, signal: aborted.signal });
   await loadBuiltInImages(containerd.socket, progress, aborted.signal);
-  return { runtime: criRuntime({ socket: containerd.socket, world }), controlGroup: containerd.controlGroup };
+  const onCall = counters.operation.bind(counters);
+  return { runtime: criRuntime({ socket: containerd.socket, world, onCall }), controlGroup: containerd.controlGroup };
 }
 
-function connect(config: ClusterConfig, pki: Pki, as: CertificatePair, world: World, closers: Closers): { client: Client; informers: Informers } {
-  const transport = httpTransport({ server: `https://127.0.0.1:${config.port}`, ca: pki.ca.certificate, ...as });
+interface Connection {
+  readonly client: Client;
+  readonly informers: Informers;
+}
+
+type ComponentName = 'kubelet' | 'proxy' | 'dns' | 'provisioner' | 'ingress';
+
+async function connect({ server }: NodeSettings, identities: NodeIdentities, as: ComponentName, world: World, closers: Closers): Promise<Connection> {
+  const transport = httpTransport({ server, ca: identities.ca, ...(await identities[as].first) });
+  identities[as].onChange((next) => transport.present(next));
   const client = createClient(transport);
   const informers = createInformers(client, world);
   closers.push(() => {
@@ -152,29 +275,6 @@ function connect(config: ClusterConfig, pki: Pki, as: CertificatePair, world: Wo
     transport.close();
   });
   return { client, informers };
-}
-
-/** Makes this node's server an endpoint of the `kube-dns` Service, where pods look for it. */
-async function announceDns(client: Client, config: ClusterConfig, port: number): Promise<void> {
-  const slice = {
-    apiVersion: 'discovery.k8s.io/v1',
-    kind: 'EndpointSlice',
-    metadata: {
-      name: `kube-dns-${config.nodeName}`,
-      namespace: dnsServiceAccount.namespace,
-      labels: { 'kubernetes.io/service-name': 'kube-dns', 'endpointslice.kubernetes.io/managed-by': 'dns.k8ts.io' },
-    },
-    addressType: 'IPv4',
-    endpoints: [{ addresses: [config.nodeIp], conditions: { ready: true, serving: true, terminating: false }, nodeName: config.nodeName }],
-    ports: [
-      { name: 'dns', port, protocol: 'UDP' },
-      { name: 'dns-tcp', port, protocol: 'TCP' },
-    ],
-  };
-  await client
-    .resource(EndpointSlice)
-    .namespace(dnsServiceAccount.namespace)
-    .patch(slice.metadata.name, slice, { type: 'apply', fieldManager: 'k8ts-dns', force: true });
 }
 
 /** Whom the host itself asks for names. */

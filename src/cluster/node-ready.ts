@@ -19,26 +19,43 @@ export function adminClient(config: ClusterConfig, pki: Pki): Client {
 
 /** Waits until this run's kubelet says Ready, by watching: what an earlier one said does not count. */
 export async function nodeReady(config: ClusterConfig, pki: Pki, world: World, sinceMs: number): Promise<void> {
-  const client = adminClient(config, pki);
+  const log = join(layoutOf(config.dataDir).logs, 'node-agent.log');
+  await untilNodeReady({ client: adminClient(config, pki), nodeName: config.nodeName, log, world, sinceMs }).catch((error: unknown) => {
+    throw error instanceof ClusterError ? error : (endedMeanwhile(config) ?? error);
+  });
+}
+
+export interface AwaitedNode {
+  /** Closed at the end. */
+  readonly client: Client;
+  readonly nodeName: string;
+  /** Where to look when it does not come. */
+  readonly log: string;
+  readonly world: World;
+  readonly sinceMs: number;
+}
+
+/** Rejects with {@link ClusterError} when a minute was not enough, and with what the API server said when it cannot be asked. */
+export async function untilNodeReady({ client, nodeName, log, world, sinceMs }: AwaitedNode): Promise<void> {
   const deadline = new AbortController();
   const timer = world.clock.after(nodeReadyMs, () => deadline.abort());
   try {
     const nodes = client.resource(Node);
-    const known = await nodes.get(config.nodeName).catch((error: unknown) => {
+    const known = await nodes.get(nodeName).catch((error: unknown) => {
       if (isReason(error, 'NotFound')) return undefined;
       throw error;
     });
     if (known && isReadySince(known, sinceMs)) return;
-    for await (const event of nodes.watch({ fieldSelector: `metadata.name=${config.nodeName}`, signal: deadline.signal })) {
+    for await (const event of nodes.watch({ fieldSelector: `metadata.name=${nodeName}`, signal: deadline.signal })) {
       if (event.type !== 'BOOKMARK' && isReadySince(event.object, sinceMs)) return;
     }
   } catch (error) {
-    if (!deadline.signal.aborted) throw endedMeanwhile(config) ?? error;
+    if (!deadline.signal.aborted) throw error;
   } finally {
     timer.cancel();
     client.transport.close();
   }
-  throw new ClusterError(`node ${config.nodeName} is not Ready after ${nodeReadyMs / 1000} s: see ${config.dataDir}/logs/node-agent.log`);
+  throw new ClusterError(`node ${nodeName} is not Ready after ${nodeReadyMs / 1000} s: see ${log}`);
 }
 
 /** Why the API server stopped answering, when it is because a process ended. */

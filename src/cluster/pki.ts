@@ -10,6 +10,7 @@ import type { CertificatePair, CertificateRequest } from '../kubeadm/certificate
 import type { World } from '../world/world.ts';
 import { type ClusterConfig, fixedServiceAddresses, writeAtomically } from './config.ts';
 import { layoutOf } from './layout.ts';
+import { linkGateway } from './nodes/link-addresses.ts';
 
 export interface Pki {
   readonly ca: CertificatePair;
@@ -25,12 +26,20 @@ export interface Pki {
   readonly kubelet: CertificatePair;
   readonly proxy: CertificatePair;
   readonly dns: CertificatePair;
+  readonly provisioner: CertificatePair;
+  readonly ingress: CertificatePair;
   readonly serviceAccountKey: string;
 }
 
 export const frontProxyName = 'front-proxy-client';
 
 export const dnsServiceAccount = { namespace: 'kube-system', name: 'coredns' } as const;
+
+/** Who the nodes are that serve Ingresses. */
+export const ingressServiceAccount = { namespace: 'kube-system', name: 'k8ts-ingress' } as const;
+
+/** Who the provisioners of the class `standard` are. */
+export const provisionerServiceAccount = { namespace: 'kube-system', name: 'storage-provisioner' } as const;
 
 /** What makes certificates is loaded when one is to be made: a start that finds all of them need not wait for it. */
 const maker = (): Promise<typeof import('../kubeadm/certificates.ts')> => import('../kubeadm/certificates.ts');
@@ -49,7 +58,7 @@ export async function ensurePki(config: ClusterConfig, world: World): Promise<Pk
   const { apiServer: apiServerIp } = fixedServiceAddresses(config.serviceCidr);
   const domain = config.clusterDomain;
   const account = `system:serviceaccount:${dnsServiceAccount.namespace}`;
-  const [frontProxyClient, apiServer, kubeletClient, admin, kubeletServer, kubelet, proxy, dns] = await Promise.all([
+  const [frontProxyClient, apiServer, kubeletClient, admin, kubeletServer, kubelet, proxy, dns, provisioner, ingress] = await Promise.all([
     ensureLeaf(directory, 'front-proxy-client', { ca: frontProxyCa, commonName: frontProxyName, usages: ['client'] }, world),
     leaf('apiserver', {
       commonName: 'kube-apiserver',
@@ -62,7 +71,7 @@ export async function ensurePki(config: ClusterConfig, world: World): Promise<Pk
         'localhost',
         hostname().toLowerCase(),
       ],
-      ipAddresses: ['127.0.0.1', '::1', apiServerIp, config.nodeIp],
+      ipAddresses: ['127.0.0.1', '::1', apiServerIp, config.nodeIp, ...(config.linkCidr === undefined ? [] : [linkGateway(config.linkCidr)])],
     }),
     leaf('apiserver-kubelet-client', { commonName: 'kube-apiserver-kubelet-client', organizations: ['kubeadm:cluster-admins'], usages: ['client'] }),
     leaf('admin', { commonName: 'kubernetes-admin', organizations: ['system:masters'], usages: ['client'] }),
@@ -80,6 +89,16 @@ export async function ensurePki(config: ClusterConfig, world: World): Promise<Pk
       organizations: ['system:serviceaccounts', `system:serviceaccounts:${dnsServiceAccount.namespace}`],
       usages: ['client'],
     }),
+    leaf('provisioner', {
+      commonName: `${account}:${provisionerServiceAccount.name}`,
+      organizations: ['system:serviceaccounts', `system:serviceaccounts:${provisionerServiceAccount.namespace}`],
+      usages: ['client'],
+    }),
+    leaf('ingress', {
+      commonName: `${account}:${ingressServiceAccount.name}`,
+      organizations: ['system:serviceaccounts', `system:serviceaccounts:${ingressServiceAccount.namespace}`],
+      usages: ['client'],
+    }),
   ]);
   const keyPath = join(directory, 'service-account.key');
   if (!existsSync(keyPath)) writeAtomically(keyPath, await (await maker()).createSigningKey(), 0o600);
@@ -94,6 +113,8 @@ export async function ensurePki(config: ClusterConfig, world: World): Promise<Pk
     kubelet,
     proxy,
     dns,
+    provisioner,
+    ingress,
     serviceAccountKey: readFileSync(keyPath, 'utf8'),
   };
 }
@@ -110,13 +131,14 @@ async function ensureLeaf(directory: string, name: string, request: CertificateR
   return pair;
 }
 
-function readPair(directory: string, name: string): CertificatePair | undefined {
+/** Undefined when either half is missing. */
+export function readPair(directory: string, name: string): CertificatePair | undefined {
   const [certificate, key] = [join(directory, `${name}.crt`), join(directory, `${name}.key`)];
   if (!existsSync(certificate) || !existsSync(key)) return undefined;
   return { certificate: readFileSync(certificate, 'utf8'), key: readFileSync(key, 'utf8') };
 }
 
-function writePair(directory: string, name: string, pair: CertificatePair): CertificatePair {
+export function writePair(directory: string, name: string, pair: CertificatePair): CertificatePair {
   writeAtomically(join(directory, `${name}.key`), pair.key, 0o600);
   writeAtomically(join(directory, `${name}.crt`), pair.certificate);
   return pair;

@@ -1,7 +1,7 @@
 /** What this machine must have for real containers: each check names what is missing and the command that mends it. `k8ts doctor` shows all of them. */
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { isRoot } from './config.ts';
+import { ClusterError, isRoot } from './config.ts';
 
 export interface Check {
   readonly name: string;
@@ -26,6 +26,14 @@ const packages: readonly { readonly command: string; readonly package: string; r
 /** All checks, in the order a person would mend them. */
 export function preflight(): readonly Check[] {
   return [rootCheck(), ...packages.map(commandCheck), cniCheck(), ...kernelChecks(), cgroupCheck()];
+}
+
+/** Throws {@link ClusterError} that names all that is missing and how it is mended; `otherwise` is what else could be done. */
+export function checkRealContainers(otherwise = ''): void {
+  const missing = preflight().filter((check) => !check.ok && check.optional !== true);
+  if (missing.length === 0) return;
+  const lines = missing.map((check) => `  ${check.name}: ${check.detail}${check.fix === undefined ? '' : `. Run: ${check.fix}`}`);
+  throw new ClusterError(`this machine lacks what real containers need:\n${lines.join('\n')}${otherwise}`);
 }
 
 function rootCheck(): Check {

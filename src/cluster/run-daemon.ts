@@ -1,8 +1,8 @@
 /** What the background processes do: run their part until told to stop, and say how it goes. */
 import type { World } from '../world/world.ts';
-import { type ClusterConfig, ClusterError, readConfig } from './config.ts';
+import { ClusterError, readConfig } from './config.ts';
 import { announceDaemon, type DaemonName } from './daemon.ts';
-import { ensurePki, type Pki } from './pki.ts';
+import { ensurePki } from './pki.ts';
 
 /** Runs until SIGTERM or SIGINT; answers the process's exit code. */
 export async function runDaemon(name: DaemonName, dataDir: string, world: World): Promise<number> {
@@ -12,10 +12,7 @@ export async function runDaemon(name: DaemonName, dataDir: string, world: World)
     process.once('SIGINT', resolve);
   });
   try {
-    const config = readConfig(dataDir);
-    if (!config) throw new ClusterError(`there is no cluster in ${dataDir}: k8ts up makes one`);
-    const pki = await ensurePki(config, world);
-    const part = await start(name, config, pki, world, (progress) => tell({ progress }));
+    const part = await start(name, dataDir, world, (progress) => tell({ progress }));
     tell({ ready: true });
     world.log.info('ready', { component: name });
     await stopped;
@@ -29,17 +26,22 @@ export async function runDaemon(name: DaemonName, dataDir: string, world: World)
 }
 
 /** Each process loads its own part only: that is half its start. */
-async function start(
-  name: DaemonName,
-  config: ClusterConfig,
-  pki: Pki,
-  world: World,
-  progress: (text: string) => void,
-): Promise<{ close(): Promise<void> }> {
+async function start(name: DaemonName, dataDir: string, world: World, progress: (text: string) => void): Promise<{ close(): Promise<void> }> {
+  const config = readConfig(dataDir);
+  if (!config) {
+    const { isJoinedNode, startJoinedNode } = await import('./nodes/joined-node.ts');
+    if (name === 'node-agent' && isJoinedNode(dataDir)) return startJoinedNode(dataDir, world, progress);
+    throw new ClusterError(`there is no cluster in ${dataDir}: k8ts up makes one`);
+  }
+  const pki = await ensurePki(config, world);
   if (name === 'control-plane') {
     const { startControlPlane } = await import('./control-plane.ts');
     return startControlPlane(config, pki, world);
   }
-  const { startNodeAgent } = await import('./node-agent.ts');
-  return startNodeAgent(config, pki, world, progress);
+  const [{ startNodeAgent }, { hostNodeSettings }, { hostNodeIdentities }] = await Promise.all([
+    import('./node-agent.ts'),
+    import('./node-settings.ts'),
+    import('./node-identities.ts'),
+  ]);
+  return startNodeAgent(hostNodeSettings(config), hostNodeIdentities(pki), world, progress);
 }

@@ -1,18 +1,32 @@
 /** `k8ts up`: prepares a cluster's files, starts what does not run yet in the background, waits until the node is Ready and says what to do next. */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { World } from '../world/world.ts';
 import { refuseChanges } from './changed-choices.ts';
 import { checkAddress } from './check-address.ts';
-import { type ClusterChoices, type ClusterConfig, ClusterError, chooseConfig, isRoot, keepConfig, readConfig } from './config.ts';
+import {
+  type ClusterChoices,
+  type ClusterConfig,
+  ClusterError,
+  chooseConfig,
+  defaultDataDir,
+  hasHostNode,
+  isRoot,
+  keepConfig,
+  readConfig,
+} from './config.ts';
 import { type DaemonName, previousGone, runningDaemon, startDaemon, stopDaemon } from './daemon.ts';
+import { layoutOf } from './layout.ts';
 import { checkContext, writeContext } from './kubectl-context.ts';
 import { ensurePki } from './pki.ts';
-import { findCommand, preflight } from './preflight.ts';
+import { checkRealContainers, findCommand } from './preflight.ts';
 
 export type Say = (line: string) => void;
 
 /** Resolves when the cluster works; rejects with {@link ClusterError} saying what to do otherwise. */
 export async function up(choices: ClusterChoices, world: World, say: Say): Promise<void> {
   const startMs = world.clock.now();
+  if (choices.nodes !== undefined) checkNodeCount(choices, choices.nodes);
   const config = chooseConfig(choices);
   checkHost(config);
   checkContext(config);
@@ -25,8 +39,11 @@ export async function up(choices: ClusterChoices, world: World, say: Say): Promi
   }
   keepConfig(config);
   const pki = await ensurePki(config, world);
-  const nodeRunning = config.controlPlaneOnly || runningDaemon(config.dataDir, 'node-agent') !== undefined;
-  if (running && nodeRunning) {
+  const hostNode = hasHostNode(config);
+  const nodeRunning = !hostNode || runningDaemon(config.dataDir, 'node-agent') !== undefined;
+  // A cluster without nodes in namespaces reads nothing about them.
+  const locals = config.nodes !== undefined || existsSync(layoutOf(config.dataDir).nodes) ? await import('./nodes/cluster-nodes.ts') : undefined;
+  if (running && nodeRunning && (locals === undefined || locals.allRun(config))) {
     const context = writeContext(config, pki);
     say(`The cluster is up already: https://127.0.0.1:${config.port} (kubectl context "${context}").`);
     return;
@@ -39,7 +56,8 @@ export async function up(choices: ClusterChoices, world: World, say: Say): Promi
     // What waiting takes is loaded while the daemons start.
     const [{ nodeReady }] = await Promise.all([import('./node-ready.ts'), ...daemons.map(({ ready }) => ready)]);
     // A kubelet that went on running need not say again what it said before.
-    if (!config.controlPlaneOnly) await nodeReady(config, pki, world, nodeRunning ? 0 : startMs);
+    if (hostNode) await nodeReady(config, pki, world, nodeRunning ? 0 : startMs);
+    await locals?.startAll(config, pki, world, say);
   } catch (error) {
     // Half a cluster helps nobody: what this call started ends with it.
     for (const name of starting.reverse()) await stopDaemon(config.dataDir, name, world);
@@ -52,6 +70,16 @@ export async function up(choices: ClusterChoices, world: World, say: Say): Promi
     say('Pods on this node are simulated.' + (isRoot() ? '' : ' Real containers need root: k8ts down, then sudo k8ts up.'));
   }
   for (const line of nextSteps(config)) say(line);
+}
+
+/** A cluster comes to more nodes by `up` when it began with several; else by `node add`. */
+function checkNodeCount({ dataDir = defaultDataDir() }: ClusterChoices, wanted: number): void {
+  const kept = readConfig(resolve(dataDir));
+  const now = kept?.nodes ?? 1;
+  if (kept === undefined || wanted === now) return;
+  if (kept.nodes === undefined)
+    throw new ClusterError(`the cluster in ${kept.dataDir} began with its node on the host: add others with k8ts node add NAME`);
+  if (wanted < now) throw new ClusterError(`the cluster in ${kept.dataDir} began with ${now} nodes: take some away with k8ts node delete NAME`);
 }
 
 function nextSteps(config: ClusterConfig): string[] {
@@ -75,8 +103,5 @@ function nextSteps(config: ClusterConfig): string[] {
 
 function checkHost(config: ClusterConfig): void {
   if (config.runtime !== 'containerd' || config.controlPlaneOnly) return;
-  const missing = preflight().filter((check) => !check.ok && check.optional !== true);
-  if (missing.length === 0) return;
-  const lines = missing.map((check) => `  ${check.name}: ${check.detail}${check.fix === undefined ? '' : `. Run: ${check.fix}`}`);
-  throw new ClusterError(`this machine lacks what real containers need:\n${lines.join('\n')}\nor start with --runtime simulated`);
+  checkRealContainers('\nor start with --runtime simulated');
 }

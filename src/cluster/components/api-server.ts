@@ -1,6 +1,7 @@
 /** `k8ts kube-apiserver`: the API server alone. */
 import { mkdirSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { hostname } from 'node:os';
 import type { ApiServerOptions, ListenOptions, ServingCertificates } from '../../apiserver/api-server.ts';
 import { createApiServer } from '../../apiserver/create-api-server.ts';
 import { IpError, parseCidr } from '../../machinery/ip.ts';
@@ -63,7 +64,7 @@ export function runApiServer(flags: ApiServerFlags): Promise<void> {
     };
     const store = await openStore(flags, world);
     closers.push(() => store.close());
-    const server = await createApiServer({ world, store, ...settings });
+    const server = await createApiServer({ world, store, hostname: hostname().toLowerCase(), ...settings });
     closers.push(() => server.close());
     await server.listen({ host, port, ...serving, tls }).catch((error: unknown) => {
       throw plainListenError(error, { host, port, portFlag: '--secure-port', hostFlag: '--bind-address' });

@@ -1,15 +1,21 @@
 /** `k8ts kube-proxy`: the service proxy alone. */
 import { hostname } from 'node:os';
 import { createInformers } from '../../client/informers.ts';
+import { tryParseCidr } from '../../machinery/ip.ts';
 import { removeProxyRules, startProxy } from '../../proxy/proxy.ts';
 import { ClusterError } from '../config.ts';
 import { findCommand } from '../preflight.ts';
 import { clientOf, type CommonFlags, readConnection, runComponent } from './component.ts';
+import { serveProxyPages } from './proxy-pages.ts';
 
 export interface ProxyFlags extends CommonFlags {
   readonly kubeconfig?: string;
   readonly clusterCidr?: string;
   readonly hostnameOverride?: string;
+  /** CIDRs; all of the node's addresses when empty. */
+  readonly nodeportAddresses: readonly string[];
+  readonly healthzBindAddress: string;
+  readonly metricsBindAddress: string;
   readonly cleanup: boolean;
 }
 
@@ -21,12 +27,20 @@ export async function runProxy(flags: ProxyFlags): Promise<void> {
   const { kubeconfig, clusterCidr } = flags;
   if (kubeconfig === undefined) throw new ClusterError('--kubeconfig is missing: how to reach the API server');
   if (clusterCidr === undefined) throw new ClusterError("--cluster-cidr is missing: pods' addresses, such as 10.244.0.0/16");
-  return runComponent('kube-proxy', flags, ({ world, closers }) => {
+  for (const cidr of clusterCidr.split(',')) parseFlag('--cluster-cidr', cidr);
+  for (const cidr of flags.nodeportAddresses) parseFlag('--nodeport-addresses', cidr);
+  return runComponent('kube-proxy', flags, async ({ world, closers }) => {
     const client = clientOf(readConnection(kubeconfig, 'kube-proxy'), closers);
     const informers = createInformers(client, world);
     closers.push(() => informers.close());
-    const proxy = startProxy({ world, informers, table, nodeName: flags.hostnameOverride ?? hostname().toLowerCase(), clusterCidr });
+    const nodeName = (flags.hostnameOverride ?? hostname()).toLowerCase();
+    const proxy = startProxy({ world, informers, table, nodeName, clusterCidr, nodePortAddresses: flags.nodeportAddresses });
     proxy.ready.catch(() => undefined);
     closers.push(() => proxy.close());
+    await serveProxyPages({ world, proxy, informers, nodeName, ...flags }, closers);
   });
+}
+
+function parseFlag(flag: string, cidr: string): void {
+  if (tryParseCidr(cidr) === undefined) throw new ClusterError(`${flag} ${cidr}: is no CIDR, such as 10.244.0.0/16`);
 }

@@ -1,0 +1,36 @@
+/** Addresses on the link between the nodes of one host: a /24, of which the host has the first address and nodes the ones after it. */
+import { networkInterfaces } from 'node:os';
+import { overlaps, parseCidr } from '../../machinery/ip.ts';
+
+const links = 128;
+
+/** A range no device of this host has: by the cluster's place, or the next that is free. */
+export function freeLink(place: number, taken: readonly string[] = deviceRanges()): string {
+  for (let i = 0; i < links; i++) {
+    const link = `192.168.${128 + ((place + i) % links)}.0/24`;
+    if (!taken.some((range) => overlaps(parseCidr(range), parseCidr(link)))) return link;
+  }
+  return `192.168.${128 + (place % links)}.0/24`;
+}
+
+/** The host's address on the link: nodes' way to the API server and to the world. */
+export function linkGateway(linkCidr: string): string {
+  return `${prefixOf(linkCidr)}1`;
+}
+
+/** The first address no node has. Throws when there are 253 of them. */
+export function freeAddress(linkCidr: string, taken: readonly string[]): string {
+  const prefix = prefixOf(linkCidr);
+  for (let host = 2; host < 255; host++) if (!taken.includes(prefix + String(host))) return prefix + String(host);
+  throw new Error(`the link ${linkCidr} has no address left: it holds 253 nodes`);
+}
+
+function prefixOf(linkCidr: string): string {
+  return linkCidr.slice(0, linkCidr.lastIndexOf('.') + 1);
+}
+
+function deviceRanges(): string[] {
+  return Object.entries(networkInterfaces()).flatMap(([device, addresses = []]) =>
+    device.startsWith('k8ts') ? [] : addresses.flatMap(({ family, cidr }) => (family === 'IPv4' && cidr !== null ? [cidr] : [])),
+  );
+}
