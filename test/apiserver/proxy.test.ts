@@ -152,6 +152,37 @@ test("what is wrong with a log request is said in upstream's words", async () =>
   assert.equal(unscheduled.text, '');
 });
 
+test('logs come over WebSockets too, as bytes or as text', async () => {
+  const { admin, ca, port } = server;
+  const messages = (path: string, protocols: string[]): Promise<string[]> =>
+    new Promise((resolve, reject) => {
+      const all: string[] = [];
+      const socket = new WebSocket(`wss://127.0.0.1:${port}${pods}${path}`, protocols, {
+        ca: ca.certificate,
+        cert: admin.certificate,
+        key: admin.key,
+      });
+      socket.on('message', (data: Buffer, isBinary) => {
+        all.push(`${isBinary ? 'binary' : 'text'} ${data.toString()}`);
+        if (data.toString() === 'first\n') finishFollow?.();
+      });
+      socket.on('close', () => resolve(all));
+      socket.on('error', reject);
+    });
+  const answer = 'answer to /containerLogs/default/one/app?tailLines=5\n';
+  assert.deepEqual(await messages('/one/log?tailLines=5', ['binary.k8s.io']), ['binary ', `binary ${answer}`]);
+  assert.deepEqual(await messages('/one/log?tailLines=5', []), ['binary ', `binary ${answer}`]);
+  assert.deepEqual(await messages('/one/log?tailLines=5', ['other', 'base64.binary.k8s.io']), [
+    'binary ',
+    `text ${Buffer.from(answer).toString('base64')}`,
+  ]);
+  assert.deepEqual(await messages('/one/log?follow=true', ['binary.k8s.io']), ['binary ', 'binary first\n', 'binary last\n']);
+  assert.deepEqual(await messages('/unscheduled/log', ['binary.k8s.io']), ['binary ']);
+  await assert.rejects(messages('/one/log', ['channel.k8s.io']), /400/);
+  await assert.rejects(messages('/one/log?previous=true', ['binary.k8s.io']), /400/);
+  await assert.rejects(messages('/missing/log', ['binary.k8s.io']), /404/);
+});
+
 function webSocketTo(path: string, options: { token?: string } = {}): WebSocket {
   const { admin, ca, port } = server;
   const proof = options.token === undefined ? { cert: admin.certificate, key: admin.key } : { headers: { authorization: `Bearer ${options.token}` } };

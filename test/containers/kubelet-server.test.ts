@@ -13,6 +13,8 @@ import type { Pod } from '../../src/api/kinds.ts';
 import { loadImages } from '../../src/cluster/images/load.ts';
 import { type CertificatePair, createCertificateAuthority, issueCertificate } from '../../src/kubeadm/certificates.ts';
 import { type KubeletServer, startKubeletServer } from '../../src/kubelet/server/kubelet-server.ts';
+import { simulatedHost } from '../../src/kubelet/host.ts';
+import { KubeletCounters } from '../../src/kubelet/stats/kubelet-counters.ts';
 import type { ServedPods } from '../../src/kubelet/server/served-pods.ts';
 import { encodeFrame } from '../../src/kubelet/server/spdy-frames.ts';
 import { SpdySession, type SpdyStream } from '../../src/kubelet/server/spdy-session.ts';
@@ -53,6 +55,7 @@ describe("the kubelet's server", { skip: process.getuid?.() !== 0 && 'needs root
       world,
       pods: servedPods(running),
       runtime,
+      stats: { host: simulatedHost(), counters: new KubeletCounters(), places: undefined },
       host: '127.0.0.1',
       port: 0,
       ...serving,
