@@ -17,12 +17,14 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   proxy: data,
   network: data,
   dns: data,
+  ingress: data,
+  provisioner: data,
   metrics: data,
   kubectl: data,
   kubeadm: data,
   // prettier-ignore
   cluster: [
-    'world', 'machinery', 'api', 'store', 'apiserver', 'client', 'controllers', 'scheduler', 'kubelet', 'proxy', 'network', 'dns', 'metrics',
+    'world', 'machinery', 'api', 'store', 'apiserver', 'client', 'controllers', 'scheduler', 'kubelet', 'proxy', 'network', 'dns', 'ingress', 'provisioner', 'metrics',
     'kubectl', 'kubeadm',
   ],
   bin: ['cluster', 'kubectl', 'kubeadm'],
