@@ -1,5 +1,4 @@
 /** What the runtime is told about one instance of a container: command, environment, mounts, limits, security. */
-import { join } from 'node:path';
 import type { Pod } from '../api/kinds.ts';
 import type { V1Container } from '../api/types.ts';
 import { containerHash } from './container-hash.ts';
@@ -35,18 +34,23 @@ export interface ContainerSetting {
   readonly disk: Disk;
   readonly nodeMemoryBytes: number;
   readonly seccompRoot: string;
+  readonly seccompDefault: boolean;
+  /** CPUs to run on; any when absent. */
+  readonly cpus?: string;
+  /** The container whose processes an ephemeral one is to see. */
+  readonly targetId?: string;
 }
 
 export async function containerConfig(setting: ContainerSetting): Promise<ContainerConfig> {
   const { pod, container, attempt, image, env, directories, disk } = setting;
   const { metadata } = pod;
   const lookup = (name: string): string | undefined => env.get(name);
-  const security = containerSecurity(pod, container, image, setting.seccompRoot);
+  const security = containerSecurity(pod, container, image, setting);
   const mounts = await volumeMounts(setting);
   const hasOwnHosts = mounts.some(({ containerPath }) => containerPath === '/etc/hosts');
   if (!hasOwnHosts) mounts.push(bindMount('/etc/hosts', directories.hostsFile));
   const messagePath = container.terminationMessagePath ?? '/dev/termination-log';
-  const terminationLog = join(directories.containers, container.name, String(attempt));
+  const terminationLog = `${directories.containers}/${container.name}/${attempt}`;
   if (messagePath !== '') {
     // Whoever the container runs as must be able to write it.
     await disk.writeFile(terminationLog, '', 0o666);
@@ -80,7 +84,7 @@ export async function containerConfig(setting: ContainerSetting): Promise<Contai
     stdin: container.stdin === true,
     stdinOnce: container.stdinOnce === true,
     tty: container.tty === true,
-    resources: containerResources(pod, container, setting.nodeMemoryBytes),
+    resources: { ...containerResources(pod, container, setting.nodeMemoryBytes), ...(setting.cpus !== undefined && { cpus: setting.cpus }) },
     security,
   };
 }

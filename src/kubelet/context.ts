@@ -2,12 +2,14 @@
 import type { Node, Pod, Service } from '../api/kinds.ts';
 import type { Client } from '../client/client.ts';
 import type { World } from '../world/world.ts';
+import type { CpuManager } from './cpu-manager.ts';
 import type { DnsSettings } from './dns-config.ts';
 import type { Host } from './host.ts';
 import type { Images } from './images.ts';
 import type { ObservedPods } from './observed-pods.ts';
 import type { ProbeNetwork } from './runtime/probe-network.ts';
 import type { ContainerRuntime, SandboxConfig } from './runtime/runtime.ts';
+import type { KubeletCounters } from './stats/kubelet-counters.ts';
 import type { StatusWriter } from './status-writer.ts';
 import type { CsiVolumes } from './volumes/csi/csi-volumes.ts';
 import type { WatchedObjects } from './watched-objects.ts';
@@ -24,6 +26,7 @@ export interface KubeletContext {
   readonly images: Images;
   readonly statuses: StatusWriter;
   readonly watched: WatchedObjects;
+  readonly counters: KubeletCounters;
   /** Volumes of storage drivers. */
   readonly csi: CsiVolumes;
   readonly nodeName: string;
@@ -32,6 +35,9 @@ export interface KubeletContext {
   readonly logRoot: string;
   readonly seccompRoot: string;
   readonly memoryBytes: number;
+  /** Where containers may have CPUs of their own; undefined otherwise. */
+  readonly cpus: CpuManager | undefined;
+  readonly seccompDefault: boolean;
   /** The longest a crashing container waits. */
   readonly crashBackOffMaxMs: number;
   readonly dns: DnsSettings;

@@ -18,6 +18,7 @@ import {
   rm,
   rmdir,
   stat,
+  statfs,
   symlink,
   writeFile,
 } from 'node:fs/promises';
@@ -37,6 +38,15 @@ export interface MountPlan {
   readonly type: string;
   readonly source: string;
   readonly options: readonly string[];
+}
+
+export interface DiskSpace {
+  readonly capacityBytes: number;
+  readonly availableBytes: number;
+  readonly usedBytes: number;
+  readonly inodes: number;
+  readonly inodesFree: number;
+  readonly inodesUsed: number;
 }
 
 export type PathKind = 'absent' | 'directory' | 'file' | 'socket' | 'character-device' | 'block-device';
@@ -74,6 +84,8 @@ export interface Disk {
   /** Nothing when it is not there; throws when something is in it or mounted on it. */
   removeEmptyDir(path: string): Promise<void>;
   list(path: string): Promise<readonly string[]>;
+  /** Of the file system that the path lies on; undefined when it cannot be asked. */
+  space(path: string): Promise<DiskSpace | undefined>;
   /** In bytes; 0 when absent. */
   size(path: string): Promise<number>;
   rename(from: string, to: string): Promise<void>;
@@ -159,6 +171,21 @@ export function realDisk(): Disk {
         if (!isMissing(error)) throw error;
       }
     },
+    async space(path) {
+      try {
+        const { blocks, bfree, bavail, bsize, files, ffree } = await statfs(path);
+        return {
+          capacityBytes: blocks * bsize,
+          availableBytes: bavail * bsize,
+          usedBytes: (blocks - bfree) * bsize,
+          inodes: files,
+          inodesFree: ffree,
+          inodesUsed: files - ffree,
+        };
+      } catch {
+        return undefined;
+      }
+    },
     async size(path) {
       try {
         return (await stat(path)).size;
@@ -199,6 +226,7 @@ export function simulatedDisk(): Disk {
     removeTree: async () => {},
     removeEmptyDir: async () => {},
     list: async () => [],
+    space: async () => undefined,
     size: async () => 0,
     rename: async () => {},
     realPath: async (path) => path,

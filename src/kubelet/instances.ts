@@ -10,7 +10,7 @@ import type { PodDirectories } from './pod-directories.ts';
 import { type ContainerRole, containerOf } from './pod-spec.ts';
 import type { PodVolumes } from './volumes/pod-volumes.ts';
 import type { ContainerConfig, ContainerStatus, SandboxConfig } from './runtime/runtime.ts';
-import { StartError } from './start-error.ts';
+import { ConfigError, StartError } from './start-error.ts';
 
 export interface StartRequest {
   readonly context: KubeletContext;
@@ -63,6 +63,9 @@ export async function startInstance(request: StartRequest): Promise<ContainerSta
       disk: host.disk,
       nodeMemoryBytes: context.memoryBytes,
       seccompRoot: context.seccompRoot,
+      seccompDefault: context.seccompDefault,
+      ...(context.cpus && { cpus: context.cpus.cpusetOf(pod.metadata.uid, container.name) }),
+      ...targetOf(request),
     });
   } catch (error) {
     // Whether the pod's own fault or because the API could not be asked: the container waits, and is tried again.
@@ -106,6 +109,15 @@ export async function startInstance(request: StartRequest): Promise<ContainerSta
   await runtime.stopContainer(id, pod.spec.terminationGracePeriodSeconds ?? 30);
   await observed.refreshContainer(id);
   throw new StartError('PostStartHookError', `PostStartHook failed: ${problem}`);
+}
+
+/** The running container that an ephemeral one was asked to look into. */
+function targetOf({ context, pod, container, role }: StartRequest): { targetId?: string } {
+  const target = role === 'ephemeral' ? pod.spec.ephemeralContainers?.find(({ name }) => name === container.name)?.targetContainerName : undefined;
+  if (target === undefined || target === '') return {};
+  const found = context.observed.pod(pod.metadata.uid).containers.find(({ name, state }) => name === target && state === 'running');
+  if (!found) throw new ConfigError(`unable to find target container "${target}"`);
+  return { targetId: found.id };
 }
 
 /** Undefined as soon as the signal aborts; the work itself goes on unheeded. */

@@ -22,6 +22,8 @@ import { type EvictionManager, createEvictionManager } from './eviction/eviction
 import { type Gauge, realGauge } from './eviction/gauge.ts';
 import { removeDeadContainers } from './garbage/dead-containers.ts';
 import { createImageGarbage } from './garbage/image-garbage.ts';
+import { CpuManager } from './cpu-manager.ts';
+import { parseCpuSet } from './cpu-set.ts';
 import { createImages } from './images.ts';
 import { keepLogsSmall } from './log-rotation.ts';
 import { type NodeAgent, createNodeAgent } from './node-agent.ts';
@@ -245,9 +247,14 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       nodeCredentials: async () => (await host.disk.readTail(join(rootDir, 'config.json'), mostCredentialBytes)) ?? '',
       maxParallelPulls: settings.serializeImagePulls ? 1 : settings.maxParallelImagePulls,
     }),
+    get cpus() {
+      return cpus;
+    },
+    seccompDefault: settings.seccompDefault,
     crashBackOffMaxMs: settings.crashBackOffMaxMs,
     statuses,
     watched,
+    counters,
     csi,
     nodeName,
     nodeIps,
@@ -338,6 +345,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       },
       onGone() {
         workers.delete(uid);
+        counters.podGone(uid);
         if (pods.get(pod.metadata.name, pod.metadata.namespace)?.metadata.uid === uid) gone.add(uid);
         if (isStaticPod(pod)) statics.gone(pod);
         wakeWaiting();
@@ -345,6 +353,33 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     });
     workers.set(uid, worker);
     shareOutSoon();
+  }
+
+  let cpus: CpuManager | undefined;
+  const cpuStateFile = join(rootDir, 'cpu_manager_state');
+
+  async function restoreCpus(): Promise<CpuManager> {
+    const { cpuMillis } = reservedOf(settings, facts);
+    const count = Math.max(1, Math.ceil(cpuMillis / 1000));
+    const reserved =
+      settings.reservedSystemCpus === '' ? Array.from({ length: count }, (_, cpu) => cpu) : (parseCpuSet(settings.reservedSystemCpus) ?? []);
+    const saved = await host.disk.readTail(cpuStateFile, mostCredentialBytes);
+    return new CpuManager({ cpus: facts.cpus, reserved, onChange: moveShared, ...(saved !== undefined && { saved }) });
+  }
+
+  /** Those without CPUs of their own leave the ones that were given away. */
+  function moveShared(): void {
+    const move = async (): Promise<void> => {
+      if (!cpus) return;
+      await host.disk.writeFile(cpuStateFile, cpus.state(), 0o600);
+      for (const uid of observed.uids()) {
+        for (const { id, name, state } of observed.pod(uid).containers) {
+          if (state !== 'running' || cpus.isExclusive(uid, name)) continue;
+          await runtime.updateContainerResources(id, { cpus: cpus.cpusetOf(uid, name) });
+        }
+      }
+    };
+    move().catch((error: unknown) => log.warn('moving containers to the shared CPUs failed', { error: messageOf(error) }));
   }
 
   let sharing: Timer | undefined;
@@ -383,6 +418,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   async function start(): Promise<void> {
     await host.disk.makeDir(join(rootDir, 'pods'), 0o750);
     await limitPods();
+    if (settings.cpuManagerPolicy === 'static') cpus = await restoreCpus();
     // Every pod that runs here is known before the first decision is made about any.
     await Promise.all([
       csi.recover(),
@@ -414,6 +450,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       },
     });
     const clean = (): void => {
+      cpus?.keepOnly(workers);
       cleanOrphans(context, workers).catch((error: unknown) => log.warn('cleaning up orphans failed', { error: messageOf(error) }));
     };
     clean();
@@ -439,7 +476,15 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     stats: {
       host,
       counters,
-      places: options.host === undefined ? { cgroupOf: (pod) => host.cgroups.parentOf(pod), rootDir, logRoot } : undefined,
+      places:
+        options.host === undefined
+          ? {
+              cgroupOf: (pod) => host.cgroups.parentOf(pod),
+              rootDir,
+              logRoot,
+              claimed: async (pod) => (await workers.get(pod.metadata.uid)?.claimedUsage()) ?? [],
+            }
+          : undefined,
     },
     node: () => agent.node(),
     started,

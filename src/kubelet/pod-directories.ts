@@ -11,20 +11,34 @@ export interface PodDirectories {
 
 /** Made when asked for: a pod that runs needs none of them, and there may be a hundred thousand in the process. */
 export function podDirectories(rootDir: string, uid: string): PodDirectories {
-  return {
-    get root() {
-      return join(rootDir, 'pods', uid);
-    },
-    get volumes() {
-      return join(this.root, 'volumes');
-    },
-    get containers() {
-      return join(this.root, 'containers');
-    },
-    get hostsFile() {
-      return join(this.root, 'etc-hosts');
-    },
-  };
+  return new Directories(rootDir, uid);
+}
+
+/** Put together as they are: `join` leaves a text in a dozen pieces, and those of every container stay in memory as long as a simulated one does. */
+class Directories implements PodDirectories {
+  readonly #rootDir: string;
+  readonly #uid: string;
+
+  constructor(rootDir: string, uid: string) {
+    this.#rootDir = rootDir;
+    this.#uid = uid;
+  }
+
+  get root(): string {
+    return `${this.#rootDir}/pods/${this.#uid}`;
+  }
+
+  get volumes(): string {
+    return `${this.root}/volumes`;
+  }
+
+  get containers(): string {
+    return `${this.root}/containers`;
+  }
+
+  get hostsFile(): string {
+    return `${this.root}/etc-hosts`;
+  }
 }
 
 /** `<logRoot>/<namespace>_<name>_<uid>`. */

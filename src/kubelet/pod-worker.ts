@@ -5,6 +5,7 @@
  */
 import type { Pod } from '../api/kinds.ts';
 import type { V1PodStatus } from '../api/types.ts';
+import { equal } from '../machinery/equal.ts';
 import type { Timer } from '../world/world.ts';
 import { type Rejection, admit } from './admission.ts';
 import { BackOff } from './back-off.ts';
@@ -21,6 +22,7 @@ import { PodTasks } from './pod-tasks.ts';
 import { type PodProbes, createPodProbes } from './probes.ts';
 import { containerOf, formatPod, isTerminalPhase } from './pod-spec.ts';
 import { type Verdict, type Waiting, podStatus } from './pod-status.ts';
+import type { ClaimedUsage } from './stats/usage-reader.ts';
 import { type PodVolumes, createPodVolumes } from './volumes/pod-volumes.ts';
 import { PodResize, type ResizeNews, type ResizeStep } from './resize/pod-resize.ts';
 import { containerResources, podResources } from './resources.ts';
@@ -56,6 +58,8 @@ export interface PodWorker {
   wake(): void;
   /** What its volumes wait for may have come: those that could not be made are tried again at once. */
   retryVolumes(): void;
+  /** What the volumes behind its claims hold. */
+  claimedUsage(): Promise<readonly ClaimedUsage[]>;
   /**
    * Whether it counts when others are admitted. As upstream, one that the API has no more does not, even while its containers end: whoever deleted it by
    * force (a preempting scheduler) has given its place to others already.
@@ -72,6 +76,7 @@ export interface PodWorker {
 }
 
 const prepareTask = 'volumes of the pod';
+const exclusiveCpus = 'Resize is infeasible for Guaranteed Pods alongside CPU Manager static policy';
 const resizeTask = 'resources of the pod';
 /** How long a container that crashed a second time waits. */
 const firstCrashMs = 10_000;
@@ -154,6 +159,10 @@ class Worker implements PodWorker {
       podIp: () => this.#podIps()[0] ?? '',
       onChange: () => this.wake(),
       tell: (container, message) => context.tell(this.pod, 'Warning', 'Unhealthy', message, container.name),
+      onAttempt: ({ name: container }, kind, result) => {
+        const { namespace, name, uid: podUid } = this.pod.metadata;
+        context.counters.probe({ namespace, pod: name, podUid, container }, kind, result);
+      },
     });
     this.#readTermination();
     this.wake();
@@ -223,6 +232,10 @@ class Worker implements PodWorker {
     this.wake();
   }
 
+  claimedUsage(): Promise<readonly ClaimedUsage[]> {
+    return this.#volumes.claimedUsage();
+  }
+
   wake(): void {
     if (this.#wakePending || this.#closed.signal.aborted) return;
     this.#wakePending = true;
@@ -282,6 +295,8 @@ class Worker implements PodWorker {
       plan = this.#plan(nowMs);
     }
     for (const action of plan.actions) this.#carryOut(action, nowMs);
+    // It is worked out again when a container has to be started anew.
+    if (plan.actions.length === 0 && this.#prepared && this.#tasks.busy().size === 0) this.#sandboxConfig = undefined;
     this.#lastWords.hear(observed.containers, this.pod.status);
     // An end is told of once, with its last words: reading them takes no time to speak of.
     if (this.#lastWords.areHeard()) {
@@ -323,7 +338,7 @@ class Worker implements PodWorker {
     this.#admitted = true;
     const node = this.#context.node();
     if (!node || this.#observed().sandboxes.length > 0) return;
-    const rejection = this.#refusal(this.pod) ?? admit(this.pod, node, this.#others());
+    const rejection = this.#refusal(this.pod) ?? admit(this.pod, node, this.#others()) ?? this.#context.cpus?.admit(this.pod);
     if (!rejection) return;
     this.#verdict = rejection;
     this.#context.tell(this.pod, 'Warning', rejection.reason, rejection.message);
@@ -473,7 +488,8 @@ class Worker implements PodWorker {
   /** Gives running containers what the spec now asks for, once the node grants it. */
   #resizeStep({ containers }: ObservedPod, nowMs: number): void {
     const node = this.#context.node();
-    if (node) this.#tellResize(this.#resize.decide(node, this.#others()));
+    const exclusive = this.pod.spec.containers.some(({ name }) => this.#context.cpus?.isExclusive(this.pod.metadata.uid, name) === true);
+    if (node) this.#tellResize(this.#resize.decide(node, this.#others(), exclusive ? exclusiveCpus : undefined));
     if (!this.#resize.isUnderWay) return;
     const running = containers.filter(({ state, id }) => state === 'running' && !this.#killing.has(id));
     const steps = this.#resize.steps(running);
@@ -544,7 +560,7 @@ class Worker implements PodWorker {
     const nothingRuns = !observed.containers.some(({ state }) => state === 'running');
     const ended = this.#termination !== undefined && nothingRuns && this.#tasks.busy().size === 0;
     for (const name of this.#waiting.keys()) if (newestInstance(observed, name)?.state === 'running') this.#waiting.delete(name);
-    this.#status = podStatus({
+    const status = podStatus({
       pod: this.granted,
       observed,
       nowMs,
@@ -562,6 +578,8 @@ class Worker implements PodWorker {
       verdict: nothingRuns ? this.#verdict : undefined,
     });
     const shown = this.#context.apiPod(this.pod);
+    // Where the API has it already, one copy is enough.
+    this.#status = shown && equal(status, shown.status) ? shown.status : status;
     if (this.#inApi && shown) this.#context.statuses.write(shown, this.#status);
   }
 
@@ -573,6 +591,7 @@ class Worker implements PodWorker {
       await this.#volumes.close();
       if (!this.#givenBack) await giveBack(this.#context, this.pod, this.#directories);
       this.#givenBack = true;
+      this.#context.cpus?.release(this.pod.metadata.uid);
       this.#onRoom();
       if (this.#inApi && this.pod.metadata.deletionTimestamp === undefined) return;
       if (this.#inApi) await deleteFromApi(this.#context, this.pod);

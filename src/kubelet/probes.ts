@@ -9,6 +9,7 @@ import { type HandlerTarget, messageOf, runHandler } from './handler.ts';
 import type { ProbeVerdict } from './pod-plan.ts';
 import { type ContainerRole, containersOf } from './pod-spec.ts';
 import type { ProbeNetwork } from './runtime/probe-network.ts';
+import type { ProbeResult } from './stats/kubelet-counters.ts';
 import type { ContainerRuntime, ContainerStatus } from './runtime/runtime.ts';
 
 export type ProbeKind = 'startup' | 'liveness' | 'readiness';
@@ -20,6 +21,8 @@ export interface PodProbesOptions {
   readonly podIp: () => string;
   readonly onChange: () => void;
   readonly tell: (container: V1Container, message: string) => void;
+  /** Counts every attempt. */
+  readonly onAttempt?: (container: V1Container, kind: ProbeKind, result: ProbeResult) => void;
 }
 
 export interface PodProbes {
@@ -45,7 +48,7 @@ interface Worker {
 
 const unprobed: ProbeVerdict = { started: false, failed: undefined };
 
-export function createPodProbes({ world, runtime, network, podIp, onChange, tell }: PodProbesOptions): PodProbes {
+export function createPodProbes({ world, runtime, network, podIp, onChange, tell, onAttempt }: PodProbesOptions): PodProbes {
   const instances = new Map<string, Instance>();
   let current: Pod | undefined;
   let ending = false;
@@ -100,6 +103,7 @@ export function createPodProbes({ world, runtime, network, podIp, onChange, tell
       const startMs = world.clock.now();
       const { problem, isKnown } = await attempt(instance, probe, timeoutSeconds * 1000);
       if (stopped) return;
+      onAttempt?.(instance.container, kind, problem === undefined ? 'successful' : isKnown ? 'failed' : 'unknown');
       if (problem !== undefined) tell(instance.container, `${kind.charAt(0).toUpperCase()}${kind.slice(1)} probe ${problem}`);
       if (isKnown && problem === undefined) {
         successes++;

@@ -19,7 +19,7 @@ export function registryCredentials(
         .replace(/^https?:\/\//, '')
         .replace(/\/(v[12]\/?)?$/, '')
         .replace(/^index\.docker\.io/, 'docker.io');
-      if (covers(path, registry, repository) && isRecord(entry)) found.push({ path, auth: imageAuth(server, entry) });
+      if (covers(path, registry, repository) && isRecord(entry)) found.push({ path, auth: imageAuth(entry) });
     }
   }
   return found.sort((a, b) => b.path.length - a.path.length).map(({ auth }) => auth);
@@ -53,14 +53,15 @@ function covers(pattern: string, registry: string, repository: string): boolean 
   return prefix === '' || repository === prefix || repository.startsWith(`${prefix}/`);
 }
 
-function imageAuth(serverAddress: string, entry: Record<string, unknown>): ImageAuth {
+/** Without the server's address: the credentials were chosen for it, and containerd takes none that is not a whole URL. */
+function imageAuth(entry: Record<string, unknown>): ImageAuth {
   const text = (name: string): string => (typeof entry[name] === 'string' ? entry[name] : '');
   const decoded = Buffer.from(text('auth'), 'base64').toString('utf8');
   const colon = decoded.indexOf(':');
   return {
     username: text('username') || (colon < 0 ? '' : decoded.slice(0, colon)),
     password: text('password') || (colon < 0 ? '' : decoded.slice(colon + 1)),
-    serverAddress,
+    serverAddress: '',
     identityToken: text('identitytoken'),
     registryToken: text('registrytoken'),
   };

@@ -32,7 +32,7 @@ export interface KernelSettings {
 }
 
 export function admitSecurity(pod: Pod, settings: KernelSettings): Rejection | undefined {
-  return forbiddenSysctl(pod, settings) ?? missingAppArmor(pod, settings);
+  return forbiddenSysctl(pod, settings) ?? missingAppArmor(pod, settings) ?? strictGroups(pod);
 }
 
 function forbiddenSysctl({ spec }: Pod, { allowedUnsafeSysctls }: KernelSettings): Rejection | undefined {
@@ -58,6 +58,15 @@ function refusal(name: string, spec: Pod['spec'], allowed: readonly string[]): s
   if (isNet && spec.hostNetwork === true) return 'not allowed with host net enabled';
   if (isIpc && spec.hostIPC === true) return 'not allowed with host ipc enabled';
   return undefined;
+}
+
+/** No runtime that this kubelet speaks to leaves the groups of the image out. */
+function strictGroups({ spec }: Pod): Rejection | undefined {
+  if (spec.securityContext?.supplementalGroupsPolicy !== 'Strict') return undefined;
+  return {
+    reason: 'SupplementalGroupsPolicyNotSupported',
+    message: 'Pod was rejected: SupplementalGroupsPolicy=Strict is not supported in this node',
+  };
 }
 
 function missingAppArmor({ spec, metadata }: Pod, { hasAppArmor }: KernelSettings): Rejection | undefined {

@@ -52,14 +52,27 @@ export function seccompProfile(profile: V1SeccompProfile | undefined): SecurityP
   }
 }
 
-export function containerSecurity(pod: Pod, container: V1Container, image: Image, seccompRoot: string): ContainerSecurity {
+export interface SecuritySetting {
+  readonly seccompRoot: string;
+  /** Whether who says nothing gets the runtime's own profile. */
+  readonly seccompDefault?: boolean;
+  /** The container whose processes an ephemeral one is to see. */
+  readonly targetId?: string;
+}
+
+export function containerSecurity(
+  pod: Pod,
+  container: V1Container,
+  image: Image,
+  { seccompRoot, seccompDefault = false, targetId }: SecuritySetting,
+): ContainerSecurity {
   const ofPod = pod.spec.securityContext ?? {};
   const own = container.securityContext ?? {};
   const privileged = own.privileged === true;
   const runAsUser = own.runAsUser ?? ofPod.runAsUser;
   const runAsGroup = own.runAsGroup ?? ofPod.runAsGroup;
   checkNonRoot(pod, container, image, runAsUser);
-  const profile = seccompProfile(own.seccompProfile ?? ofPod.seccompProfile);
+  const profile = seccompProfile(own.seccompProfile ?? ofPod.seccompProfile ?? (seccompDefault ? { type: 'RuntimeDefault' } : undefined));
   const supplementalGroups = [...(ofPod.supplementalGroups ?? []), ...(ofPod.fsGroup === undefined ? [] : [ofPod.fsGroup])];
   return {
     privileged,
@@ -79,6 +92,7 @@ export function containerSecurity(pod: Pod, container: V1Container, image: Image
       }),
     ...(!privileged && own.procMount !== 'Unmasked' && { maskedPaths, readonlyPaths }),
     ...podNamespaces(pod),
+    ...(targetId !== undefined && pod.spec.shareProcessNamespace !== true && pod.spec.hostPID !== true && { pid: 'target', targetId }),
   };
 }
 

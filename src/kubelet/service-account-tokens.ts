@@ -21,6 +21,8 @@ export interface PodTokens {
   get(projection: V1ServiceAccountTokenProjection): Promise<string>;
   /** When the next one is due; undefined without tokens. */
   renewAtMs(): number | undefined;
+  /** The next time each is asked for a new one is, if there can be one: a clock that was set back finds the old ones not valid yet. */
+  renewAll(): void;
 }
 
 export function podTokens(client: Client, world: World, pod: Pod): PodTokens {
@@ -56,6 +58,9 @@ export function podTokens(client: Client, world: World, pod: Pod): PodTokens {
         issued.set(key, { ...known, renewAtMs: Math.min(nowMs + 30_000, known.expiresAtMs) });
         return known.token;
       }
+    },
+    renewAll() {
+      for (const [key, known] of issued) issued.set(key, { ...known, renewAtMs: 0 });
     },
     renewAtMs() {
       let first: number | undefined;

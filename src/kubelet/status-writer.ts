@@ -93,7 +93,7 @@ export function createStatusWriter(client: Client, world: World): StatusWriter {
       await entries.get(uid)?.running;
     },
     async flushAll() {
-      await Promise.all([...entries.values()].map(({ running }) => running));
+      for (const { running } of entries.values()) await running;
     },
     forget: (uid) => void entries.delete(uid),
     close() {

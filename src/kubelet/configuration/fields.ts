@@ -22,15 +22,15 @@ export class Fields {
   }
 
   text(name: string): string | undefined {
-    return this.#typed(name, 'string', (value) => typeof value === 'string');
+    return this.#typed(name, 'string', (value): value is string => typeof value === 'string');
   }
 
   flag(name: string): boolean | undefined {
-    return this.#typed(name, 'true or false', (value) => typeof value === 'boolean');
+    return this.#typed(name, 'true or false', (value): value is boolean => typeof value === 'boolean');
   }
 
   integer(name: string, least: number, most = Number.MAX_SAFE_INTEGER): number | undefined {
-    const value = this.#typed<number>(name, 'a whole number', (found) => Number.isInteger(found));
+    const value = this.#typed(name, 'a whole number', (found): found is number => Number.isInteger(found));
     if (value !== undefined && (value < least || value > most)) {
       throw this.#wrong(name, value, `must be between ${least} and ${most}`);
     }
@@ -66,19 +66,11 @@ export class Fields {
   }
 
   texts(name: string): readonly string[] | undefined {
-    return this.#typed<readonly string[]>(
-      name,
-      'a list of strings',
-      (value) => Array.isArray(value) && value.every((item) => typeof item === 'string'),
-    );
+    return this.#typed(name, 'a list of strings', isTexts);
   }
 
   textMap(name: string): Readonly<Record<string, string>> | undefined {
-    return this.#typed<Record<string, string>>(
-      name,
-      'a map of strings',
-      (value) => isRecord(value) && Object.values(value).every((item) => typeof item === 'string'),
-    );
+    return this.#typed(name, 'a map of strings', isTextMap);
   }
 
   /** Quantities by resource name. */
@@ -97,12 +89,22 @@ export class Fields {
   }
 
   list(name: string): readonly unknown[] | undefined {
-    return this.#typed<readonly unknown[]>(name, 'a list', (value) => Array.isArray(value));
+    return this.#typed(name, 'a list', (value): value is readonly unknown[] => Array.isArray(value));
   }
 
   /** Fields that may stand there and change nothing here. */
   passOver(names: readonly string[]): void {
     for (const name of names) this.#read.add(name);
+  }
+
+  /** Throws when any of these stands there with a value. */
+  refuse(names: readonly string[]): void {
+    for (const name of names) {
+      const value = this.#take(name);
+      if (value === undefined || value === '' || value === 0 || (typeof value === 'object' && value !== null && Object.keys(value).length === 0))
+        continue;
+      throw new ConfigurationError(`${this.pathOf(name)}: is not supported by this kubelet`);
+    }
   }
 
   /** Throws when anything stands there that was not read. */
@@ -116,17 +118,24 @@ export class Fields {
     return this.#values[name] ?? undefined;
   }
 
-  #typed<T>(name: string, wanted: string, is: (value: unknown) => boolean): T | undefined {
+  #typed<T>(name: string, wanted: string, is: (value: unknown) => value is T): T | undefined {
     const value = this.#take(name);
     if (value === undefined) return undefined;
     if (!is(value)) throw this.#wrong(name, value, `must be ${wanted}`);
-    // What passed its own test.
-    return value as T;
+    return value;
   }
 
   #wrong(name: string, value: unknown, why: string): ConfigurationError {
     return new ConfigurationError(`${this.pathOf(name)}: Invalid value: ${JSON.stringify(value)}: ${why}`);
   }
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string');
+}
+
+function isTextMap(value: unknown): value is Readonly<Record<string, string>> {
+  return isRecord(value) && Object.values(value).every((item) => typeof item === 'string');
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

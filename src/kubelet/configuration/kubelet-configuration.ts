@@ -75,6 +75,42 @@ const withoutEffect = [
   'containerLogMonitorInterval',
   'imageServiceEndpoint',
   'imagePullCredentialsVerificationPolicy',
+  'preloadedImagesVerificationAllowlist',
+  'nodeStatusMaxImages',
+  'providerID',
+  'kernelMemcgNotification',
+  'volumePluginDir',
+  'systemCgroups',
+  'kubeletCgroups',
+  'tlsCipherSuites',
+  'tlsMinVersion',
+  'readOnlyPort',
+  'maxOpenFiles',
+  'podCIDR',
+  'topologyManagerScope',
+  'topologyManagerPolicyOptions',
+  'showHiddenMetricsForVersion',
+  'enableContentionProfiling',
+  'enableDebugFlagsHandler',
+  'enableSystemLogHandler',
+  'enableSystemLogQuery',
+  'iptablesMasqueradeBit',
+  'iptablesDropBit',
+  'singleProcessOOMKill',
+  'failCgroupV1',
+  'memoryThrottlingFactor',
+];
+
+/** What asks for something that would not be done. */
+const notSupported = [
+  'staticPodURL',
+  'staticPodURLHeader',
+  'podsPerCore',
+  'reservedMemory',
+  'cpuManagerPolicyOptions',
+  'shutdownGracePeriodByPodPriority',
+  'userNamespaces',
+  'tracing',
 ];
 
 const reservable = ['cpu', 'memory', 'ephemeral-storage', 'pid'];
@@ -96,6 +132,7 @@ export function readKubeletConfiguration(text: string): KubeletFile {
     );
   }
   fields.passOver(withoutEffect);
+  fields.refuse(notSupported);
   const file: KubeletFile = { ...places(fields), settings: settingsIn(fields) };
   fields.end();
   return file;
@@ -117,7 +154,7 @@ function places(fields: Fields): Omit<KubeletFile, 'settings'> {
     maxPods: fields.integer('maxPods', 0),
     cgroupRoot: fields.text('cgroupRoot'),
     podLogsDir: fields.text('podLogsDir'),
-    containerRuntimeEndpoint: fields.text('containerRuntimeEndpoint'),
+    containerRuntimeEndpoint: fields.text('containerRuntimeEndpoint') || undefined,
     registerWithTaints: fields.list('registerWithTaints')?.map(taint),
     tlsCertFile: fields.text('tlsCertFile'),
     tlsPrivateKeyFile: fields.text('tlsPrivateKeyFile'),
@@ -147,7 +184,7 @@ function settingsIn(fields: Fields): Partial<KubeletSettings> {
     throw new ConfigurationError(`reservedSystemCPUs: Invalid value: ${JSON.stringify(reservedSystemCpus)}: must be a list of CPUs such as 0-1,3`);
   }
   const crashLoop = fields.section('crashLoopBackOff');
-  const crashBackOffMaxMs = crashLoop?.durationMs('maxContainerRestartPeriod');
+  const crashBackOffMaxMs = crashLoop?.durationMs('maxContainerRestartPeriod') || undefined;
   crashLoop?.end();
   const [shutdownGraceMs, shutdownCriticalMs] = [fields.durationMs('shutdownGracePeriod'), fields.durationMs('shutdownGracePeriodCriticalPods')];
   if ((shutdownCriticalMs ?? 0) > (shutdownGraceMs ?? 0)) {
@@ -158,7 +195,8 @@ function settingsIn(fields: Fields): Partial<KubeletSettings> {
     kubeReserved: fields.quantities('kubeReserved', reservable),
     systemReserved: fields.quantities('systemReserved', reservable),
     evictionThresholds: thresholds(fields),
-    evictionTransitionMs: fields.durationMs('evictionPressureTransitionPeriod'),
+    // As upstream, no time at all stands for the default.
+    evictionTransitionMs: fields.durationMs('evictionPressureTransitionPeriod') || undefined,
     evictionMaxGraceSeconds: fields.integer('evictionMaxPodGracePeriod', 0),
     enforcePodsAllocatable: enforced === undefined ? undefined : enforced.includes('pods'),
     imageGarbage: imageGarbage(fields),
@@ -168,6 +206,7 @@ function settingsIn(fields: Fields): Partial<KubeletSettings> {
     containerLogMaxFiles: fields.integer('containerLogMaxFiles', 2),
     allowedUnsafeSysctls: fields.texts('allowedUnsafeSysctls'),
     crashBackOffMaxMs,
+    seccompDefault: fields.flag('seccompDefault'),
     shutdownGraceMs,
     shutdownCriticalMs,
     cpuManagerPolicy: fields.choice('cpuManagerPolicy', ['none', 'static']),
@@ -180,10 +219,11 @@ function thresholds(fields: Fields): KubeletSettings['evictionThresholds'] | und
   const soft = fields.textMap('evictionSoft');
   const softGracePeriods = fields.textMap('evictionSoftGracePeriod');
   const minimumReclaim = fields.textMap('evictionMinimumReclaim');
+  const merges = fields.flag('mergeDefaultEvictionSettings') === true;
   if (!hard && !soft && !minimumReclaim && !softGracePeriods) return undefined;
   try {
     return thresholdsOf({
-      hard: hard ?? defaultHardThresholds,
+      hard: merges || !hard ? { ...defaultHardThresholds, ...hard } : hard,
       ...(soft && { soft }),
       ...(softGracePeriods && { softGracePeriods }),
       ...(minimumReclaim && { minimumReclaim }),
@@ -196,7 +236,7 @@ function thresholds(fields: Fields): KubeletSettings['evictionThresholds'] | und
 
 function imageGarbage(fields: Fields): KubeletSettings['imageGarbage'] | undefined {
   const [highPercent, lowPercent] = [fields.integer('imageGCHighThresholdPercent', 0, 100), fields.integer('imageGCLowThresholdPercent', 0, 100)];
-  const [minimumAgeMs, maximumAgeMs] = [fields.durationMs('imageMinimumGCAge'), fields.durationMs('imageMaximumGCAge')];
+  const [minimumAgeMs, maximumAgeMs] = [fields.durationMs('imageMinimumGCAge') || undefined, fields.durationMs('imageMaximumGCAge')];
   const settings = { ...defaultImageGarbage, ...present({ highPercent, lowPercent, minimumAgeMs, maximumAgeMs }) };
   if (settings.lowPercent >= settings.highPercent) {
     throw new ConfigurationError(

@@ -24,6 +24,8 @@ export interface KubeletSettings {
   /** Patterns: `kernel.msg*`, `net.core.somaxconn`. */
   readonly allowedUnsafeSysctls: readonly string[];
   readonly crashBackOffMaxMs: number;
+  /** Whether containers that say nothing are held to the runtime's own list of system calls. */
+  readonly seccompDefault: boolean;
   /** Of a stop of the kubelet itself: how long pods may take to end, and how much of it is kept for critical ones. 0 lets them run on. */
   readonly shutdownGraceMs: number;
   readonly shutdownCriticalMs: number;
@@ -48,6 +50,7 @@ export const defaultSettings: KubeletSettings = {
   containerLogMaxFiles: 5,
   allowedUnsafeSysctls: [],
   crashBackOffMaxMs: 300_000,
+  seccompDefault: false,
   shutdownGraceMs: 0,
   shutdownCriticalMs: 0,
   cpuManagerPolicy: 'none',

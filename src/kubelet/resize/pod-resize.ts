@@ -7,7 +7,7 @@ import type { V1Container, V1PodCondition, V1PodStatus, V1ResourceRequirements }
 import { isSidecar } from '../pod-spec.ts';
 import type { ContainerStatus } from '../runtime/runtime.ts';
 import { type ContainerChange, changedResources, containerChange } from './container-change.ts';
-import { decideResize } from './decide-resize.ts';
+import { type ResizeVerdict, decideResize } from './decide-resize.ts';
 
 type ResizeCondition = Pick<V1PodCondition, 'type' | 'status' | 'reason' | 'message'>;
 
@@ -60,10 +60,10 @@ export class PodResize {
     if (isSame) this.#pending = undefined;
   }
 
-  /** Grants what the spec asks for if there is room; answers what is to be told of it. */
-  decide(node: Node, others: readonly Pod[]): ResizeNews | undefined {
+  /** Grants what the spec asks for if there is room, and no obstacle; answers what is to be told of it. */
+  decide(node: Node, others: readonly Pod[], obstacle?: string): ResizeNews | undefined {
     if (!this.#granted) return undefined;
-    const verdict = decideResize(this.#pod, node, others);
+    const verdict: ResizeVerdict = obstacle === undefined ? decideResize(this.#pod, node, others) : { outcome: 'Infeasible', message: obstacle };
     if (verdict.outcome === 'accepted') {
       this.#grant(undefined);
       this.#pending = undefined;

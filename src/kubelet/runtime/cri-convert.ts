@@ -9,7 +9,6 @@ import type {
   ImageAuth,
   LinuxResources,
   Mount,
-  NamespaceMode,
   Sandbox,
   SandboxConfig,
   SandboxStatus,
@@ -76,6 +75,7 @@ export function resourcesMessage(resources: LinuxResources): Encodable<typeof me
     cpuShares: resources.cpuShares,
     memoryLimitInBytes: resources.memoryLimitBytes,
     oomScoreAdj: resources.oomScoreAdj,
+    cpusetCpus: resources.cpus,
   };
 }
 
@@ -168,8 +168,8 @@ function containerSecurityMessage(security: ContainerSecurity): NonNullable<Enco
   };
 }
 
-function namespaceOptions(modes: { readonly network: NamespaceMode; readonly pid: NamespaceMode; readonly ipc: NamespaceMode }) {
-  return { network: modeName[modes.network], pid: modeName[modes.pid], ipc: modeName[modes.ipc] };
+function namespaceOptions(modes: Pick<ContainerSecurity, 'network' | 'pid' | 'ipc' | 'targetId'>) {
+  return { network: modeName[modes.network], pid: modeName[modes.pid], ipc: modeName[modes.ipc], targetId: modes.targetId };
 }
 
 function optionalInteger(value: number | undefined): { readonly value: number } | undefined {
@@ -180,7 +180,7 @@ function securityProfile(profile: SecurityProfile | undefined) {
   return profile === undefined ? undefined : { profileType: profile.type, localhostRef: profile.localhostRef };
 }
 
-const modeName = { pod: 'POD', container: 'CONTAINER', node: 'NODE' } as const;
+const modeName = { pod: 'POD', container: 'CONTAINER', node: 'NODE', target: 'TARGET' } as const;
 
 const propagationName = {
   private: 'PROPAGATION_PRIVATE',

@@ -23,6 +23,7 @@ const LinuxContainerResources = message({
   cpuShares: integer(3),
   memoryLimitInBytes: integer(4),
   oomScoreAdj: integer(5),
+  cpusetCpus: string(6),
 });
 
 const LinuxSandboxSecurityContext = message({

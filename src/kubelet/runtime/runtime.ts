@@ -83,7 +83,8 @@ export interface PortMapping {
   readonly hostIp: string;
 }
 
-export type NamespaceMode = 'pod' | 'container' | 'node';
+/** `target`: that of another container, whose id comes with it. */
+export type NamespaceMode = 'pod' | 'container' | 'node' | 'target';
 
 export interface SandboxConfig extends PodIdentity {
   /** Counts sandboxes of one pod, from 0. */
@@ -145,6 +146,8 @@ export interface LinuxResources {
   readonly cpuShares?: number;
   readonly memoryLimitBytes?: number;
   readonly oomScoreAdj?: number;
+  /** `0-1,3`; any when absent. */
+  readonly cpus?: string;
 }
 
 export interface ContainerConfig {
@@ -184,6 +187,8 @@ export interface ContainerSecurity {
   readonly readonlyPaths?: readonly string[];
   readonly network: NamespaceMode;
   readonly pid: NamespaceMode;
+  /** With `pid: 'target'`: whose processes it sees. */
+  readonly targetId?: string;
   readonly ipc: NamespaceMode;
 }
 

@@ -14,7 +14,7 @@ export interface MachineCounters {
 export interface Machine {
   readonly cgroups: CgroupReader;
   counters(): MachineCounters;
-  /** Of a process's network namespace; of the machine's own without one. Loopback is left out. */
+  /** Of a process's network namespace; of the machine's own without one. */
   interfaces(pid?: number): readonly InterfaceUsage[] | undefined;
   /** The file system a path lies on; undefined when it cannot be asked. */
   filesystem(path: string): Promise<Omit<FilesystemUsage, 'timeMs'> | undefined>;
@@ -82,12 +82,15 @@ export function memoryInfo(text: string): { readonly total: number; readonly usa
   return { total, usage, workingSet: Math.max(0, usage - bytes('Inactive\\(file\\)')), rss: bytes('AnonPages') };
 }
 
+/** Loopback, and the near ends of pods' links: cAdvisor leaves them out, too. */
+const ignored = /^(lo$|veth|docker)/;
+
 /** `/proc/net/dev`: after two lines of headings one for each interface. */
 export function interfacesOf(text: string): InterfaceUsage[] {
   return text.split('\n').flatMap((line) => {
     const colon = line.indexOf(':');
     const name = line.slice(0, Math.max(0, colon)).trim();
-    if (name === '' || name === 'lo') return [];
+    if (name === '' || ignored.test(name)) return [];
     const [rxBytes = 0, rxPackets = 0, rxErrors = 0, rxDropped = 0, , , , , txBytes = 0, txPackets = 0, txErrors = 0, txDropped = 0] = line
       .slice(colon + 1)
       .trim()

@@ -42,8 +42,8 @@ function podJson(pod: PodUsage, node: NodeUsage, onlyCpuAndMemory: boolean): obj
     ...figures,
     ...(interfaces && interfaces.length > 0 && { network: networkJson(interfaces, cpu.timeMs) }),
     ...(volumes.length > 0 && {
-      volume: volumes.map(({ name: volume, usage, claim }) => ({
-        ...directoryJson(usage, node.fs),
+      volume: volumes.map(({ name: volume, usage, claim, filesystem }) => ({
+        ...directoryJson(usage, filesystem ?? node.fs),
         name: volume,
         ...(claim !== undefined && { pvcRef: { name: claim, namespace } }),
       })),

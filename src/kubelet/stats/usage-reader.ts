@@ -15,11 +15,20 @@ import { Rates } from './rates.ts';
 import type { ContainerUsage, CpuUsage, FilesystemUsage, MemoryUsage, NodeUsage, PodUsage, Usage, VolumeUsage } from './usage.ts';
 
 /** Where a kubelet on a real machine keeps what is its pods'. */
+export interface ClaimedUsage {
+  /** The pod's name for the volume. */
+  readonly name: string;
+  readonly claim: string;
+  readonly figures: Omit<FilesystemUsage, 'timeMs'>;
+}
+
 export interface PodPlaces {
   /** Below the cgroups' mount point, from `/`. */
   readonly cgroupOf: (pod: Pod) => string;
   readonly rootDir: string;
   readonly logRoot: string;
+  /** What the volumes behind the pod's claims hold. */
+  readonly claimed?: (pod: Pod) => Promise<readonly ClaimedUsage[]>;
 }
 
 export interface StatsMachine extends PodPlaces {
@@ -117,7 +126,8 @@ export class UsageReader {
     return {
       id,
       name: labels[containerNameLabel] ?? name,
-      image,
+      // The runtime has it by its digest; people know it by the name the pod gives.
+      image: pod?.spec.containers.find((spec) => spec.name === name)?.image ?? image,
       cgroup,
       startedMs: createdAtMs,
       cpu: this.#cpu(reading, id, counters?.cpuNanoseconds ?? told?.cpuNanoseconds ?? 0, told?.cpuNanoCores),
@@ -206,17 +216,22 @@ export class UsageReader {
     return (await this.#directories.of(directory)) ?? { timeMs: this.#now(), usedBytes: 0, inodesUsed: 0 };
   }
 
-  /** Of those volumes that have a directory of the pod's: `volumes/<plugin>/<volume>`. */
-  async #volumes({ rootDir }: StatsMachine, { metadata, spec }: Pod): Promise<VolumeUsage[]> {
+  /** Of those volumes that have a directory of the pod's, `volumes/<plugin>/<volume>`, and of those behind claims. */
+  async #volumes({ rootDir, claimed }: StatsMachine, pod: Pod): Promise<VolumeUsage[]> {
+    const { metadata, spec } = pod;
     const root = podDirectories(rootDir, metadata.uid).volumes;
     const volumes: VolumeUsage[] = [];
     for (const plugin of await readdir(root).catch(() => [])) {
       for (const directory of await readdir(join(root, plugin)).catch(() => [])) {
         const usage = await this.#directories.of(join(root, plugin, directory));
         const volume = spec.volumes?.find(({ name }) => name === basename(directory));
-        const claim = volume?.persistentVolumeClaim?.claimName;
-        if (usage !== undefined && volume !== undefined) volumes.push({ name: volume.name, usage, claim });
+        if (usage !== undefined && volume !== undefined) volumes.push({ name: volume.name, usage, claim: undefined });
       }
+    }
+    const timeMs = this.#now();
+    for (const { name, claim, figures } of (await claimed?.(pod)) ?? []) {
+      const filesystem = { timeMs, ...figures };
+      volumes.push({ name, claim, usage: filesystem, filesystem });
     }
     return volumes;
   }

@@ -89,6 +89,8 @@ export interface VolumeUsage {
   readonly name: string;
   readonly usage: DirectoryUsage;
   readonly claim: string | undefined;
+  /** The file system that it is, or lies on, as its driver or the node tells of it; absent for the pod's own directories. */
+  readonly filesystem?: FilesystemUsage;
 }
 
 export interface PodUsage {

@@ -13,9 +13,10 @@ import type { Allocatable, PodAddresses } from '../field-ref.ts';
 import type { PodDirectories } from '../pod-directories.ts';
 import { podTokens } from '../service-account-tokens.ts';
 import { ConfigError } from '../start-error.ts';
+import type { ClaimedUsage } from '../stats/usage-reader.ts';
 import type { Watched, WatchedObjects } from '../watched-objects.ts';
 import { growOnNode, makeClaimed } from './claimed.ts';
-import { inlineCsiVolume } from './csi/csi-volume.ts';
+import { type CsiVolume, inlineCsiVolume, persistentCsiVolume } from './csi/csi-volume.ts';
 import type { CsiVolumes } from './csi/csi-volumes.ts';
 import { makeEmptyDir } from './empty-dir.ts';
 import { giveToGroup } from './fs-group.ts';
@@ -33,6 +34,8 @@ export interface PodVolumes {
   get(volume: string): MadeVolume | undefined;
   configMap(name: string): Promise<ConfigMap | undefined>;
   secret(name: string): Promise<Secret | undefined>;
+  /** What the volumes behind claims hold: as their driver says, or as the file system they lie on. */
+  claimedUsage(): Promise<readonly ClaimedUsage[]>;
   /** The pod's labels or annotations may have changed. */
   update(pod: Pod): void;
   /** Fulfils when nothing is being written any more. */
@@ -61,8 +64,8 @@ export interface PodVolumesOptions {
 /** What failed to be written anew (a full disk) is tried again after so long, twice as long each time. */
 const firstRetryMs = 1000;
 const longestRetryMs = 30_000;
-/** Claims may not be watched by a node, so those that may grow are looked at. */
-const growthEveryMs = 20_000;
+/** Claims may not be watched by a node, so volumes of drivers, which may grow or be asked for again, are looked at. */
+const driversEveryMs = 20_000;
 
 export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
   const { world, client, watched, disk, csi, directories } = options;
@@ -76,7 +79,7 @@ export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
   let prepared = false;
   let renewal: Timer | undefined;
   let retry: Timer | undefined;
-  let growth: Timer | undefined;
+  let tending: Timer | undefined;
   let retryMs = firstRetryMs;
   let preparing: Promise<void> | undefined;
   let refreshing: Promise<void> | undefined;
@@ -147,8 +150,8 @@ export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
     if (closed.signal.aborted) return;
     prepared = true;
     scheduleRenewal();
-    if (volumes.some((volume) => claimOf(volume, pod) !== undefined) && csi.canGrow()) {
-      growth ??= world.clock.every(growthEveryMs, () => void grow());
+    if (csi.hasDrivers() && volumes.some((volume) => volume.csi ?? claimOf(volume, pod) !== undefined)) {
+      tending ??= world.clock.every(driversEveryMs, () => void tend());
     }
   }
 
@@ -194,18 +197,28 @@ export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
     }
   }
 
-  async function grow(): Promise<void> {
+  /** What drivers have made: grown where its controller has grown it, asked for again where the driver wants that. */
+  async function tend(): Promise<void> {
     for (const volume of pod.spec.volumes ?? []) {
-      const name = claimOf(volume, pod);
-      if (name === undefined || closed.signal.aborted) continue;
+      if (closed.signal.aborted) return;
       try {
-        const claim = await client.resource(PersistentVolumeClaim).namespace(namespace).get(name);
-        if (claim.spec.volumeName) await growOnNode(setting(), claim, await client.resource(PersistentVolume).get(claim.spec.volumeName));
+        const ofDriver = volume.csi ? inlineCsiVolume(pod, volume.name, volume.csi) : await grownVolume(volume);
+        if (ofDriver) await csi.republish({ ...setting(), volume: ofDriver });
       } catch (error) {
         if (closed.signal.aborted) return;
-        log.warn('a volume could not be looked at, or grown', { pod: pod.metadata.name, claim: name, error: String(error) });
+        log.warn('a volume could not be tended', { pod: pod.metadata.name, volume: volume.name, error: String(error) });
       }
     }
+  }
+
+  async function grownVolume(volume: V1Volume): Promise<CsiVolume | undefined> {
+    const name = claimOf(volume, pod);
+    if (name === undefined) return undefined;
+    const claim = await client.resource(PersistentVolumeClaim).namespace(namespace).get(name);
+    if (!claim.spec.volumeName) return undefined;
+    const persistent = await client.resource(PersistentVolume).get(claim.spec.volumeName);
+    await growOnNode(setting(), claim, persistent);
+    return persistentCsiVolume(persistent, volume.persistentVolumeClaim?.readOnly === true);
   }
 
   return {
@@ -216,17 +229,28 @@ export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
     get: (volume) => made.get(volume),
     configMap: (name) => reference(ConfigMap, name),
     secret: (name) => reference(Secret, name),
+    async claimedUsage() {
+      const usages: ClaimedUsage[] = [];
+      for (const volume of pod.spec.volumes ?? []) {
+        const [claim, { path, block } = madeAt('')] = [claimOf(volume, pod), made.get(volume.name)];
+        if (claim === undefined || path === '' || block) continue;
+        const figures = (await csi.usageAt(path)) ?? (await disk.space(path));
+        if (figures) usages.push({ name: volume.name, claim, figures });
+      }
+      return usages;
+    },
     update(newer) {
       const before = pod.metadata;
       pod = newer;
       if (prepared && (before.labels !== newer.metadata.labels || before.annotations !== newer.metadata.annotations)) refresh();
     },
     clockJumped() {
+      tokens.renewAll();
       if (prepared) refresh();
     },
     async close() {
       closed.abort(new Error('the pod is looked after no more'));
-      for (const timer of [renewal, retry, growth]) timer?.cancel();
+      for (const timer of [renewal, retry, tending]) timer?.cancel();
       for (const known of references.values()) known.release();
       references.clear();
       await preparing?.catch(() => {});

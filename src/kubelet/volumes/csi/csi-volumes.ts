@@ -2,7 +2,7 @@
  * Volumes of storage drivers on this node: attached elsewhere, staged once for the node, published to each pod, and given back in the opposite order. What
  * was asked for is on record on the disk before it is asked, so a restarted kubelet finds it. Follows upstream's `pkg/volume/csi`.
  */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CSIDriver, Secret, VolumeAttachment, type Node, type Pod } from '../../../api/kinds.ts';
 import type { V1SecretReference, V1ServiceAccountTokenProjection } from '../../../api/types.ts';
 import type { Client } from '../../../client/client.ts';
@@ -50,16 +50,18 @@ export interface PublishRequest {
 export interface CsiVolumes {
   /** Answers where the volume is on the node, and whether its files are to be given to the pod's fsGroup. May be called again. */
   publish(request: PublishRequest): Promise<{ readonly path: string; readonly owned: boolean }>;
+  /** Asks again for what is published, as drivers do who change it from time to time (tokens that run out). Nothing for others. */
+  republish(request: PublishRequest): Promise<void>;
   /** Gives back all volumes of a pod, known by its directory alone. Rejects when a driver cannot be reached: then nothing may be removed. */
   unpublishAll(podRoot: string): Promise<void>;
   /** Grows the file system of a published volume. False when its driver leaves nothing to the node. */
   expand(volume: CsiVolume, directories: PodDirectories, toBytes: number): Promise<boolean>;
-  /** Undefined when the driver does not count. */
-  usage(volume: CsiVolume, directories: PodDirectories): Promise<VolumeUsage | undefined>;
+  /** By where it is published; undefined for what no driver has there, or when the driver does not count. */
+  usageAt(path: string): Promise<VolumeUsage | undefined>;
   /** Attachable volumes that this node needs, as the Node's `volumesInUse` lists them. */
   inUse(): readonly string[];
-  /** Whether there are volumes at all that grow on the node. */
-  canGrow(): boolean;
+  /** Whether there can be drivers at all. */
+  hasDrivers(): boolean;
   /** Finds what an earlier kubelet used. */
   recover(): Promise<void>;
 }
@@ -151,10 +153,13 @@ export function createCsiVolumes(options: CsiVolumesOptions): CsiVolumes {
     };
   }
 
-  async function publishInTurn({ pod, directories, volume, token, signal }: PublishRequest): Promise<{ path: string; owned: boolean }> {
+  async function publishInTurn(
+    { pod, directories, volume, token, signal }: PublishRequest,
+    again = false,
+  ): Promise<{ path: string; owned: boolean }> {
     const { directory, target, staging, stagingDirectory } = csiPaths(volume, directories, rootDir);
     // An earlier kubelet did it: the driver need not even be there.
-    if ((await readRecord(disk, directory)) && (await disk.isMounted(target))) return { path: target, owned: false };
+    if (!again && (await readRecord(disk, directory)) && (await disk.isMounted(target))) return { path: target, owned: false };
     const operation = volume.block ? 'MapVolume.SetUpDevice' : 'SetUp';
     const driver = driverFor(volume.driver, volume.ephemeral ? operation : 'MountDevice');
     const object = await driverObject(volume.driver);
@@ -221,6 +226,10 @@ export function createCsiVolumes(options: CsiVolumesOptions): CsiVolumes {
 
   return {
     publish: (request) => inTurn(uniqueName(request.volume), () => publishInTurn(request)),
+    async republish(request) {
+      if ((await driverObject(request.volume.driver))?.spec.requiresRepublish !== true) return;
+      await inTurn(uniqueName(request.volume), () => publishInTurn(request, true));
+    },
     async unpublishAll(podRoot) {
       for (const recorded of await recordedVolumes(disk, podRoot)) {
         const name = uniqueName({ driver: recorded.record.driverName, handle: recorded.record.volumeHandle });
@@ -246,12 +255,13 @@ export function createCsiVolumes(options: CsiVolumesOptions): CsiVolumes {
         return true;
       });
     },
-    async usage(volume, directories) {
-      const driver = drivers.get(volume.driver);
+    async usageAt(path) {
+      const record = await readRecord(disk, dirname(path));
+      const driver = record && drivers.get(record.driverName);
       if (!driver || !(await driver.abilities()).has('GET_VOLUME_STATS')) return undefined;
-      return driver.usage(volume.handle, csiPaths(volume, directories, rootDir).target);
+      return driver.usage(record.volumeHandle, path);
     },
-    canGrow: () => drivers !== noDrivers,
+    hasDrivers: () => drivers !== noDrivers,
     inUse: () => [...used].sort(),
     async recover() {
       for (const { record } of await allRecorded()) {

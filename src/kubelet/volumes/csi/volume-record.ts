@@ -16,17 +16,21 @@ const file = 'vol_data.json';
 const maxBytes = 64 * 1024;
 
 export async function writeRecord(disk: Disk, directory: string, record: VolumeRecord): Promise<void> {
-  await disk.writeFile(join(directory, file), JSON.stringify(record), 0o600);
+  const path = join(directory, file);
+  // Whole or not at all: half a record would be of no use to whoever comes after a crash.
+  await disk.writeFile(`${path}.new`, JSON.stringify(record), 0o600);
+  await disk.rename(`${path}.new`, path);
 }
 
 export async function readRecord(disk: Disk, directory: string): Promise<VolumeRecord | undefined> {
   const text = await disk.readTail(join(directory, file), maxBytes);
-  if (text === undefined || text === '') return undefined;
-  const fields = new Map<string, unknown>(Object.entries(Object(JSON.parse(text))));
+  if (text === undefined) return undefined;
+  const fields = new Map<string, unknown>(Object.entries(Object(parsed(text))));
   const field = (name: string): string => {
     const value = fields.get(name);
     return typeof value === 'string' ? value : '';
   };
+  if (field('driverName') === '') return undefined;
   return {
     driverName: field('driverName'),
     volumeHandle: field('volumeHandle'),
@@ -62,4 +66,13 @@ export async function recordedVolumes(disk: Disk, podRoot: string): Promise<Reco
     }
   }
   return found;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Not ours: what we write is whole.
+    return undefined;
+  }
 }
