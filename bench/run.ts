@@ -10,6 +10,7 @@ import { apiSpeed } from './api-speed.ts';
 import type { Figure } from './figure.ts';
 import { inTestSpeed } from './in-test.ts';
 import { manyObjects } from './many-objects.ts';
+import { networkSpeed } from './network-speed.ts';
 import { podSpeed } from './pod-speed.ts';
 import { schedulerSpeed } from './scheduler.ts';
 import { startSpeed } from './start-speed.ts';
@@ -21,6 +22,7 @@ const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
   start: startSpeed,
   api: apiSpeed,
   pods: podSpeed,
+  network: networkSpeed,
   'many-objects': manyObjects,
   watchers: watcherSpeed,
   scheduler: schedulerSpeed,

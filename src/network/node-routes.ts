@@ -102,7 +102,7 @@ interface Changes {
 
 /** Lines for `ip -batch` and `bridge -batch` that lead from one plan to another. Routes that change are replaced in place, so that no packet meets none. */
 export function changes(before: readonly Peer[], after: readonly Peer[], tunnel: string): Changes {
-  const text = (peer: Peer): string => JSON.stringify(Object.entries(peer).sort());
+  const text = (peer: Peer): string => JSON.stringify([peer.podCidr, peer.gateway, ...(peer.kind === 'vxlan' ? [peer.publicIp, peer.mac] : [])]);
   const stays = new Set(before.map(text));
   const wanted = new Set(after.map(text));
   const ranges = new Set(after.map(({ podCidr }) => podCidr));

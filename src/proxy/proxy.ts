@@ -9,11 +9,11 @@ import { AddressHolder, announcedBy, removeDevice } from './announcer.ts';
 import { readyHere } from './backends.ts';
 import { baseRules, noTable } from './base-rules.ts';
 import { HealthCheckPorts } from './health-check-ports.ts';
-import { forgetUdpFlows, nft, type StaleFlows } from './nft.ts';
+import { forgetUdpFlows, listUdpFlows, nft, type StaleFlows, type UdpFlow } from './nft.ts';
 import { ProxyMetrics } from './proxy-metrics.ts';
 import { noRules, ruleChanges, type Shares } from './rule-changes.ts';
 import { type Family, type Place, type ServiceRules, serviceRules } from './service-rules.ts';
-import { staleFlows } from './stale-flows.ts';
+import { staleAtStart, staleFlows } from './stale-flows.ts';
 
 export interface ProxyOptions extends Omit<Place, 'zone'> {
   readonly world: World;
@@ -28,6 +28,7 @@ export interface ProxyOptions extends Omit<Place, 'zone'> {
   readonly apply?: (script: string) => Promise<void>;
   /** How stale flows are forgotten; conntrack, unless a test listens. */
   readonly forget?: (flows: StaleFlows) => Promise<void>;
+  readonly list?: (family: Family) => Promise<readonly UdpFlow[]>;
 }
 
 export interface Proxy {
@@ -59,7 +60,7 @@ interface Change {
 const zoneLabel = 'topology.kubernetes.io/zone';
 
 export function startProxy(options: ProxyOptions): Proxy {
-  const { world, informers, table, nodeName, clusterCidr, apply = nft, forget = forgetUdpFlows } = options;
+  const { world, informers, table, nodeName, clusterCidr, apply = nft, forget = forgetUdpFlows, list = listUdpFlows } = options;
   const log = world.log.child('proxy');
   const services = informers.of(Service);
   const slices = informers.of(EndpointSlice);
@@ -76,6 +77,8 @@ export function startProxy(options: ProxyOptions): Proxy {
   let healthy = true;
   let nodesChanged = true;
   let running: Promise<void> | undefined;
+  /** Flows are forgotten one after the other, while rules go on. */
+  let forgetting: Promise<void> = Promise.resolve();
 
   const touchSlice = (slice: EndpointSlice): void => {
     metrics.endpointChanges++;
@@ -164,7 +167,7 @@ export function startProxy(options: ProxyOptions): Proxy {
       }
       return false;
     }
-    for (const family of families) await applied(family, changes[family], hairpins[family]);
+    for (const family of families) applied(family, changes[family], hairpins[family]);
     return true;
   }
 
@@ -175,15 +178,23 @@ export function startProxy(options: ProxyOptions): Proxy {
     return baseRules(family, table, options.nodePortAddresses) + ruleChanges(`${family} ${table}`, changes, hairpins);
   }
 
-  async function applied(family: Family, changes: readonly Change[], hairpins: Shares): Promise<void> {
+  function applied(family: Family, changes: readonly Change[], hairpins: Shares): void {
     const state = tables[family];
+    const wasFresh = state.fresh;
     if (family === 'ip' || !state.fresh || changes.some(({ to }) => !isEmpty(to))) state.fresh = false;
     state.hairpins = hairpins;
     for (const { key, from, to } of changes) {
       if (to === noRules) state.applied.delete(key);
       else state.applied.set(key, to);
-      for (const flows of staleFlows(family, from, to)) await forget(flows);
+      if (!wasFresh) forgetLater(staleFlows(family, from, to));
     }
+    if (wasFresh && [...state.applied.values()].some(({ udp }) => udp.size > 0)) {
+      forgetting = forgetting.then(async () => forgetLater(staleAtStart(family, await list(family), state.applied.values())));
+    }
+  }
+
+  function forgetLater(stale: readonly StaleFlows[]): void {
+    for (const flows of stale) forgetting = forgetting.then(() => (closing.signal.aborted ? undefined : forget(flows)));
   }
 
   function wanted(family: Family, key: string): ServiceRules {
@@ -214,6 +225,7 @@ export function startProxy(options: ProxyOptions): Proxy {
       closing.abort();
       for (const stop of unsubscribe) stop();
       await running;
+      await forgetting;
       healthCheckPorts.close();
     },
   };

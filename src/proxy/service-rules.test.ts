@@ -6,7 +6,7 @@ import type { V1Endpoint, V1ServiceSpec } from '../api/types.ts';
 import { showBackend } from './backends.ts';
 import { noRules, ruleChanges } from './rule-changes.ts';
 import { type ServiceRules, serviceRules } from './service-rules.ts';
-import { staleFlows } from './stale-flows.ts';
+import { staleAtStart, staleFlows } from './stale-flows.ts';
 
 const created = { uid: 'u', resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' };
 const place = { nodeName: 'here', clusterCidr: '10.244.0.0/16' };
@@ -199,12 +199,29 @@ test('stale UDP flows are those to endpoints that left, and all when there were 
   const rules = (...endpoints: V1Endpoint[]): ServiceRules =>
     serviceRules(service(spec), [{ ...slice(endpoints), ports: [{ name: '', port: 5353, protocol: 'UDP' }] }], place);
   const told = (from: ServiceRules, to: ServiceRules): string[] =>
-    staleFlows('ip', from, to).map(({ target, endpoint }) => `${target} ${endpoint ? showBackend(endpoint) : 'all'}`);
+    staleFlows('ip', from, to).map(({ target, endpoint }) => `${target} ${endpoint?.address ?? 'led nowhere'}`);
   const [one, two] = [rules(ready('10.244.0.5')), rules(ready('10.244.0.5'), ready('10.244.0.6'))];
   assert.deepEqual(told(one, two), []);
-  assert.deepEqual(told(two, one), ['10.96.0.7|53 10.244.0.6:5353', '|30053 10.244.0.6:5353']);
-  assert.deepEqual(told(one, noRules), ['10.96.0.7|53 10.244.0.5:5353', '|30053 10.244.0.5:5353']);
-  assert.deepEqual(told(rules(), one), ['10.96.0.7|53 all', '|30053 all']);
+  assert.deepEqual(told(two, one), ['10.96.0.7|53 10.244.0.6', '|30053 10.244.0.6']);
+  assert.deepEqual(told(one, noRules), ['10.96.0.7|53 10.244.0.5', '|30053 10.244.0.5']);
+  assert.deepEqual(told(rules(), one), ['10.96.0.7|53 led nowhere', '|30053 led nowhere']);
+});
+
+test('a proxy that starts forgets what leads to an endpoint that is none, and leaves others’ flows alone', () => {
+  const spec = { type: 'NodePort', ports: [{ port: 53, protocol: 'UDP', nodePort: 30053 }] };
+  const rules = serviceRules(service(spec), [{ ...slice([ready('10.244.0.5')]), ports: [{ name: '', port: 5353, protocol: 'UDP' }] }], place);
+  const flows = [
+    { address: '10.96.0.7', port: 53, answeredBy: '10.244.0.5' },
+    { address: '10.96.0.7', port: 53, answeredBy: '10.244.0.9' },
+    { address: '10.96.0.7', port: 53, answeredBy: '10.96.0.7' },
+    { address: '192.0.2.1', port: 30053, answeredBy: '10.244.0.9' },
+    { address: '198.51.100.1', port: 30053, answeredBy: '198.51.100.1' },
+    { address: '198.51.100.1', port: 443, answeredBy: '198.51.100.1' },
+  ];
+  assert.deepEqual(
+    staleAtStart('ip', flows, [rules]).map(({ target, endpoint }) => `${target} ${endpoint?.address}`),
+    ['10.96.0.7|53 10.244.0.9', '10.96.0.7|53 10.96.0.7', '|30053 10.244.0.9'],
+  );
 });
 
 test('an endpoint on this node that two Services share stays a hairpin until the last of them goes', () => {

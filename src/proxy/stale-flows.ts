@@ -3,7 +3,7 @@
  * where they went before for as long as they come.
  */
 import { type Backend, showBackend } from './backends.ts';
-import type { StaleFlows } from './nft.ts';
+import type { StaleFlows, UdpFlow } from './nft.ts';
 import type { Family, ServiceRules } from './service-rules.ts';
 
 export function staleFlows(family: Family, from: ServiceRules, to: ServiceRules): StaleFlows[] {
@@ -18,4 +18,20 @@ export function staleFlows(family: Family, from: ServiceRules, to: ServiceRules)
     if (now.length > 0 && before.length === 0) stale.push({ family, target });
   }
   return stale;
+}
+
+/** The same for a proxy that starts, and does not know what was before: whatever leads to an endpoint that is none, and what leads nowhere. */
+export function staleAtStart(family: Family, flows: readonly UdpFlow[], rules: Iterable<ServiceRules>): StaleFlows[] {
+  const endpoints = new Map<string, readonly Backend[]>();
+  for (const { udp } of rules) for (const [target, backends] of udp) endpoints.set(target, backends);
+  const stale = new Map<string, StaleFlows>();
+  for (const { address, port, answeredBy } of flows) {
+    const ours = endpoints.has(`${address}|${port}`);
+    const target = ours ? `${address}|${port}` : `|${port}`;
+    const backends = endpoints.get(target);
+    // Of flows to a node port some are others': one that was not led on may be to any machine's port of that number.
+    if (!backends || backends.some((backend) => backend.address === answeredBy) || (!ours && answeredBy === address)) continue;
+    stale.set(`${target} ${answeredBy}`, { family, target, endpoint: { address: answeredBy } });
+  }
+  return [...stale.values()];
 }

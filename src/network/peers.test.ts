@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Node } from '../api/kinds.ts';
+import { changes } from './node-routes.ts';
+import { annotationsOf, type Peer, planPeers, type PodNetworkMode, tunnelMac } from './peers.ts';
+
+interface Wanted {
+  readonly name: string;
+  readonly podCIDR?: string;
+  readonly ip: string;
+  readonly more?: readonly string[];
+  readonly silent?: boolean;
+}
+
+function nodeOf({ name, podCIDR, ip, more = [], silent = false }: Wanted): Node {
+  const annotations = silent ? {} : annotationsOf({ mac: tunnelMac(name, 'abcdef'), vni: 1, addresses: [ip, ...more] });
+  return {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: { name, uid: name, resourceVersion: '1', creationTimestamp: '', annotations },
+    spec: podCIDR === undefined ? {} : { podCIDR },
+    status: { addresses: [{ type: 'InternalIP', address: ip }] },
+  };
+}
+
+const plan = (nodes: readonly Wanted[], mode: PodNetworkMode = 'auto', links = ['10.0.0.1/24']): readonly Peer[] =>
+  planPeers({ nodeName: 'self', links, mode }, nodes.map(nodeOf));
+
+const self: Wanted = { name: 'self', ip: '10.0.0.1', podCIDR: '10.244.0.0/24' };
+const near: Wanted = { name: 'near', ip: '10.0.0.2', podCIDR: '10.244.1.0/24' };
+const far: Wanted = { name: 'far', ip: '10.9.0.2', podCIDR: '10.244.2.0/24' };
+const direct: Peer = { kind: 'direct', podCidr: '10.244.1.0/24', gateway: '10.0.0.2' };
+const tunnel: Peer = { kind: 'vxlan', podCidr: '10.244.2.0/24', publicIp: '10.9.0.2', gateway: '10.244.2.0', mac: tunnelMac('far', 'abcdef') };
+
+test('a node on the same link is reached over it, another through the tunnel', () => {
+  assert.deepEqual(plan([self, near, far]), [direct, tunnel]);
+});
+
+test('alone there is no way to lay', () => {
+  assert.deepEqual(plan([self]), []);
+});
+
+test('vxlan takes the tunnel everywhere, host-routes nowhere, none nothing', () => {
+  assert.deepEqual(
+    plan([near, far], 'vxlan').map(({ kind }) => kind),
+    ['vxlan', 'vxlan'],
+  );
+  assert.deepEqual(plan([near, far], 'host-routes'), [direct]);
+  assert.deepEqual(plan([near, far], 'none'), []);
+});
+
+test('a node without a range, or that has not said where its tunnel ends, waits', () => {
+  assert.deepEqual(
+    plan([
+      { name: 'new', ip: '10.0.0.3' },
+      { ...far, silent: true },
+    ]),
+    [],
+  );
+});
+
+test('a node on the link needs to say nothing', () => {
+  assert.deepEqual(plan([{ ...near, silent: true }]), [direct]);
+});
+
+test('of several addresses the one on a link is taken: the host itself, seen from its namespaces', () => {
+  const host: Wanted = { name: 'host', ip: '192.0.2.2', more: ['10.0.0.254'], podCIDR: '10.244.3.0/24' };
+  assert.deepEqual(plan([host]), [{ kind: 'direct', podCidr: '10.244.3.0/24', gateway: '10.0.0.254' }]);
+});
+
+test("one's own address on a link is no way to another", () => {
+  assert.equal(plan([{ ...far, ip: '10.0.0.1' }])[0]?.kind, 'vxlan');
+});
+
+test('a node on its way out is left out', () => {
+  const leaving = nodeOf(near);
+  leaving.metadata.deletionTimestamp = '2026-01-01T00:00:00Z';
+  assert.deepEqual(planPeers({ nodeName: 'self', links: ['10.0.0.1/24'], mode: 'auto' }, [leaving]), []);
+});
+
+test("others' words about the tunnel are not believed blindly", () => {
+  for (const data of ['', 'no json', '{}', '{"VtepMAC":"; reboot"}', '{"VtepMAC":7}']) {
+    const odd = nodeOf(far);
+    odd.metadata.annotations = { ...odd.metadata.annotations, 'flannel.alpha.coreos.com/backend-data': data };
+    assert.deepEqual(planPeers({ nodeName: 'self', links: [], mode: 'auto' }, [odd]), [], data);
+  }
+});
+
+test('MAC addresses are local, unicast, and differ between nodes and clusters', () => {
+  const macs = [tunnelMac('a', '1'), tunnelMac('b', '1'), tunnelMac('a', '2')];
+  assert.equal(new Set(macs).size, 3);
+  for (const mac of macs) assert.match(mac, /^0a(:[0-9a-f]{2}){5}$/);
+  assert.equal(tunnelMac('a', '1'), macs[0]);
+});
+
+test('what stays is not touched; what comes is written, and what goes is taken away', () => {
+  assert.deepEqual(changes([direct], [direct], 'vx'), { gone: [], goneEntries: [], entries: [], come: [] });
+  assert.deepEqual(changes([direct], [direct, tunnel], 'vx'), {
+    gone: [],
+    goneEntries: [],
+    entries: [`fdb replace ${tunnel.mac} dev vx dst 10.9.0.2 self permanent`],
+    come: [
+      `neigh replace 10.244.2.0 lladdr ${tunnel.mac} dev vx nud permanent`,
+      'route replace 10.244.2.0/24 via 10.244.2.0 dev vx onlink proto 142',
+    ],
+  });
+  assert.deepEqual(changes([direct, tunnel], [], 'vx'), {
+    gone: ['route delete 10.244.1.0/24 proto 142', 'route delete 10.244.2.0/24 proto 142', 'neigh delete 10.244.2.0 dev vx'],
+    goneEntries: [`fdb delete ${tunnel.mac} dev vx self`],
+    entries: [],
+    come: [],
+  });
+});
+
+test('a node that moved: its range is never without a route', () => {
+  const moved: Peer = { ...tunnel, publicIp: '10.9.0.7' };
+  const { gone, goneEntries, entries } = changes([tunnel], [moved], 'vx');
+  assert.deepEqual([gone, goneEntries], [[], []]);
+  assert.deepEqual(entries, [`fdb replace ${tunnel.mac} dev vx dst 10.9.0.7 self permanent`]);
+  assert.deepEqual(changes([tunnel], [{ ...direct, podCidr: tunnel.podCidr }], 'vx').gone, ['neigh delete 10.244.2.0 dev vx']);
+});
