@@ -1,5 +1,5 @@
 /** The command line: reads arguments and hands over to `cluster/`. Nothing else happens here. */
-import { Command, Option } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import { type ClusterChoices, ClusterError, command } from '../cluster/commands.ts';
 import { type PodNetworkMode, podNetworkModes } from '../kubeadm/pod-network-modes.ts';
 import { addComponents } from './components.ts';
@@ -71,6 +71,13 @@ program
   .description('what runs, and how the nodes are')
   .addOption(dataDir())
   .action((options: { dataDir?: string }) => command.status(options.dataDir));
+
+program
+  .command('host-dns')
+  .addArgument(new Argument('<state>', 'whether').choices(['on', 'off']))
+  .description("let this host resolve the cluster's names, by way of /etc/resolv.conf; down undoes it")
+  .addOption(dataDir())
+  .action((state: string, options: { dataDir?: string }) => command.hostDns(state === 'on', options.dataDir));
 
 const image = program.command('image').description("images in the cluster's runtime");
 image

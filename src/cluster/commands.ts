@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { realWorld } from '../world/real.ts';
-import { type ClusterChoices, ClusterError, defaultDataDir, readConfig } from './config.ts';
+import { type ClusterChoices, ClusterError, defaultDataDir, hasHostNode, readConfig } from './config.ts';
 import type { DaemonName } from './daemon.ts';
 import type { JoinFlags } from './nodes/join-command.ts';
 import type { NodeVerb } from './nodes/node-commands.ts';
@@ -41,17 +41,26 @@ export const command = {
     if (!(await status(dataDirOf(dataDir), realWorld({ level: 'warn' }), say))) process.exitCode = 1;
   },
 
+  async hostDns(on: boolean, dataDir: string | undefined): Promise<void> {
+    const { hostDns } = await import('./host-dns.ts');
+    hostDns(on, dataDirOf(dataDir), say);
+  },
+
+  /** Into every node on this host that runs. */
   async imageLoad(path: string, dataDir: string | undefined): Promise<void> {
     const { loadImages } = await import('./images/load.ts');
-    const loaded = await loadImages({ socket: await runtimeSocket(dataDir), path: resolve(path) }).catch((error: unknown) => {
+    const sockets = await runtimeSockets(dataDir);
+    const loaded = await Promise.all(sockets.map((socket) => loadImages({ socket, path: resolve(path) }))).catch((error: unknown) => {
       throw new ClusterError(`${path} could not be loaded: ${error instanceof Error ? error.message : String(error)}`);
     });
-    for (const name of loaded) say(name);
+    for (const name of loaded[0] ?? []) say(name);
   },
 
   async imageList(dataDir: string | undefined): Promise<void> {
     const { listImages } = await import('./images/load.ts');
-    for (const { name, digest } of await listImages({ socket: await runtimeSocket(dataDir) })) say(`${name.padEnd(48)} ${digest.slice(0, 19)}`);
+    const lists = await Promise.all((await runtimeSockets(dataDir)).map((socket) => listImages({ socket })));
+    const lines = lists.flat().map(({ name, digest }) => `${name.padEnd(48)} ${digest.slice(0, 19)}`);
+    for (const line of new Set(lines)) say(line);
   },
 
   async node(verb: NodeVerb, name: string, dataDir: string | undefined): Promise<void> {
@@ -103,12 +112,20 @@ export const command = {
   },
 };
 
-async function runtimeSocket(dataDir: string | undefined): Promise<string> {
+/** Of the container runtimes on this host: the host node's, and those of nodes in namespaces that run. */
+async function runtimeSockets(dataDir: string | undefined): Promise<string[]> {
   const config = readConfig(dataDirOf(dataDir));
   if (!config) throw new ClusterError(`there is no cluster in ${dataDirOf(dataDir)}: k8ts up makes one`);
   if (config.runtime !== 'containerd') throw new ClusterError('a simulated node has no images to load or list');
-  const { containerdSocket } = await import('../kubelet/runtime/containerd.ts');
-  return containerdSocket({ dataDir: config.dataDir, clusterId: config.id });
+  const [{ containerdSocket }, { localNodes }, { runningDaemon }] = await Promise.all([
+    import('../kubelet/runtime/containerd.ts'),
+    import('./nodes/local-nodes.ts'),
+    import('./daemon.ts'),
+  ]);
+  const nodes = localNodes(config).filter((node) => runningDaemon(node.dataDir, 'node-agent') !== undefined);
+  const places = [...(hasHostNode(config) ? [{ dataDir: config.dataDir, runtimeId: config.id }] : []), ...nodes];
+  if (places.length === 0) throw new ClusterError('no node runs on this host');
+  return places.map((place) => containerdSocket({ dataDir: place.dataDir, clusterId: place.runtimeId }));
 }
 
 /** From the nearest package.json above this file: the source tree's, or the installed package's. */

@@ -11,12 +11,15 @@ import type { World } from '../world/world.ts';
 import { isRoot, readConfig } from './config.ts';
 import { stopDaemon } from './daemon.ts';
 import { layoutOf } from './layout.ts';
+import { forgetHostDns } from './host-dns.ts';
 import { announceDevice, proxyTable } from './node-agent.ts';
 import type { Say } from './up.ts';
 
 export async function down(dataDir: string, purge: boolean, world: World, say: Say): Promise<void> {
   const config = readConfig(dataDir);
   if (!config) {
+    const { leaveMachine } = await import('./nodes/leave.ts');
+    if (await leaveMachine(dataDir, purge, world, say)) return;
     say(`There is no cluster in ${dataDir}.`);
     return;
   }
@@ -29,6 +32,7 @@ export async function down(dataDir: string, purge: boolean, world: World, say: S
     await stopContainerd({ dataDir, clusterId: config.id, world });
     await unmountBelow(layout.kubelet);
     await removeProxyRules(proxyTable(config.id), announceDevice(config.id));
+    forgetHostDns(config);
     await removePolicyRules(policiesTable(config.id));
     await removePodNetwork(config.id, config.clusterCidr);
     rmSync(join(layout.run, 'ipam'), { recursive: true, force: true });

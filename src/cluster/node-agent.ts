@@ -30,6 +30,7 @@ import type { World } from '../world/world.ts';
 import { announceDns } from './dns-announcement.ts';
 import { loadBuiltInImages, pauseImageName } from './built-in-images.ts';
 import { kubeletOptionsOf, readKubeletFile, sharedMachineThresholds } from './kubelet-file.ts';
+import { withoutNameServer } from './host-dns.ts';
 import { layoutOf } from './layout.ts';
 import { plainListenError } from './listen-error.ts';
 import type { NodeIdentities } from './node-identities.ts';
@@ -192,7 +193,7 @@ async function startNetwork(settings: NodeSettings, identities: NodeIdentities, 
     id: settings.id,
     clusterCidr: settings.clusterCidr,
     ...settings.podNetwork,
-    cniConfigDir: layout.cniConfig,
+    cniConfigDir: cniConfigDir(settings),
     stateDir: layout.run,
   });
   closers.push(() => network.close());
@@ -222,9 +223,15 @@ async function startNetwork(settings: NodeSettings, identities: NodeIdentities, 
     upstreams: hostNameservers(),
   });
   closers.push(() => dns.close());
+  if (settings.namespace !== undefined) await standInForLoopback(settings, named.informers, world, closers);
   const announcement = announceDns({ world, client: named.client, informers: proxied.informers, node: settings, port: dns.port });
   closers.push(() => announcement.close());
   await announcement.first;
+}
+
+/** Where the runtime looks for the pod network: in a place of ours, or where other CNI plugins put theirs on a machine. */
+function cniConfigDir({ dataDir, podNetwork, namespace }: NodeSettings): string {
+  return podNetwork.mode === 'none' && namespace === undefined ? '/etc/cni/net.d' : layoutOf(dataDir).cniConfig;
 }
 
 /** As policies know it: by the labels of the pods that it has elsewhere. */
@@ -247,7 +254,7 @@ async function startRuntime(
       clusterId: settings.runtimeId,
       world,
       sandboxImage: pauseImageName,
-      cniConfDir: layoutOf(settings.dataDir).cniConfig,
+      cniConfDir: cniConfigDir(settings),
       signal: aborted.signal,
     });
   closers.push(() => aborted.abort());
@@ -277,10 +284,20 @@ async function connect({ server }: NodeSettings, identities: NodeIdentities, as:
   return { client, informers };
 }
 
+/** A name server on the host's loopback is not to be reached from a namespace, whose loopback is another: one of ours answers there. */
+async function standInForLoopback({ clusterDomain: domain }: NodeSettings, informers: Informers, world: World, closers: Closers): Promise<void> {
+  const named = [...readFileSync('/etc/resolv.conf', 'utf8').matchAll(/^nameserver\s+(127\.\S+)/gm)].map((match) => match[1] ?? '');
+  for (const host of new Set(named)) {
+    const dns = await startDnsServer({ world, informers, host, port: 53, domain, upstreams: hostNameservers() });
+    closers.push(() => dns.close());
+  }
+}
+
 /** Whom the host itself asks for names. */
 function hostNameservers(): string[] {
   // systemd-resolved lists the real servers here, and itself (on loopback, out of pods' reach) in the usual place.
   const path = ['/run/systemd/resolve/resolv.conf', '/etc/resolv.conf'].find((candidate) => existsSync(candidate));
   if (path === undefined) return [];
-  return [...readFileSync(path, 'utf8').matchAll(/^nameserver\s+(\S+)/gm)].map((match) => match[1] ?? '');
+  // What `k8ts host-dns` wrote leads back here.
+  return [...withoutNameServer(readFileSync(path, 'utf8')).matchAll(/^nameserver\s+(\S+)/gm)].map((match) => match[1] ?? '');
 }

@@ -20,6 +20,8 @@ export interface NodeSettings {
   readonly kubeletPort: number;
   readonly dnsPort: number;
   readonly podNetwork: PodNetworkFacts;
+  /** The network namespace the agent was started in; absent for a machine of its own. */
+  readonly namespace?: string;
   /** Where Ingresses are served; 80 and 443 when absent. */
   readonly ingressHttpPort?: number;
   readonly ingressHttpsPort?: number;
@@ -27,6 +29,18 @@ export interface NodeSettings {
   readonly podMaxPids?: number;
   /** A KubeletConfiguration; k8ts's own choices when absent. */
   readonly kubeletConfig?: string;
+}
+
+/** What the cluster's options say of every node on this host. */
+export function nodeChoices(
+  config: ClusterConfig,
+): Partial<Pick<NodeSettings, 'ingressHttpPort' | 'ingressHttpsPort' | 'podMaxPids' | 'kubeletConfig'>> {
+  return {
+    ...(config.ingressHttpPort !== undefined && { ingressHttpPort: config.ingressHttpPort }),
+    ...(config.ingressHttpsPort !== undefined && { ingressHttpsPort: config.ingressHttpsPort }),
+    ...(config.podMaxPids !== undefined && { podMaxPids: config.podMaxPids }),
+    ...(config.kubeletConfig !== undefined && { kubeletConfig: config.kubeletConfig }),
+  };
 }
 
 /** Those of the node on the control plane's host. */
@@ -46,9 +60,6 @@ export function hostNodeSettings(config: ClusterConfig): NodeSettings {
     kubeletPort,
     dnsPort,
     podNetwork: podNetworkOf(config),
-    ...(config.ingressHttpPort !== undefined && { ingressHttpPort: config.ingressHttpPort }),
-    ...(config.ingressHttpsPort !== undefined && { ingressHttpsPort: config.ingressHttpsPort }),
-    ...(config.podMaxPids !== undefined && { podMaxPids: config.podMaxPids }),
-    ...(config.kubeletConfig !== undefined && { kubeletConfig: config.kubeletConfig }),
+    ...nodeChoices(config),
   };
 }

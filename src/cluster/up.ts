@@ -1,6 +1,6 @@
 /** `k8ts up`: prepares a cluster's files, starts what does not run yet in the background, waits until the node is Ready and says what to do next. */
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { World } from '../world/world.ts';
 import { refuseChanges } from './changed-choices.ts';
 import { checkAddress } from './check-address.ts';
@@ -26,7 +26,12 @@ export type Say = (line: string) => void;
 /** Resolves when the cluster works; rejects with {@link ClusterError} saying what to do otherwise. */
 export async function up(choices: ClusterChoices, world: World, say: Say): Promise<void> {
   const startMs = world.clock.now();
-  if (choices.nodes !== undefined) checkNodeCount(choices, choices.nodes);
+  const dataDir = resolve(choices.dataDir ?? defaultDataDir());
+  if (existsSync(join(dataDir, 'node.json'))) {
+    const { restartJoinedNode } = await import('./nodes/join-command.ts');
+    return restartJoinedNode(dataDir, world, say);
+  }
+  if (choices.nodes !== undefined) checkNodeCount(dataDir, choices.nodes);
   const config = chooseConfig(choices);
   checkHost(config);
   checkContext(config);
@@ -56,7 +61,7 @@ export async function up(choices: ClusterChoices, world: World, say: Say): Promi
     // What waiting takes is loaded while the daemons start.
     const [{ nodeReady }] = await Promise.all([import('./node-ready.ts'), ...daemons.map(({ ready }) => ready)]);
     // A kubelet that went on running need not say again what it said before.
-    if (hostNode) await nodeReady(config, pki, world, nodeRunning ? 0 : startMs);
+    if (hostNode && config.podNetwork !== 'none') await nodeReady(config, pki, world, nodeRunning ? 0 : startMs);
     await locals?.startAll(config, pki, world, say);
   } catch (error) {
     // Half a cluster helps nobody: what this call started ends with it.
@@ -73,8 +78,8 @@ export async function up(choices: ClusterChoices, world: World, say: Say): Promi
 }
 
 /** A cluster comes to more nodes by `up` when it began with several; else by `node add`. */
-function checkNodeCount({ dataDir = defaultDataDir() }: ClusterChoices, wanted: number): void {
-  const kept = readConfig(resolve(dataDir));
+function checkNodeCount(dataDir: string, wanted: number): void {
+  const kept = readConfig(dataDir);
   const now = kept?.nodes ?? 1;
   if (kept === undefined || wanted === now) return;
   if (kept.nodes === undefined)

@@ -46,12 +46,21 @@ export function keepCertificate(options: CertificateKeeperOptions): CertificateK
     for (;;) {
       if (current) await until(renewalMs(current, world.random.next()));
       const next = await nextOne();
-      options.keep(next);
+      keep(next);
       const isFirst = current === undefined;
       current = next;
       log.info('certificate issued', { certificate: name, until: new Date(endMs(next)).toISOString() });
       if (isFirst) first.resolve(next);
       else for (const listener of listeners) listener(next);
+    }
+  }
+
+  /** On a full disk it serves until the next start all the same. */
+  function keep(pair: CertificatePair): void {
+    try {
+      options.keep(pair);
+    } catch (error) {
+      log.error('the certificate could not be written', { certificate: name, error: error instanceof Error ? error.message : String(error) });
     }
   }
 

@@ -19,7 +19,7 @@ export interface DiscoveryOptions {
   readonly token: BootstrapToken;
   /** `sha256:<hex>`, one of which the authority must have. None: the token alone is believed. */
   readonly caHashes: readonly string[];
-  /** How long to wait for the server, and for the cluster to sign with the token; a minute when absent. */
+  /** How long to wait for a server that does not answer; a minute when absent. */
   readonly patienceMs?: number;
 }
 
@@ -32,11 +32,14 @@ export class DiscoveryError extends Error {
 }
 
 const pauseMs = 100;
+/** A server that answers signs with a new token at once: one that has not by then does not know it. */
+const unsignedPatienceMs = 5_000;
 
 /** Answers the cluster's authorities (PEM). Rejects with {@link DiscoveryError} when the cluster cannot be believed. */
 export async function discoverAuthority(options: DiscoveryOptions): Promise<string> {
   const { world, server, patienceMs = 60_000 } = options;
   const deadlineMs = world.clock.now() + patienceMs;
+  let answeredMs: number | undefined;
   for (;;) {
     try {
       const ca = trustedAuthority(await readClusterInfo(server, undefined), options);
@@ -46,8 +49,10 @@ export async function discoverAuthority(options: DiscoveryOptions): Promise<stri
         if (checked !== undefined && checked !== ca) throw new DiscoveryError(`the cluster at ${server} says different things about its authority`);
         return ca;
       }
-      if (world.clock.now() > deadlineMs)
+      answeredMs ??= world.clock.now();
+      if (world.clock.now() > answeredMs + unsignedPatienceMs) {
         throw new DiscoveryError(`the cluster at ${server} does not know the token ${options.token.id}: make one with k8ts token create`);
+      }
     } catch (error) {
       if (error instanceof DiscoveryError || world.clock.now() > deadlineMs) throw error;
     }

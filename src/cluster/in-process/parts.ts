@@ -53,6 +53,8 @@ export interface PartsOptions extends ClusterOptions {
   readonly skewMs?: (number: number) => number;
   /** Over what the cluster sets. */
   readonly controllerOptions?: Partial<ControllerOptions>;
+  /** Whether the metrics API is served; absent, it is. A test may stand in for it. */
+  readonly metrics?: boolean;
   /** Whether every kubelet watches for itself, as it must to be cut off alone; absent, they share caches. */
   readonly ownCaches?: boolean;
 }
@@ -236,7 +238,7 @@ export class Parts {
       // Nobody in the process is kept waiting for the sake of others; over the wire a test has the server to itself.
       maxRequestsInFlight: 0,
       computed: podScheduling(() => this.#explaining),
-      computedKinds: this.#metrics.kinds,
+      ...(this.#options.metrics !== false && { computedKinds: this.#metrics.kinds }),
     });
     this.switchboard.plug(this.#apiServer);
   }

@@ -48,7 +48,7 @@ export async function joinAsNode(server: string, flags: JoinFlags & { readonly d
   const { ready } = await startDaemon(dataDir, 'node-agent', world, (text) => say(`  ${text}`));
   try {
     await ready;
-    await joinedNodeReady(dataDir, world, sinceMs);
+    if (settings.podNetwork.mode !== 'none') await joinedNodeReady(dataDir, world, sinceMs);
   } catch (error) {
     await stopDaemon(dataDir, 'node-agent', world);
     throw error;
@@ -58,7 +58,7 @@ export async function joinAsNode(server: string, flags: JoinFlags & { readonly d
 
 /** A node that joined before, brought back after `k8ts down` or a reboot: `k8ts up` in its data directory. */
 export async function restartJoinedNode(dataDir: string, world: World, say: Say): Promise<void> {
-  const { nodeName } = readNode(dataDir);
+  const { nodeName, podNetwork } = readNode(dataDir);
   if (runningDaemon(dataDir, 'node-agent') !== undefined) {
     say(`Node ${nodeName} is up already.`);
     return;
@@ -66,7 +66,7 @@ export async function restartJoinedNode(dataDir: string, world: World, say: Say)
   const sinceMs = world.clock.now();
   const { ready } = await startDaemon(dataDir, 'node-agent', world, (text) => say(`  ${text}`));
   await ready;
-  await joinedNodeReady(dataDir, world, sinceMs);
+  if (podNetwork.mode !== 'none') await joinedNodeReady(dataDir, world, sinceMs);
   say(`Node ${nodeName} is Ready.`);
 }
 

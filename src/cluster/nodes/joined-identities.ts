@@ -22,12 +22,21 @@ const clientUsages = ['digital signature', 'client auth'];
 const clientSigner = 'kubernetes.io/kube-apiserver-client';
 const pauseMs = 50;
 
+/** What a request is made with: the bootstrap token, or a certificate. */
+export type Proof = { readonly token: string } | CertificatePair;
+
 export interface JoinedIdentities extends NodeIdentities {
   close(): void;
 }
 
-export function joinedIdentities(settings: NodeSettings, { ca, token }: NodeTrust, world: World): JoinedIdentities {
-  const { dataDir, nodeName, server } = settings;
+/** `connect` makes the client that asks; over HTTPS to the node's server when absent. */
+export function joinedIdentities(
+  settings: Pick<NodeSettings, 'dataDir' | 'nodeName' | 'server'>,
+  { ca, token }: NodeTrust,
+  world: World,
+  connect: (proof: Proof) => Client = (proof) => createClient(httpTransport({ server: settings.server, ca, ...proof })),
+): JoinedIdentities {
+  const { dataDir, nodeName } = settings;
   const log = world.log.child('certificates');
   const { pki: directory } = layoutOf(dataDir);
   const keepers: CertificateKeeper[] = [];
@@ -39,12 +48,12 @@ export function joinedIdentities(settings: NodeSettings, { ca, token }: NodeTrus
     return keeper;
   };
   /** Over a connection of its own, for what is asked for once in months. */
-  const asking = async <T>(proof: { token: string } | CertificatePair, ask: (client: Client) => Promise<T>): Promise<T> => {
-    const transport = httpTransport({ server, ca, ...proof });
+  const asking = async <T>(proof: Proof, ask: (client: Client) => Promise<T>): Promise<T> => {
+    const client = connect(proof);
     try {
-      return await ask(createClient(transport));
+      return await ask(client);
     } finally {
-      transport.close();
+      client.transport.close();
     }
   };
 

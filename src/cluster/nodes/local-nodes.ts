@@ -12,6 +12,7 @@ import type { World } from '../../world/world.ts';
 import { type ClusterConfig, ClusterError, hasHostNode, isRoot } from '../config.ts';
 import { killDaemon, runningDaemon, startDaemon, stopDaemon } from '../daemon.ts';
 import { layoutOf } from '../layout.ts';
+import { nodeChoices } from '../node-settings.ts';
 import { type Pki, readPair } from '../pki.ts';
 import { clusterJoinSupport } from './cluster-join-support.ts';
 import { joinCluster, joinedNodeReady } from './join.ts';
@@ -20,6 +21,7 @@ import { freeAddress } from './link-addresses.ts';
 import {
   inside,
   isPluggedIn,
+  isWhole,
   makeNamespace,
   namespaceExists,
   type NodeNamespace,
@@ -137,13 +139,20 @@ export async function startNodes(host: Host, nodes: readonly LocalNode[]): Promi
     await createBootstrapToken(client, world, token, { ttlMs: tokenMs, description: `for ${strangers.map(({ name }) => name).join(', ')}, by k8ts` });
   }
   try {
-    await Promise.all(
+    const outcomes = await Promise.allSettled(
       idle.map(async (node) => {
-        await makeNamespace(node.namespace, link);
+        // One that lost its agent only keeps its containers.
+        if (!(await isWhole(node.namespace))) await makeNamespace(node.namespace, link);
         if (strangers.includes(node)) await joinNode(host, node, bootstrapTokenText(token));
         await startNode(host, node);
       }),
     );
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed) {
+      // All or none: who called can call again.
+      await Promise.all(idle.map((node) => stopNode(node, world, 'in order')));
+      throw failed.reason;
+    }
   } finally {
     if (strangers.length > 0) await deleteBootstrapToken(client, token.id).catch(() => undefined);
   }
@@ -162,21 +171,29 @@ async function joinNode({ config, pki, world }: Host, node: LocalNode, token: st
   // Joined before, its certificate ran out while it was stopped: who it is stays, how it proves it is new.
   if (isJoinedNode(node.dataDir)) return writeNode(readNode(node.dataDir), { ...readTrust(node.dataDir), token });
   const { id, runtime } = config;
-  const machine = { dataDir: node.dataDir, id, runtimeId: node.runtimeId, nodeName: node.name, nodeIp: node.address, runtime, kubeletPort, dnsPort };
+  const machine = {
+    dataDir: node.dataDir,
+    id,
+    runtimeId: node.runtimeId,
+    namespace: node.namespace.name,
+    nodeName: node.name,
+    nodeIp: node.address,
+    runtime,
+    kubeletPort,
+    dnsPort,
+  };
   await joinCluster({ server, token, caHashes: [publicKeyHash(pki.ca.certificate)], node: machine }, world);
 }
 
 async function startNode(host: Host, node: LocalNode): Promise<void> {
   const { config, world, say } = host;
   const sinceMs = world.clock.now();
+  // As the cluster was told at its last start, whatever it was when the node joined.
+  writeNode({ ...readNode(node.dataDir), ...nodeChoices(config) }, readTrust(node.dataDir));
   const { ready } = await startDaemon(node.dataDir, 'node-agent', world, (text) => say(`  ${node.name}: ${text}`), inside(node.namespace));
-  try {
-    await ready;
-    await joinedNodeReady(node.dataDir, world, sinceMs);
-  } catch (error) {
-    await stopNode(node, world, 'in order');
-    throw error;
-  }
+  await ready;
+  // Without a network of ours it is Ready when another's is there.
+  if (readNode(node.dataDir).podNetwork.mode !== 'none') await joinedNodeReady(node.dataDir, world, sinceMs);
   if (!hasHostNode(config)) await routeToPods(host, node);
 }
 
@@ -226,11 +243,11 @@ export function forgetNode({ dataDir }: ClusterConfig, node: LocalNode): void {
   rmSync(join(layoutOf(dataDir).nodes, `at-${node.address}-${node.name}`), { force: true });
 }
 
-/** All of them, and the link between them; their data stays. */
+/** All of them, and the link between them, which outlives the last of them; their data stays. */
 export async function stopAllNodes(config: ClusterConfig, world: World): Promise<boolean> {
   const nodes = localNodes(config);
   const running = nodes.some((node) => runningDaemon(node.dataDir, 'node-agent') !== undefined);
   await Promise.all(nodes.map((node) => stopNode(node, world, 'in order')));
-  if (nodes.length > 0) await removeLink(config.id);
+  await removeLink(config.id);
   return running;
 }

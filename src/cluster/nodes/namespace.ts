@@ -36,6 +36,15 @@ export async function makeNamespace(namespace: NodeNamespace, link: Link, run: R
   }
 }
 
+/** With both ends of its cable there. */
+export async function isWhole(namespace: NodeNamespace, run: Run = runCommand): Promise<boolean> {
+  if (!namespaceExists(namespace)) return false;
+  return Promise.all([run('ip', ['-netns', namespace.name, 'link', 'show', 'eth0']), run('ip', ['link', 'show', namespace.device])]).then(
+    () => true,
+    () => false,
+  );
+}
+
 /** Ends what still runs inside, and takes the namespace and its devices away. */
 export async function removeNamespace({ name, device }: NodeNamespace, run: Run = runCommand): Promise<void> {
   if (namespaceExists({ name })) {
