@@ -1,7 +1,19 @@
 /** Namespaces, nodes, budgets and garbage against the API server, with a kubelet that only pretends. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { ClusterRole, ConfigMap, Deployment, Lease, Namespace, Node, Pod, PodDisruptionBudget, Secret, ServiceAccount } from '../../src/api/kinds.ts';
+import {
+  ClusterRole,
+  ConfigMap,
+  Deployment,
+  Event,
+  Lease,
+  Namespace,
+  Node,
+  Pod,
+  PodDisruptionBudget,
+  Secret,
+  ServiceAccount,
+} from '../../src/api/kinds.ts';
 import type { Draft } from '../../src/machinery/object.ts';
 import { timestamp } from '../../src/world/world.ts';
 import { type ControlPlane, notFound, readyNode, startControlPlane } from './control-plane.ts';
@@ -101,6 +113,9 @@ describe('garbage', () => {
     await plane.settle();
     await plane.get(ConfigMap, 'here');
     assert.ok(await notFound(plane.get(ConfigMap, 'there', 'kube-public')));
+    const told = (await plane.list(Event, 'kube-public')).map(({ reason, message }) => `${reason}: ${message}`);
+    const reference = `[v1/ConfigMap, namespace: kube-public, name: owner, uid: ${owner.metadata.uid}]`;
+    assert.deepEqual(told, [`OwnerRefInvalidNamespace: ownerRef ${reference} does not exist in namespace "kube-public"`]);
   });
 
   it('is collected down the line', async () => {

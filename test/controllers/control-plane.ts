@@ -16,6 +16,8 @@ export interface ControlPlane {
   readonly world: SimulatedWorld;
   readonly admin: Client;
   readonly informers: Informers;
+  /** Somebody else's line to the API server. */
+  clientAs(user: string, groups?: readonly string[]): Client;
   /** Log lines of level warn and error. */
   readonly complaints: readonly string[];
   create<T extends KubeObject>(kind: Kind<T>, draft: Draft<T>): Promise<T>;
@@ -51,6 +53,8 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   const parts = new Parts(world, {
     nodes: 0,
     scheduler: false,
+    // Of nodes that are only pretended nobody knows what they use.
+    metrics: false,
     freeze: true,
     ...(controllers !== undefined && { controllers }),
     controllerOptions: { clusterCidrs: ['10.244.0.0/16'], rootCa: 'the CA', ...options.options },
@@ -76,6 +80,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     world,
     admin,
     informers,
+    clientAs: (user, groups) => parts.clientAs(user, groups),
     complaints,
     create: (kind, draft) => admin.resource(kind).create(draft),
     get: (kind, name, namespace = 'default') => (kind.namespaced ? admin.resource(kind).namespace(namespace) : admin.resource(kind)).get(name),

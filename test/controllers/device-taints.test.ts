@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { Event, Node, Pod, ResourceClaim, ResourceSlice } from '../../src/api/kinds.ts';
 import type { V1DeviceTaint, V1DeviceToleration } from '../../src/api/types.ts';
+import { timestamp } from '../../src/world/world.ts';
 import { type ControlPlane, notFound, readyNode, startControlPlane } from './control-plane.ts';
 
 const driver = 'gpu.example.com';
@@ -73,6 +74,15 @@ describe('a device that gets a NoExecute taint', () => {
     await plane.settle(61_000);
     assert.deepEqual([await isGone('b'), await isGone('c'), await isGone('d')], [true, false, false]);
     assert.deepEqual(plane.complaints, []);
+  });
+
+  it('says since when it has it, also when its driver publishes it again without saying so', async () => {
+    const since = async () => (await plane.admin.resource(ResourceSlice).get('gpus')).spec.devices?.map(({ taints }) => taints?.[0]?.timeAdded);
+    const first = timestamp(plane.world.clock.now());
+    await taint('a');
+    await plane.settle(10_000);
+    await taint('a', 'b');
+    assert.deepEqual(await since(), [first, timestamp(plane.world.clock.now()), undefined, undefined]);
   });
 
   it('that recovers in time keeps them', async () => {

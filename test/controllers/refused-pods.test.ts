@@ -39,7 +39,7 @@ it('pods that are refused are not remade as fast as can be', async () => {
     await plane.settle(minute);
     const first = Object.fromEntries(made);
     // At once, at once again, then after 1, 2, 4, 8, 16, 32 seconds; a job waits 10, 20, 40.
-    for (const [owner, count] of [...made])
+    for (const [owner, count] of made)
       assert.ok(count >= (owner === 'job' ? 2 : 5) && count <= (owner === 'rs' ? 30 : 10), `${owner}: ${count} in the first minute`);
     assert.equal(made.size, 5, JSON.stringify(first));
 

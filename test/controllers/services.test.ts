@@ -211,7 +211,10 @@ describe('endpoints that are written as the operator says', () => {
     const sizes = (await plane.list(EndpointSlice))
       .filter(({ metadata }) => metadata.generateName === 'web-')
       .map(({ endpoints }) => endpoints?.length);
-    assert.deepEqual(sizes.sort(), [1, 2, 2]);
+    assert.deepEqual(
+      sizes.toSorted((a = 0, b = 0) => a - b),
+      [1, 2, 2],
+    );
     await plane.close();
   });
 
@@ -229,7 +232,8 @@ describe('endpoints that are written as the operator says', () => {
     }
     assert.deepEqual(writes, []);
     await plane.settle(1_000);
-    assert.deepEqual(writes.sort(), ['EndpointSlice', 'Endpoints']);
+    assert.deepEqual(new Set(writes), new Set(['EndpointSlice', 'Endpoints']));
+    assert.equal(writes.length, 2);
     assert.equal((await plane.get(Endpoints, 'web')).subsets?.[0]?.addresses?.length, 5);
     await plane.close();
   });

@@ -91,6 +91,23 @@ describe('stateful set', () => {
     assert.deepEqual(gone, ['db-7', 'db-6']);
   });
 
+  it('keeps as many revisions as it is told, and numbers one anew that is taken up again', async () => {
+    await plane.create(StatefulSet, db({ replicas: 1, revisionHistoryLimit: 1 }));
+    await plane.until('1', ready(1));
+    const first = (await sets().get('db')).status.currentRevision;
+    for (const image of ['c:2', 'c:3', 'c:4']) {
+      await setImage(image);
+      await plane.until(image, async () => (await images())['db-0'] === image && (await ready(1)()));
+    }
+    const numbers = async () => (await plane.list(ControllerRevision)).map(({ revision }) => revision).sort((a, b) => a - b);
+    await plane.settle();
+    assert.deepEqual(await numbers(), [3, 4]);
+    assert.notEqual((await sets().get('db')).status.currentRevision, first);
+    await setImage('c:3');
+    await plane.until('back', async () => (await images())['db-0'] === 'c:3' && (await ready(1)()));
+    assert.deepEqual(await numbers(), [4, 5]);
+  });
+
   it('in parallel, waits for no one', async () => {
     unready.add('db-0');
     await plane.create(StatefulSet, db({ podManagementPolicy: 'Parallel' }));

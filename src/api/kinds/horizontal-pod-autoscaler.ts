@@ -24,16 +24,16 @@ export const HorizontalPodAutoscaler: Kind<V2HorizontalPodAutoscaler> = defineKi
       spec.metrics = [{ type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 80 } } }];
     }
     if (spec.behavior !== undefined) {
-      spec.behavior.scaleUp = {
-        stabilizationWindowSeconds: 0,
-        selectPolicy: 'Max',
-        policies: [
-          { type: 'Pods', value: 4, periodSeconds: 15 },
-          { type: 'Percent', value: 100, periodSeconds: 15 },
-        ],
-        ...spec.behavior.scaleUp,
-      };
-      spec.behavior.scaleDown = { selectPolicy: 'Max', policies: [{ type: 'Percent', value: 100, periodSeconds: 15 }], ...spec.behavior.scaleDown };
+      const up = (spec.behavior.scaleUp ??= {});
+      up.stabilizationWindowSeconds ??= 0;
+      up.selectPolicy ??= 'Max';
+      up.policies ??= [
+        { type: 'Pods', value: 4, periodSeconds: 15 },
+        { type: 'Percent', value: 100, periodSeconds: 15 },
+      ];
+      const down = (spec.behavior.scaleDown ??= {});
+      down.selectPolicy ??= 'Max';
+      down.policies ??= [{ type: 'Percent', value: 100, periodSeconds: 15 }];
     }
     status.desiredReplicas ??= 0;
     status.currentMetrics ??= [];

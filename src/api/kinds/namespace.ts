@@ -8,6 +8,8 @@ import type { V1Namespace } from '../types.ts';
 
 export type Namespace = V1Namespace;
 
+const nameLabel = 'kubernetes.io/metadata.name';
+
 export const Namespace: Kind<V1Namespace> = defineKind<V1Namespace>({
   kind: 'Namespace',
   resource: 'namespaces',
@@ -20,7 +22,7 @@ export const Namespace: Kind<V1Namespace> = defineKind<V1Namespace>({
   defaults({ metadata }) {
     if ((metadata.name ?? '') === '') return;
     metadata.labels ??= {};
-    metadata.labels['kubernetes.io/metadata.name'] = metadata.name;
+    if (metadata.labels[nameLabel] !== metadata.name) metadata.labels[nameLabel] = metadata.name;
   },
   prepareForCreate(namespace) {
     namespace.status = { phase: 'Active' };

@@ -22,7 +22,7 @@ export const Node: Kind<V1Node> = defineKind<V1Node>({
   defaults({ spec, status }) {
     // The single-address field mirrors the first of the list.
     if (spec.podCIDR !== undefined && (spec.podCIDRs ?? []).length === 0) spec.podCIDRs = [spec.podCIDR];
-    else if (spec.podCIDRs?.[0] !== undefined) spec.podCIDR = spec.podCIDRs[0];
+    else if (spec.podCIDRs?.[0] !== undefined && spec.podCIDR !== spec.podCIDRs[0]) spec.podCIDR = spec.podCIDRs[0];
     if (status.capacity !== undefined) status.allocatable ??= { ...status.capacity };
     status.daemonEndpoints ??= { kubeletEndpoint: { Port: 0 } };
     status.nodeInfo ??= {

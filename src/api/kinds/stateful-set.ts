@@ -42,8 +42,8 @@ export const StatefulSet: Kind<V1StatefulSet> = defineKind<V1StatefulSet>({
     spec.template ??= {};
     defaultPodTemplate(spec.template);
     for (const claim of spec.volumeClaimTemplates ?? []) {
-      claim.apiVersion = 'v1';
-      claim.kind = 'PersistentVolumeClaim';
+      if (claim.apiVersion !== 'v1') claim.apiVersion = 'v1';
+      if (claim.kind !== 'PersistentVolumeClaim') claim.kind = 'PersistentVolumeClaim';
       defaultClaim(claim);
     }
     status.replicas ??= 0;

@@ -27,7 +27,8 @@ export function decide({ object, owners, dependents }: Facts): Action {
     return dependents.length > 0 ? { type: 'orphan-dependents', dependents } : { type: 'drop-finalizer', finalizer: orphanFinalizer };
   }
   if (waitsForDependents(object)) {
-    const blocking = dependents.filter((dependent) => blocks(dependent, object));
+    // What owns itself does not wait for itself.
+    const blocking = dependents.filter((dependent) => dependent.metadata.uid !== object.metadata.uid && blocks(dependent, object));
     return blocking.length > 0 ? { type: 'await-dependents', dependents: blocking } : { type: 'drop-finalizer', finalizer: foregroundFinalizer };
   }
   if (isLeaving(object) || owners.size === 0) return { type: 'keep' };

@@ -68,6 +68,12 @@ describe('steps of a stateful set', () => {
     ['waits for one that leaves', {}, ['0 leaving', '1', '2'], []],
     ['fills a gap first', {}, ['0', '2'], ['create 1 db-new']],
     ['in parallel makes all at once', parallel, ['1 unready'], ['create 0 db-new', 'create 2 db-new']],
+    [
+      'makes no more in parallel than a good many',
+      { ...parallel, ordinals: { start: 10 }, replicas: 2_147_483_647 },
+      [],
+      Array.from({ length: 500 }, (_, i) => `create ${i + 10} db-new`),
+    ],
     ['waits for claims of an earlier pod', { ordinals: { start: 9 } }, [], []],
     ['replaces a failed pod', {}, ['0', '1 Failed', '2'], ['delete 1 failed']],
     ['not while it backs off', { ordinals: { start: 8 } }, ['8 Failed'], []],
@@ -85,6 +91,12 @@ describe('steps of a stateful set', () => {
       rolling({ partition: 0, maxUnavailable: 2 }),
       ['0 old', '1 old', '2 old'],
       ['delete 2 updated', 'delete 1 updated'],
+    ],
+    [
+      'as many at a time as may be unavailable, those that are missing counted',
+      { ...rolling({ partition: 0, maxUnavailable: 2 }), ...parallel, ordinals: { start: 9 }, replicas: 2_147_483_647 },
+      ['10 old'],
+      [],
     ],
     ['leaves updates to whoever deletes', { updateStrategy: { type: 'OnDelete' } }, ['0 old', '1 old', '2 old'], []],
   ];

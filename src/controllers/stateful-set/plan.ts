@@ -9,6 +9,9 @@ import { isAvailable, isReady, readySinceMs } from '../pods.ts';
 import { revisionHashLabel } from '../revisions.ts';
 import { ordinalOf } from './identity.ts';
 
+/** At most so many pods are made in one pass: a set may ask for more than anybody can have. */
+const burst = 500;
+
 export interface StatefulView {
   readonly set: StatefulSet;
   /** The set's own pods. */
@@ -46,9 +49,11 @@ export function planStatefulSet(view: StatefulView): readonly StatefulStep[] {
   const steps: StatefulStep[] = [];
   const inOrdinalOrder = [...byOrdinal].sort(([a], [b]) => a - b);
 
+  let missing = 0;
   for (let ordinal = start; ordinal < start + count; ordinal++) {
     const pod = byOrdinal.get(ordinal);
     if (!pod) {
+      if (++missing > burst) break;
       // No more can be done this round: the garbage collector must take the claim first.
       if (view.waitsForClaims(ordinal)) return steps;
       steps.push({ do: 'create', ordinal, revision: revisionForNew(view, ordinal) });
@@ -103,14 +108,11 @@ function updateSteps({ set, updateRevision }: StatefulView, byOrdinal: ReadonlyM
     }
     return steps;
   }
-  let unavailable = 0;
-  for (let ordinal = start; ordinal < start + count; ordinal++) {
-    const pod = byOrdinal.get(ordinal);
-    if (!pod || isLeaving(pod) || !serves(pod)) unavailable++;
-  }
-  for (let ordinal = start + count - 1; ordinal >= lowest; ordinal--) {
-    const pod = byOrdinal.get(ordinal);
-    if (!pod || !isOld(pod) || isLeaving(pod)) continue;
+  const wanted = [...byOrdinal].filter(([ordinal]) => ordinal >= start && ordinal < start + count).sort(([a], [b]) => b - a);
+  let unavailable = count - wanted.filter(([, pod]) => !isLeaving(pod) && serves(pod)).length;
+  for (const [ordinal, pod] of wanted) {
+    if (ordinal < lowest) break;
+    if (!isOld(pod) || isLeaving(pod)) continue;
     if (serves(pod) && unavailable++ >= limit) break;
     steps.push({ do: 'delete', pod, ordinal, why: 'updated' });
   }

@@ -19,6 +19,7 @@ import {
   templateOf,
   watchesRevisionsOf,
 } from '../revisions.ts';
+import { slowStart } from '../slow-start.ts';
 import { claimName, claimOwners, claimsFor, identityCorrection, isStaleClaim, ordinalOf, podName, statefulPod } from './identity.ts';
 import { type StatefulStep, type StatefulView, nextAvailableMs, planStatefulSet, statefulStatus } from './plan.ts';
 
@@ -124,7 +125,11 @@ export const statefulSetController: ControllerDefinition = {
       };
       const steps = planStatefulSet(view);
       for (const step of steps) if (step.do === 'delete' && step.why === 'failed') backOff.failed(backOffKey(step.ordinal), nowMs);
-      const results = await Promise.allSettled(steps.map((step) => carryOut(set, step, [update, current])));
+      // Each beside the next, but a quota that refuses one is not asked for hundreds.
+      const carriedOut = await slowStart(steps.length, async (index) => {
+        const step = steps[index];
+        if (step) await carryOut(set, step, [update, current]);
+      });
       const status = statefulStatus(view, collisionCount);
       if (!equal(set.status, status))
         await client
@@ -137,8 +142,7 @@ export const statefulSetController: ControllerDefinition = {
         client,
         revisionsToForget(known, set.spec.revisionHistoryLimit ?? 10, ({ metadata }) => live.has(metadata.name)),
       );
-      const failed = results.find((result) => result.status === 'rejected');
-      if (failed) throw failed.reason;
+      if (carriedOut.succeeded < steps.length) throw carriedOut.error;
       retryMs = Math.min(retryMs, nextAvailableMs(view) ?? retryMs);
       return Number.isFinite(retryMs) ? { requeueAfterMs: retryMs } : undefined;
     }

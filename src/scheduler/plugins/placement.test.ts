@@ -1,9 +1,8 @@
 /** Each plugin that filters or scores by nodes and pods, in tables: a situation, a pod, and where it goes or why it does not. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Node, Pod } from '../../api/kinds.ts';
+import type { Node, Pod, Service } from '../../api/kinds.ts';
 import type { V1PodAffinityTerm, V1PodSpec, V1TopologySpreadConstraint } from '../../api/types.ts';
-import type { KubeObject } from '../../machinery/object.ts';
 import { testNamespace, testNode, testPod } from '../test-objects.ts';
 import { decide, outcomeOf, type Situation } from '../test-profile.ts';
 
@@ -40,6 +39,17 @@ const spread = (more: Partial<V1TopologySpreadConstraint> = {}): Partial<V1PodSp
     { maxSkew: 1, topologyKey: zone, whenUnsatisfiable: 'DoNotSchedule', labelSelector: { matchLabels: { app: 'x' } }, ...more },
   ],
 });
+const selectsX: Service = {
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name: 's', namespace: 'default', uid: 's', resourceVersion: '1', creationTimestamp: '' },
+  spec: { selector: { app: 'x' } },
+  status: {},
+};
+const oneInEachZone: Situation['placed'] = [
+  [app('q', 'x'), 'a1'],
+  [app('r', 'x'), 'b1'],
+];
 const skewed = "node(s) didn't match pod topology spread constraints";
 
 table('PodTopologySpread', [
@@ -86,20 +96,14 @@ table('PodTopologySpread', [
   {
     name: 'with fewer domains than wanted, the emptiest counts as empty',
     nodes: zones,
-    placed: [
-      [app('q', 'x'), 'a1'],
-      [app('r', 'x'), 'b1'],
-    ],
+    placed: oneInEachZone,
     pod: app('p', 'x', spread({ minDomains: 3 })),
     expect: refused('3', `3 ${skewed}`),
   },
   {
     name: 'zones the pod may not go to do not count',
     nodes: [...zones, named('c1', { [zone]: 'c', kind: 'other' })],
-    placed: [
-      [app('q', 'x'), 'a1'],
-      [app('r', 'x'), 'b1'],
-    ],
+    placed: oneInEachZone,
     pod: app('p', 'x', {
       ...spread(),
       affinity: {
@@ -113,20 +117,14 @@ table('PodTopologySpread', [
   {
     name: 'unless they shall',
     nodes: [...zones, named('c1', { [zone]: 'c', kind: 'other' })],
-    placed: [
-      [app('q', 'x'), 'a1'],
-      [app('r', 'x'), 'b1'],
-    ],
+    placed: oneInEachZone,
     pod: app('p', 'x', { ...spread({ nodeAffinityPolicy: 'Ignore' }), nodeSelector: { [zone]: 'a' } }),
     expect: refused('4', "2 node(s) didn't match Pod's node affinity/selector", `2 ${skewed}`),
   },
   {
     name: 'tainted zones count, unless they shall not',
     nodes: [...zones, { ...named('c1', { [zone]: 'c' }), spec: { taints: [{ key: 'k', effect: 'NoSchedule' }] } }],
-    placed: [
-      [app('q', 'x'), 'a1'],
-      [app('r', 'x'), 'b1'],
-    ],
+    placed: oneInEachZone,
     pod: app('p', 'x', spread({ nodeTaintsPolicy: 'Honor' })),
     expect: 'a2',
   },
@@ -153,14 +151,7 @@ table('PodTopologySpread', [
   {
     name: 'the default constraints spread what a service selects',
     nodes: zones,
-    objects: [
-      {
-        apiVersion: 'v1',
-        kind: 'Service',
-        metadata: { name: 's', namespace: 'default', uid: 's', resourceVersion: '1', creationTimestamp: '' },
-        spec: { selector: { app: 'x' } },
-      } as KubeObject,
-    ],
+    objects: [selectsX],
     placed: [
       [app('q', 'x'), 'a1'],
       [app('r', 'x'), 'a2'],
@@ -179,14 +170,7 @@ table('PodTopologySpread', [
         },
       ],
     },
-    objects: [
-      {
-        apiVersion: 'v1',
-        kind: 'Service',
-        metadata: { name: 's', namespace: 'default', uid: 's', resourceVersion: '1', creationTimestamp: '' },
-        spec: { selector: { app: 'x' } },
-      } as KubeObject,
-    ],
+    objects: [selectsX],
     placed: [[app('q', 'x'), 'b1']],
     pod: app('p', 'x', { nodeSelector: { [zone]: 'b' } }),
     expect: 'b1',
@@ -206,6 +190,10 @@ const requiring = (terms: V1PodAffinityTerm[]): Partial<V1PodSpec> => ({
 const avoiding = (terms: V1PodAffinityTerm[]): Partial<V1PodSpec> => ({
   affinity: { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: terms } },
 });
+const databases: Situation['placed'] = [
+  [app('db', 'db'), 'a1'],
+  [app('db2', 'db'), 'b1'],
+];
 const inNamespace = (pod: Pod, namespace: string): Pod => ({ ...pod, metadata: { ...pod.metadata, namespace } });
 
 table('InterPodAffinity', [
@@ -263,10 +251,7 @@ table('InterPodAffinity', [
   {
     name: 'away from pods everywhere',
     nodes: zones,
-    placed: [
-      [app('db', 'db'), 'a1'],
-      [app('db2', 'db'), 'b1'],
-    ],
+    placed: databases,
     pod: app('p', 'x', avoiding([near()])),
     expect: refused('3', "3 node(s) didn't match pod anti-affinity rules"),
   },
@@ -280,10 +265,7 @@ table('InterPodAffinity', [
   {
     name: 'nodes without the topology are not near anything',
     nodes: [...zones, named('n')],
-    placed: [
-      [app('db', 'db'), 'a1'],
-      [app('db2', 'db'), 'b1'],
-    ],
+    placed: databases,
     pod: app('p', 'x', avoiding([near()])),
     expect: 'n',
   },
@@ -338,33 +320,29 @@ table('InterPodAffinity', [
 const sized = (name: string, cpu: string, more: object = {}): Node =>
   testNode(name, {}, {}, { allocatable: { cpu, memory: '4Gi', pods: '110', ...more } });
 
+/** As a daemon set makes them. */
+const forNode = (name: string): Pod =>
+  testPod('p', {
+    affinity: {
+      nodeAffinity: {
+        requiredDuringSchedulingIgnoredDuringExecution: {
+          nodeSelectorTerms: [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: [name] }] }],
+        },
+      },
+    },
+  });
+
 table('NodeAffinity', [
   {
     name: "a daemon set's pod looks at its node alone",
     nodes: [named('a'), named('b')],
-    pod: testPod('p', {
-      affinity: {
-        nodeAffinity: {
-          requiredDuringSchedulingIgnoredDuringExecution: {
-            nodeSelectorTerms: [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: ['b'] }] }],
-          },
-        },
-      },
-    }),
+    pod: forNode('b'),
     expect: 'b',
   },
   {
     name: 'and says what it says about the others',
     nodes: [named('a'), named('b', {}, { spec: { unschedulable: true } })],
-    pod: testPod('p', {
-      affinity: {
-        nodeAffinity: {
-          requiredDuringSchedulingIgnoredDuringExecution: {
-            nodeSelectorTerms: [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: ['b'] }] }],
-          },
-        },
-      },
-    }),
+    pod: forNode('b'),
     expect: refused('2', "1 node(s) didn't satisfy plugin(s) [NodeAffinity]", '1 node(s) were unschedulable'),
   },
   {

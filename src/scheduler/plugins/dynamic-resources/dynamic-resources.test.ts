@@ -70,6 +70,16 @@ const sharing = (name: string, memory: string): ResourceClaim => {
 const standingFor: DeviceClass = { ...gpuClass, spec: { ...gpuClass.spec, extendedResourceName: 'example.com/gpu' } };
 const two = [testNode('a'), testNode('b')];
 const slices = [slice('a', [device('g0', 'small', '8Gi')]), slice('b', [device('g0', 'large', '40Gi'), device('g1', 'small', '8Gi')])];
+/** A class, devices of it on both nodes, and the claim `c` that asks for these. */
+const askedFor = (...requests: V1DeviceRequest[]) => [gpuClass, ...slices, claimOf('c', { requests })];
+const large = `device.attributes["${driver}"].model == "large"`;
+const largeOrAny: V1DeviceRequest = {
+  name: 'r',
+  firstAvailable: [
+    { name: 'big', deviceClassName: 'gpu', selectors: [{ cel: { expression: large } }] },
+    { name: 'any', deviceClassName: 'gpu' },
+  ],
+};
 const cannot = '2 cannot allocate all claims';
 
 const cases: readonly (Situation & { readonly name: string; readonly pod: Pod; readonly expect: string })[] = [
@@ -96,14 +106,14 @@ const cases: readonly (Situation & { readonly name: string; readonly pod: Pod; r
   {
     name: 'by an attribute',
     nodes: two,
-    objects: [gpuClass, ...slices, claimOf('c', { requests: [selecting(`device.attributes["${driver}"].model == "large"`)] })],
+    objects: askedFor(selecting(large)),
     pod: claiming('c'),
     expect: 'b',
   },
   {
     name: 'by a capacity',
     nodes: two,
-    objects: [gpuClass, ...slices, claimOf('c', { requests: [selecting(`device.capacity["${driver}"].memory.compareTo(quantity("20Gi")) >= 0`)] })],
+    objects: askedFor(selecting(`device.capacity["${driver}"].memory.compareTo(quantity("20Gi")) >= 0`)),
     pod: claiming('c'),
     expect: 'b',
   },
@@ -121,14 +131,14 @@ const cases: readonly (Situation & { readonly name: string; readonly pod: Pod; r
   {
     name: 'nothing known in a domain',
     nodes: two,
-    objects: [gpuClass, ...slices, claimOf('c', { requests: [selecting('has(device.attributes["other.com"].x)')] })],
+    objects: askedFor(selecting('has(device.attributes["other.com"].x)')),
     pod: claiming('c'),
     expect: `0/2 nodes are available: ${cannot}.`,
   },
   {
     name: 'two of them',
     nodes: two,
-    objects: [gpuClass, ...slices, claimOf('c', { requests: [ask({ count: 2 })] })],
+    objects: askedFor(ask({ count: 2 })),
     pod: claiming('c'),
     expect: 'b',
   },
@@ -142,7 +152,7 @@ const cases: readonly (Situation & { readonly name: string; readonly pod: Pod; r
   {
     name: 'two claims do not share a device',
     nodes: two,
-    objects: [gpuClass, ...slices, claimOf('c', { requests: [ask()] }), claimOf('d', { requests: [ask()] })],
+    objects: [...askedFor(ask()), claimOf('d', { requests: [ask()] })],
     pod: claiming('c', 'd'),
     expect: 'b',
   },
@@ -174,15 +184,7 @@ const cases: readonly (Situation & { readonly name: string; readonly pod: Pod; r
       gpuClass,
       slices[0] ?? gpuClass,
       claimOf('c', {
-        requests: [
-          {
-            name: 'r',
-            firstAvailable: [
-              { name: 'big', deviceClassName: 'gpu', selectors: [{ cel: { expression: `device.attributes["${driver}"].model == "large"` } }] },
-              { name: 'any', deviceClassName: 'gpu' },
-            ],
-          },
-        ],
+        requests: [largeOrAny],
       }),
     ],
     pod: claiming('c'),
@@ -242,14 +244,14 @@ const cases: readonly (Situation & { readonly name: string; readonly pod: Pod; r
   {
     name: 'a device with enough of the capacity',
     nodes: two,
-    objects: [gpuClass, ...slices, claimOf('c', { requests: [ask({ capacity: { requests: { memory: '16Gi' } } })] })],
+    objects: askedFor(ask({ capacity: { requests: { memory: '16Gi' } } })),
     pod: claiming('c'),
     expect: 'b',
   },
   {
     name: 'a capacity that no device has',
     nodes: two,
-    objects: [gpuClass, ...slices, claimOf('c', { requests: [ask({ capacity: { requests: { bandwidth: '1' } } })] })],
+    objects: askedFor(ask({ capacity: { requests: { bandwidth: '1' } } })),
     pod: claiming('c'),
     expect: `0/2 nodes are available: ${cannot}.`,
   },
@@ -338,21 +340,7 @@ const cases: readonly (Situation & { readonly name: string; readonly pod: Pod; r
   {
     name: 'a node where the first choice can be had is liked better',
     nodes: two,
-    objects: [
-      gpuClass,
-      ...slices,
-      claimOf('c', {
-        requests: [
-          {
-            name: 'r',
-            firstAvailable: [
-              { name: 'big', deviceClassName: 'gpu', selectors: [{ cel: { expression: `device.attributes["${driver}"].model == "large"` } }] },
-              { name: 'any', deviceClassName: 'gpu' },
-            ],
-          },
-        ],
-      }),
-    ],
+    objects: askedFor(largeOrAny),
     pod: claiming('c'),
     expect: 'b',
   },
@@ -369,7 +357,7 @@ test('a selector that cannot be evaluated is an error that names it', () => {
 
 test('the search backs up: a greedy first choice does not spoil the second', () => {
   const node: Node = testNode('b');
-  const picky = claimOf('picky', { requests: [selecting(`device.attributes["${driver}"].model == "large"`)] });
+  const picky = claimOf('picky', { requests: [selecting(large)] });
   const any = claimOf('any', { requests: [ask()] });
   const got = allocate([any, picky], node, { slices, classOf: () => gpuClass, taken: new Set() });
   assert.equal(got?.get('uid-any')?.devices?.results?.[0]?.device, 'g1');
