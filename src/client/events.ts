@@ -33,7 +33,7 @@ export interface EventRecorder {
 interface Recorded {
   readonly name: string;
   readonly namespace: string;
-  readonly subject: EventSubject | KubeObject;
+  readonly subject: EventSubject;
   readonly fieldPath: string | undefined;
   readonly type: 'Normal' | 'Warning';
   readonly reason: string;
@@ -108,7 +108,7 @@ class Recorder implements EventRecorder {
       recorded = {
         name: this.#name(metadata.name),
         namespace: metadata.namespace ?? 'default',
-        subject,
+        subject: whatIsNamed(subject),
         fieldPath,
         type,
         reason,
@@ -243,6 +243,16 @@ class Recorder implements EventRecorder {
     );
     recorded.created = true;
   }
+}
+
+/** An object's name and no more: thousands of events are remembered for a while, and must not keep as many objects. */
+function whatIsNamed({ apiVersion, kind, metadata }: EventSubject | KubeObject): EventSubject {
+  const { name, namespace, uid, resourceVersion } = metadata;
+  return {
+    apiVersion,
+    kind,
+    metadata: { name, ...(namespace !== undefined && { namespace }), ...(uid !== undefined && { uid }), ...(resourceVersion && { resourceVersion }) },
+  };
 }
 
 /** Puts an entry last and lets the oldest go when there are too many. */

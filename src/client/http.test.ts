@@ -297,4 +297,31 @@ describe('TLS', () => {
     await assert.rejects(asked({ ca: server.certificate, serverName: 'elsewhere' }), ConnectionError);
     assert.deepEqual(await asked({ insecureSkipTlsVerify: true }), { authorized: false });
   });
+
+  it('shows another certificate from now on; what was under way ends as it began', async (t) => {
+    const [server, first, second] = await Promise.all([identity('server'), identity('first'), identity('second')]);
+    const asked: string[] = [];
+    const release = Promise.withResolvers<void>();
+    const port = await listening(
+      t,
+      createTlsServer(
+        { cert: server.certificate, key: server.key, ca: [first.certificate, second.certificate], requestCert: true },
+        withBody(async ({ socket }, response) => {
+          const name = String((socket as TLSSocket).getPeerCertificate().subject.CN);
+          asked.push(name);
+          if (asked.length === 1) await release.promise;
+          answer(response, 200, { name });
+        }),
+      ),
+    );
+    const transport = httpTransport({ server: `https://127.0.0.1:${port}`, ca: server.certificate, ...first });
+    t.after(() => transport.close());
+    const slow = transport.request(get);
+    assert.deepEqual(await transport.request(get), { name: 'first' });
+    transport.present(second);
+    assert.deepEqual(await transport.request(get), { name: 'second' });
+    release.resolve();
+    assert.deepEqual(await slow, { name: 'first' });
+    assert.deepEqual(await transport.request(get), { name: 'second' });
+  });
 });

@@ -5,6 +5,7 @@ import type { AdmissionMetrics } from './admission-metrics.ts';
 import type { AdmissionPlugin } from './admission.ts';
 import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './certificates.ts';
 import { certificateConditionTimes } from './certificate-condition-times.ts';
+import { deviceTaintTimes } from './device-taint-times.ts';
 import { certificateRequester } from './certificate-requester.ts';
 import { claimResize } from './claim-resize.ts';
 import { defaultIngressClass } from './default-ingress-class.ts';
@@ -80,6 +81,7 @@ export function admissionPlugins({ registry, world, authorizer, metrics, enabled
     runtimeClass(registry),
     certificateRequester,
     certificateConditionTimes(world),
+    deviceTaintTimes(world),
     certificateApproval(authorizer),
     certificateSigning(authorizer),
     certificateSubjectRestriction,

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { allKinds, type APIService } from '../../api/kinds.ts';
 import type { Kind } from '../../api/kind.ts';
+import { NodeMetrics, PodMetrics } from '../../api/kinds/resource-metrics.ts';
 import { groupsOf } from '../discovery/resources.ts';
 import { headersOf, isIdentityHeader } from './identity-headers.ts';
 import { automanagedLabel, type LocalService, localServices, planLocal } from './local-api-services.ts';
@@ -37,6 +38,19 @@ describe('objects of what is served here', () => {
       ['v1.apps'],
     );
     assert.equal(planLocal(wanted, changed, false).update.length, 0);
+  });
+
+  test('of metrics give way to another server, and come back after it', () => {
+    const more = localServices([...allKinds, NodeMetrics, PodMetrics]);
+    const [service] = planLocal(more, present, false).create.map((one) => asPresent(one));
+    assert.deepEqual(
+      [service?.metadata.name, service?.spec.groupPriorityMinimum, service?.spec.versionPriority],
+      ['v1beta1.metrics.k8s.io', 100, 100],
+    );
+    assert.ok(service);
+    assert.deepEqual(planLocal(more, [...present, service], true), { create: [], update: [], remove: [] });
+    const other = { ...service, spec: { ...service.spec, versionPriority: 7, service: { name: 'metrics-server', namespace: 'kube-system' } } };
+    assert.deepEqual(planLocal(more, [...present, other], true), { create: [], update: [], remove: [] });
   });
 
   test('of definitions come and go with them', () => {

@@ -2,7 +2,6 @@
 import { Pod } from '../../../api/kinds.ts';
 import { schemaOf } from '../../../api/schemas.ts';
 import type { V1Binding, V1PodCondition } from '../../../api/types.ts';
-import { clone } from '../../../machinery/clone.ts';
 import { badRequest, conflict, invalid, notFound } from '../../../machinery/errors.ts';
 import { type FieldError, notSupported, required } from '../../../machinery/field-error.ts';
 import { timestamp } from '../../../world/world.ts';
@@ -66,17 +65,19 @@ export function bound(pod: Pod, binding: V1Binding, now: string): Pod {
   if (pod.spec.nodeName) throw refuse(`pod ${name} is already assigned to node ${JSON.stringify(pod.spec.nodeName)}`);
   if (pod.spec.schedulingGates?.length) throw refuse(`pod ${name} has non-empty .spec.schedulingGates`);
 
-  const result = clone(pod);
-  result.spec.nodeName = binding.target.name ?? '';
-  if (annotations) result.metadata.annotations = { ...result.metadata.annotations, ...annotations };
-  const others = (result.status.conditions ?? []).filter((condition) => condition.type !== 'PodScheduled');
-  const before = result.status.conditions?.find((condition) => condition.type === 'PodScheduled');
+  const others = (pod.status.conditions ?? []).filter((condition) => condition.type !== 'PodScheduled');
+  const before = pod.status.conditions?.find((condition) => condition.type === 'PodScheduled');
   const scheduled: V1PodCondition = {
     ...(before?.observedGeneration !== undefined && { observedGeneration: before.observedGeneration }),
     type: 'PodScheduled',
     status: 'True',
     lastTransitionTime: before?.status === 'True' ? (before.lastTransitionTime ?? now) : now,
   };
-  result.status.conditions = [...others, scheduled];
-  return result;
+  // All that a binding leaves alone is shared with the pod as it was.
+  return {
+    ...pod,
+    metadata: { ...pod.metadata, ...(annotations && { annotations: { ...pod.metadata.annotations, ...annotations } }) },
+    spec: { ...pod.spec, nodeName: binding.target.name ?? '' },
+    status: { ...pod.status, conditions: [...others, scheduled] },
+  };
 }
