@@ -19,7 +19,8 @@ const directory = mkdtempSync(join(tmpdir(), 'k8ts-components-'));
 const file = (name: string): string => join(directory, name);
 const env = { HOME: directory, KUBECONFIG: file('admin.conf') };
 const serviceRange = '10.251.0.0/16';
-const patience = { leaderElectLeaseDuration: '3s', leaderElectRenewDeadline: '2s', leaderElectRetryPeriod: '200ms' };
+/** A busy machine must not cost anybody the lead; who is stopped gives it back at once. */
+const patience = { leaderElectLeaseDuration: '30s', leaderElectRenewDeadline: '20s', leaderElectRetryPeriod: '200ms' };
 
 type Flags = Readonly<Record<string, string | number>>;
 
@@ -171,7 +172,14 @@ const leader = (lease: string): Promise<string> => kubectl('-n', 'kube-system', 
 
 test('a deployment becomes available with every component in a process of its own', async () => {
   await Promise.all([
-    begin('kube-controller-manager', { ...controllerManagerFlags, securePort: managerPort, bindAddress: '127.0.0.1', controllers: '*,-ttl' }),
+    begin('kube-controller-manager', {
+      ...controllerManagerFlags,
+      securePort: managerPort,
+      bindAddress: '127.0.0.1',
+      controllers: '*,-ttl',
+      nodeEvictionRate: 0.5,
+      maxEndpointsPerSlice: 50,
+    }),
     begin('kube-scheduler', { ...schedulerFlags, securePort: schedulerPort, bindAddress: '127.0.0.1' }),
     begin('kubelet', {
       kubeconfig: file('node.conf'),
@@ -192,6 +200,23 @@ test('a deployment becomes available with every component in a process of its ow
   await kubectl('rollout', 'status', 'deployment/web', '--timeout=50s');
   assert.equal(await kubectl('get', 'nodes', '-l', 'tier=lone', '-o', 'name'), 'node/lone\n');
   assert.equal(await kubectl('get', '--raw', '/api/v1/nodes/lone/proxy/healthz'), 'ok', 'the API server reaches the kubelet');
+});
+
+test('the API server says in a Lease that it lives, and since when it looks which tokens are used', async () => {
+  const selector = 'apiserver.kubernetes.io/identity=kube-apiserver';
+  const leases = await kubectl(
+    '-n',
+    'kube-system',
+    'get',
+    'leases',
+    '-l',
+    selector,
+    '-o',
+    'jsonpath={.items[*].metadata.name} {.items[*].spec.leaseDurationSeconds}',
+  );
+  assert.match(leases, /^apiserver-[a-z2-7]{26} 3600$/);
+  const tracking = 'kube-apiserver-legacy-service-account-token-tracking';
+  assert.match(await kubectl('-n', 'kube-system', 'get', 'configmap', tracking, '-o', 'jsonpath={.data.since}'), /^\d{4}-\d\d-\d\d$/);
 });
 
 test('each controller acts as a service account of its own, which the manager made', async () => {
@@ -303,12 +328,18 @@ test('when the leader is stopped another takes over at once', async () => {
 
 test('the proxy alone writes a Service into nftables, and --cleanup takes it out again', async () => {
   await kubectl('expose', 'deployment', 'web', '--port=80');
-  const proxy = await begin('kube-proxy', { kubeconfig: file('proxy.conf'), clusterCidr: '10.244.0.0/16', hostnameOverride: 'lone' });
+  const pages = { healthzBindAddress: '127.0.0.1:10356', metricsBindAddress: '127.0.0.1:10349' };
+  const proxy = await begin('kube-proxy', { kubeconfig: file('proxy.conf'), clusterCidr: '10.244.0.0/16', hostnameOverride: 'lone', ...pages });
   const address = await kubectl('get', 'service', 'web', '-o', 'jsonpath={.spec.clusterIP}');
   await eventually('the rules name the Service', async () => {
     const { stdout } = await run('nft', ['list', 'table', 'ip', 'k8ts-services']);
     return stdout.includes(address) ? true : undefined;
   });
+  const health = await fetch('http://127.0.0.1:10356/healthz');
+  assert.equal(health.status, 200);
+  assert.match(await health.text(), /^{"lastUpdated":"[^"]+","currentTime":"[^"]+","nodeEligible":true}$/);
+  assert.equal(await (await fetch('http://127.0.0.1:10349/proxyMode')).text(), 'nftables');
+  assert.match(await (await fetch('http://127.0.0.1:10349/metrics')).text(), /^kubeproxy_sync_proxy_rules_duration_seconds_count [1-9]/m);
   assert.equal((await proxy.stop()).code, 0);
   assert.equal((await run(launcher, ['kube-proxy', '--cleanup'], { env })).code, 0);
   assert.notEqual((await run('nft', ['list', 'table', 'ip', 'k8ts-services'])).code, 0);
@@ -350,6 +381,14 @@ test('what is wrong with flags and files is said plainly', async () => {
       { ...controllerManagerFlags, securePort: 1, tlsCertFile: file('ca.crt') },
       /--tls-cert-file and --tls-private/,
     ],
+    ['a share that is none', 'kube-controller-manager', { ...controllerManagerFlags, unhealthyZoneThreshold: 1.1 }, /must be from 0 to 1, not 1\.1/],
+    [
+      'slices of nothing',
+      'kube-controller-manager',
+      { ...controllerManagerFlags, maxEndpointsPerSlice: 0 },
+      /--max-endpoints-per-slice must be from 1/,
+    ],
+    ['a rate that is none', 'kube-controller-manager', { ...controllerManagerFlags, nodeEvictionRate: 'fast' }, /it is a number from 0 up/],
     ['an unknown controller', 'kube-controller-manager', { ...controllerManagerFlags, controllers: 'nobody' }, /"nobody" is not in the list/],
     ['no runtime', 'kubelet', { kubeconfig: file('node.conf'), clientCaFile: file('ca.crt') }, /--container-runtime-endpoint is missing/],
   ];

@@ -106,7 +106,7 @@ async function untilReady(): Promise<void> {
 /** In the client's pod, as soon as the Service lets it through. */
 function ask(name: string, ...command: readonly string[]): Promise<string> {
   return eventually(`${name} answers ${command.join(' ')}`, async () => {
-    const { code, stdout, stderr } = await cluster.tryKubectl(['exec', `${name}-client`, '--', ...command]);
+    const { code, stdout, stderr } = await cluster.tryKubectl(['exec', `${name}-client`, '--', ...command], { timeoutMs: 15_000 });
     if (code !== 0) throw new Error(stderr);
     return stdout;
   });

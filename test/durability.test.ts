@@ -34,6 +34,15 @@ const lanes = 6;
 const configMaps = '/api/v1/namespaces/default/configmaps';
 const isRoot = process.getuid?.() === 0;
 
+/** A zombie is dead. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
 /** A control plane alone, of whatever data directory, and requests to it over several connections. */
 class ControlPlane {
   readonly dataDir: string;
@@ -59,8 +68,11 @@ class ControlPlane {
     return (JSON.parse(readFileSync(join(this.dataDir, 'run', 'control-plane.json'), 'utf8')) as { pid: number }).pid;
   }
 
-  kill(): void {
-    process.kill(this.pid, 'SIGKILL');
+  /** Resolves when it is dead: one that is only about to die would still count as up. */
+  async kill(): Promise<void> {
+    const { pid } = this;
+    process.kill(pid, 'SIGKILL');
+    await eventually('it is dead', async () => (isAlive(pid) ? undefined : true));
   }
 
   async close(): Promise<void> {
@@ -220,8 +232,7 @@ describe('kill -9 of the control plane while it writes', () => {
       const writing = Promise.all(Array.from({ length: lanes }, (_, lane) => writeLane(plane, `r${round}-l${lane}`, acknowledged, unsure)));
       const killedAfterMs = 20 + Math.floor(Math.random() * 400);
       await sleep(killedAfterMs);
-      plane.kill();
-      await Promise.all([writing, watching]);
+      await Promise.all([plane.kill(), writing, watching]);
       const written = acknowledged.size;
       await plane.up();
       const after = await plane.list();
@@ -290,7 +301,7 @@ describe('a full disk', { skip: isRoot ? false : 'needs root for a small tmpfs' 
     await eventually('writes work again', async () => ((await write(`after-${acknowledged.size}`)).code === 201 ? true : undefined), 10_000);
     for (let i = 0; i < 10; i++) assert.equal((await write(`later-${i}`)).code, 201);
     await assertAllThere();
-    plane.kill();
+    await plane.kill();
     await plane.up();
     await assertAllThere();
 

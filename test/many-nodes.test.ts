@@ -154,6 +154,17 @@ test('drained, a node has no pods of Deployments; uncordoned, it gets some again
   await eventually('a pod on the node', async () => (await podsOf('web')).find((pod) => pod.node === 'node-1' && pod.ready));
 });
 
+test('a node whose agent alone was killed keeps its containers', async () => {
+  const before = (await podsOf('patient'))[0];
+  const { pid } = JSON.parse(readFileSync(join(cluster.dataDir, 'nodes', 'node-2', 'run', 'node-agent.json'), 'utf8')) as { pid: number };
+  process.kill(pid, 'SIGKILL');
+  assert.match(await node('list'), /^node-2 +\S+ +stopped/m);
+  await cluster.up();
+  assert.match(await node('list'), /^node-2 +\S+ +running/m);
+  const [after] = await podsOf('patient');
+  assert.deepEqual([after?.name, after?.ip, after?.restarts], [before?.name, before?.ip, 0]);
+});
+
 test('a node can be added and deleted; the ways to it go with it', async () => {
   await node('add', 'extra');
   const podCidr = await cluster.kubectl('get node extra -o jsonpath={.spec.podCIDR}');

@@ -1,7 +1,7 @@
 /** Storage as its users see it: claims that work with nothing to install, volumes of a driver that they bring, and what becomes of data when things go wrong. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type ClusterUnderTest, eventually, startClusterUnderTest } from './support/cluster-under-test.ts';
@@ -36,7 +36,8 @@ function podOf(name: string, { volume, claim, more, mount, container, run }: Mou
     kind: 'Pod',
     metadata: { name },
     spec: {
-      terminationGracePeriodSeconds: 0,
+      // With none at all the API would not wait for the node.
+      terminationGracePeriodSeconds: 1,
       volumes: [{ name: 'data', ...(claim === undefined ? volume : { persistentVolumeClaim: { claimName: claim } }) }],
       containers: [
         {
@@ -233,6 +234,120 @@ describe('what goes wrong', () => {
   });
 });
 
+describe('volumes by hand', () => {
+  const localVolume = (name: string, path: string, spec: object = {}): object => ({
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name },
+    spec: {
+      capacity: { storage: '10Mi' },
+      accessModes: ['ReadWriteOnce'],
+      storageClassName: 'by-hand',
+      claimRef: { namespace: 'default', name },
+      local: { path },
+      nodeAffinity: {
+        required: { nodeSelectorTerms: [{ matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: [nodeName] }] }] },
+      },
+      ...spec,
+    },
+  });
+  const byHand = (name: string, spec: object = {}): object =>
+    claimOf(name, { storageClassName: 'by-hand', volumeName: name, resources: { requests: { storage: '10Mi' } }, ...spec });
+
+  test('a block device is one in the container too', async () => {
+    const file = join(cluster.dataDir, 'disk.img');
+    writeFileSync(file, Buffer.alloc(10 * 2 ** 20));
+    const device = execFileSync('losetup', ['--find', '--show', file], { encoding: 'utf8' }).trim();
+    try {
+      const devices = { volumeMounts: [], volumeDevices: [{ name: 'data', devicePath: '/dev/disk' }] };
+      await create(
+        localVolume('disk', device, { volumeMode: 'Block' }),
+        byHand('disk', { volumeMode: 'Block' }),
+        podOf('block', { claim: 'disk', container: { ...devices, securityContext: { runAsUser: 0 } } }),
+        podOf('mistaken', { claim: 'disk' }),
+      );
+      await ready('block');
+      await inPod(
+        'block',
+        `const fs = require('fs'); const f = fs.openSync('/dev/disk', 'rs+'); fs.writeSync(f, 'from a pod'); fs.fsyncSync(f); fs.closeSync(f)`,
+      );
+      execFileSync('blockdev', ['--flushbufs', device]);
+      assert.equal(readFileSync(file).subarray(0, 10).toString(), 'from a pod');
+      await eventOn('Pod/mistaken', /Failed: Error: volume data has volumeMode Block, but is specified in volumeMounts/);
+      await remove('pod/block', 'pod/mistaken');
+      await remove('pvc/disk', 'pv/disk');
+    } finally {
+      execFileSync('losetup', ['--detach', device]);
+    }
+  });
+
+  test('a large volume is given to the fsGroup once, when that is asked for', async () => {
+    const path = join(cluster.dataDir, 'large');
+    mkdirSync(path);
+    writeFileSync(join(path, 'early'), '');
+    await create(localVolume('large', path), byHand('large'));
+    const as = (name: string): object =>
+      podOf(name, { claim: 'large', more: { securityContext: { fsGroup: 4000, fsGroupChangePolicy: 'OnRootMismatch' } } });
+    await create(as('first'));
+    await ready('first');
+    assert.deepEqual([statSync(path).gid, statSync(join(path, 'early')).gid], [4000, 4000]);
+    await remove('pod/first');
+    writeFileSync(join(path, 'late'), '');
+    chownSync(join(path, 'late'), 0, 0);
+    await create(as('second'));
+    await ready('second');
+    assert.equal(statSync(join(path, 'late')).gid, 0, 'the root showed that it was done');
+    await remove('pod/second');
+    await remove('pvc/large', 'pv/large');
+  });
+
+  test('a volume that this node does not reach is said to be so', async () => {
+    await create(
+      localVolume('elsewhere', '/nowhere', {
+        nodeAffinity: {
+          required: { nodeSelectorTerms: [{ matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: ['another'] }] }] },
+        },
+      }),
+      byHand('elsewhere'),
+      localVolume('missing', join(cluster.dataDir, 'not-there')),
+      byHand('missing'),
+      podOf('elsewhere', { claim: 'elsewhere', more: { nodeName } }),
+      podOf('missing', { claim: 'missing', more: { nodeName } }),
+    );
+    await eventOn('Pod/elsewhere', /FailedMount: MountVolume.NodeAffinity check failed for volume "data" : no matching NodeSelectorTerms/);
+    await eventOn('Pod/missing', /FailedMount: MountVolume.NewMounter initialization failed for volume "data" : path ".*not-there" does not exist/);
+    await remove('pod/elsewhere', 'pod/missing');
+    await remove('pvc/elsewhere', 'pvc/missing', 'pv/elsewhere', 'pv/missing');
+  });
+
+  test('what a pod left behind while no kubelet ran is swept, and nothing that is not its own', async () => {
+    const path = join(cluster.dataDir, 'host');
+    mkdirSync(path);
+    writeFileSync(join(path, 'file'), 'kept');
+    const volumes = [
+      { name: 'memory', emptyDir: { medium: 'Memory' } },
+      { name: 'host', hostPath: { path } },
+    ];
+    const mounts = [
+      { name: 'memory', mountPath: '/memory' },
+      { name: 'host', mountPath: '/host' },
+      { name: 'host', mountPath: '/part', subPath: 'sub' },
+    ];
+    await create(podOf('left', { volume: { emptyDir: {} }, more: { volumes: [...volumes] }, container: { volumeMounts: mounts } }));
+    await ready('left');
+    const root = join(cluster.dataDir, 'kubelet/pods', await field('pod left', '{.metadata.uid}'));
+    const { pid } = JSON.parse(readFileSync(join(cluster.dataDir, 'run/node-agent.json'), 'utf8')) as { pid: number };
+    process.kill(pid, 'SIGKILL');
+    await cluster.kubectl('delete pod left --force --grace-period=0');
+    assert.ok(existsSync(root));
+    await cluster.up();
+    await eventually('its directory is gone', async () => (existsSync(root) ? undefined : true));
+    assert.ok(!readFileSync('/proc/mounts', 'utf8').includes(root));
+    assert.equal(readFileSync(join(path, 'file'), 'utf8'), 'kept');
+    assert.ok(existsSync(join(path, 'sub')));
+  });
+});
+
 describe('volumes of a driver', () => {
   const name = 'disks.test.k8ts.io';
   let driver: TestDriver;
@@ -282,6 +397,7 @@ describe('volumes of a driver', () => {
           podInfoOnMount: true,
           volumeLifecycleModes: ['Persistent', 'Ephemeral'],
           tokenRequests: [{ audience: 'disks' }],
+          requiresRepublish: true,
         },
       },
       { apiVersion: 'storage.k8s.io/v1', kind: 'StorageClass', metadata: { name: 'driver' }, provisioner: name, allowVolumeExpansion: true },
@@ -312,8 +428,13 @@ describe('volumes of a driver', () => {
     );
     assert.equal(count('NodeStageVolume disk-1'), 0, 'not before it is attached');
     await cluster.kubectl([
-      ...['patch', 'volumeattachment', attachment, '--subresource=status', '--type=merge'],
-      ...['-p', JSON.stringify({ status: { attached: true, attachmentMetadata: { device: '/dev/disk-1' } } })],
+      'patch',
+      'volumeattachment',
+      attachment,
+      '--subresource=status',
+      '--type=merge',
+      '-p',
+      JSON.stringify({ status: { attached: true, attachmentMetadata: { device: '/dev/disk-1' } } }),
     ]);
     await ready('user');
     await write('user', '/data/file', 'written by a pod');
@@ -353,6 +474,13 @@ describe('volumes of a driver', () => {
       45_000,
     );
     assert.equal(driver.expanded[0]?.capacityRange?.requiredBytes, 3 * 2 ** 30);
+    await eventually('the driver is asked again for what it wants to renew', async () => (count('NodePublishVolume disk-1') >= 2 ? true : undefined));
+    assert.equal(count('NodeStageVolume disk-1'), 1);
+    const summary = JSON.parse(await cluster.kubectl(`get --raw /api/v1/nodes/${nodeName}/proxy/stats/summary`)) as {
+      pods: { podRef: { name: string }; volume?: { name: string; pvcRef?: { name: string }; usedBytes: number; capacityBytes: number }[] }[];
+    };
+    const volume = summary.pods.find(({ podRef }) => podRef.name === 'user')?.volume?.find(({ name: each }) => each === 'data');
+    assert.deepEqual([volume?.pvcRef?.name, volume?.usedBytes, volume?.capacityBytes], ['disk-1', 400, 1000], 'as the driver counts');
   });
 
   test('its pod is gone when the driver gave it back, and only then is it detached', async () => {
@@ -385,7 +513,7 @@ describe('volumes of a driver', () => {
 
   test('a driver that is gone is missed, and its pods go on when it is back', async () => {
     await driver.stop();
-    await eventually('the API knows', async () => ((await field(`csinode ${nodeName}`, '{.spec.drivers}')) === '' ? true : undefined));
+    await eventually('the API knows', async () => ((await field(`csinode ${nodeName}`, '{.spec.drivers[*].name}')) === '' ? true : undefined));
     await create(podOf('waits', { volume: { csi: { driver: name } } }));
     await eventOn('Pod/waits', /FailedMount: .*driver name disks.test.k8ts.io not found in the list of registered CSI drivers/);
     driver = await start();

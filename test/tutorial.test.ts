@@ -15,7 +15,7 @@ after(() => cluster.close());
 /** The shell blocks of the README's tutorial, in order. */
 function tutorial(): string[] {
   const text = readFileSync(join(projectRoot, 'README.md'), 'utf8');
-  const section = text.slice(text.indexOf('<!-- tutorial'), text.indexOf('\n## The command line'));
+  const section = text.slice(text.indexOf('<!-- tutorial'), text.indexOf('\n## Three nodes'));
   return [...section.matchAll(/```sh\n([\s\S]*?)```/g)].map((match) => match[1] ?? '');
 }
 

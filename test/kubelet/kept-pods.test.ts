@@ -1,0 +1,194 @@
+/** What a node does with pods while they run: gives them other resources, runs those of files, ends those that take too much, lets go of its memory of none. */
+import assert from 'node:assert/strict';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import type { Pod } from '../../src/api/kinds.ts';
+import type { V1ResourceRequirements } from '../../src/api/types.ts';
+import { manifestDirectory } from '../../src/kubelet/static-pods/manifest-directory.ts';
+import { realWorld } from '../../src/world/real.ts';
+import { type RealKubelet, realKubelet } from './real-kubelet.ts';
+
+const world = realWorld({ level: process.env.KUBELET_LOG ?? 'silent' });
+
+describe('pods while they run', { skip: process.getuid?.() !== 0 && 'needs root' }, () => {
+  let it: RealKubelet;
+  let manifests: string;
+
+  before(async () => {
+    it = await realKubelet(world, '10.201.14', ({ directory }) => {
+      manifests = join(directory, 'manifests');
+      return { manifests: manifestDirectory(manifests, world), settings: { allowedUnsafeSysctls: ['kernel.msg*'] } };
+    });
+    await mkdir(manifests, { recursive: true });
+  });
+  after(() => it.close());
+
+  /** What the kernel was told: of version 1 or 2, whichever it has. */
+  async function limits(cgroup: string): Promise<{ memory: number; cpu: number }> {
+    const read = async (...paths: string[]): Promise<string> => {
+      for (const path of paths) if (existsSync(path)) return (await readFile(path, 'utf8')).trim();
+      throw new Error(`none of ${paths.join(', ')} is there`);
+    };
+    const memory = await read(`/sys/fs/cgroup/memory${cgroup}/memory.limit_in_bytes`, `/sys/fs/cgroup${cgroup}/memory.max`);
+    const cpu = await read(`/sys/fs/cgroup/cpu${cgroup}/cpu.cfs_quota_us`, `/sys/fs/cgroup${cgroup}/cpu.max`);
+    return { memory: Number(memory), cpu: Number(cpu.split(' ')[0]) };
+  }
+
+  async function resize(name: string, resources: V1ResourceRequirements): Promise<void> {
+    const pod = it.pod(name) as Pod;
+    const containers = pod.spec.containers.map((container) => ({ ...container, resources }));
+    const metadata = { ...pod.metadata, generation: (pod.metadata.generation ?? 1) + 1 };
+    await it.api.request({
+      method: 'PUT',
+      path: `/api/v1/namespaces/default/pods/${name}`,
+      body: { ...pod, metadata, spec: { ...pod.spec, containers } },
+    });
+  }
+
+  const amounts = (cpu: string, memory: string): V1ResourceRequirements => ({ requests: { cpu, memory }, limits: { cpu, memory } });
+
+  test('get other resources without a restart: the kernel says so', async () => {
+    const { uid } = it.put('resized', { resources: amounts('200m', '32Mi') }).metadata;
+    await it.until(() => it.isReady('resized'));
+    const pod = `${it.host.containerd.controlGroup}/kubepods/pod${uid}`;
+    const container = join(pod, it.main('resized')?.containerID?.split('://')[1] ?? '');
+    assert.deepEqual(await limits(pod), { memory: 32 * 2 ** 20, cpu: 20_000 });
+    for (const [cpu, memory, wanted] of [
+      ['400m', '64Mi', { memory: 64 * 2 ** 20, cpu: 40_000 }],
+      ['100m', '24Mi', { memory: 24 * 2 ** 20, cpu: 10_000 }],
+    ] as const) {
+      await resize('resized', amounts(cpu, memory));
+      await it.until(() => it.main('resized')?.resources?.limits?.memory === memory);
+      await it.until(async () => (await limits(pod)).memory === wanted.memory);
+      assert.deepEqual(await limits(pod), wanted);
+      assert.deepEqual(await limits(container), wanted);
+    }
+    assert.equal(it.main('resized')?.restartCount, 0);
+    await it.until(() => it.events().filter((event) => event.startsWith('ResizeCompleted')).length === 2);
+    assert.equal(
+      it.pod('resized')?.status.conditions?.some(({ type }) => type.startsWith('PodResize')),
+      false,
+    );
+  });
+
+  test('come from files: added, changed, spoiled, removed', async () => {
+    const file = join(manifests, 'web.yaml');
+    const manifest = (word: string): string => `apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers: [{name: main, image: busybox, imagePullPolicy: IfNotPresent, command: [sh, -c, 'trap "exit 0" TERM; echo ${word}; while :; do sleep 0.1; done']}]
+`;
+    const said = async (): Promise<string> => {
+      const path = it.kubelet.pods.container('default', 'web-node-1', 'main')?.logPath ?? '';
+      return existsSync(path) ? readFile(path, 'utf8') : '';
+    };
+    await writeFile(file, manifest('first'));
+    await it.until(() => it.isReady('web-node-1'));
+    assert.match(await said(), /first\n$/);
+    const mirror = it.pod('web-node-1');
+    assert.equal(mirror?.metadata.annotations?.['kubernetes.io/config.source'], 'file');
+    it.api.remove('Pod', 'web-node-1', 'default', 0);
+    await it.until(() => it.isReady('web-node-1'));
+    assert.notEqual(it.pod('web-node-1')?.metadata.uid, mirror?.metadata.uid);
+    assert.equal(it.main('web-node-1')?.containerID, mirror?.status.containerStatuses?.[0]?.containerID, 'the pod itself ran on');
+    await writeFile(file, manifest('second'));
+    await it.until(async () => it.isReady('web-node-1') && (await said()).endsWith('second\n'));
+    await writeFile(file, 'spoiled: {');
+    it.put('meanwhile');
+    await it.until(() => it.isReady('meanwhile'));
+    assert.equal(it.isReady('web-node-1'), true);
+    await rm(file);
+    await it.until(() => it.pod('web-node-1') === undefined);
+    await it.until(async () => !(await it.host.runtime.listPodSandboxes()).some(({ name }) => name === 'web-node-1'));
+  });
+
+  test('are ended when their emptyDir outgrows its limit', async () => {
+    it.put(
+      'hoarder',
+      {
+        command: ['sh', '-c', 'dd if=/dev/zero of=/scratch/file bs=1M count=3; sleep 1000'],
+        volumeMounts: [{ name: 'scratch', mountPath: '/scratch' }],
+      },
+      { volumes: [{ name: 'scratch', emptyDir: { sizeLimit: '1Mi' } }] },
+    );
+    await it.until(() => it.pod('hoarder')?.status.phase === 'Failed', 60_000);
+    assert.equal(it.pod('hoarder')?.status.reason, 'Evicted');
+    assert.equal(it.pod('hoarder')?.status.message, 'Usage of EmptyDir volume "scratch" exceeds the limit "1Mi". ');
+    assert.ok(it.events().includes('Evicted: Usage of EmptyDir volume "scratch" exceeds the limit "1Mi". '));
+  });
+
+  test('get the sysctls they may have, and those alone', async () => {
+    const sysctls = (name: string, value: string) => ({ securityContext: { sysctls: [{ name, value }] } });
+    it.put('safe', {}, sysctls('net.ipv4.ip_unprivileged_port_start', '99'));
+    it.put('allowed', {}, sysctls('kernel.msgmax', '65000'));
+    it.put('forbidden', {}, sysctls('kernel.sem', '1'));
+    await it.until(() => it.isReady('safe') && it.isReady('allowed') && it.pod('forbidden')?.status.phase === 'Failed');
+    assert.equal(await it.output('safe', 'cat /proc/sys/net/ipv4/ip_unprivileged_port_start'), '99');
+    assert.equal(await it.output('allowed', 'cat /proc/sys/kernel/msgmax'), '65000');
+    assert.equal(it.pod('forbidden')?.status.reason, 'SysctlForbidden');
+    it.put('mapped', {}, { hostUsers: false });
+    await it.until(() => it.events().some((event) => /^FailedCreatePodSandBox: .*user namespaces is not supported/.test(event)));
+  });
+
+  test('are looked into by an ephemeral container, which sees the processes of its target', async () => {
+    it.put('watched', { command: ['sleep', '12345'] });
+    await it.until(() => it.isReady('watched'));
+    const pod = it.pod('watched') as Pod;
+    const look = { name: 'look', image: 'busybox', command: ['sh', '-c', 'ps; sleep 1000'], targetContainerName: 'main' };
+    await it.api.request({
+      method: 'PUT',
+      path: '/api/v1/namespaces/default/pods/watched',
+      body: { ...pod, spec: { ...pod.spec, ephemeralContainers: [look] } },
+    });
+    await it.until(() => it.pod('watched')?.status.ephemeralContainerStatuses?.[0]?.state?.running !== undefined);
+    const log = it.kubelet.pods.container('default', 'watched', 'look')?.logPath ?? '';
+    await it.until(async () => (await readFile(log, 'utf8')).includes('sleep 12345'));
+  });
+
+  test('and a container restarted by its own rule keeps its last end', async () => {
+    const restartPolicyRules = [{ action: 'Restart', exitCodes: { operator: 'In', values: [42] } }];
+    it.put(
+      'ruled',
+      {
+        command: ['sh', '-c', 'test -f /v/tried && exit 0; touch /v/tried; exit 42'],
+        restartPolicy: 'Never',
+        restartPolicyRules,
+        volumeMounts: [{ name: 'v', mountPath: '/v' }],
+      },
+      { restartPolicy: 'Never', volumes: [{ name: 'v', emptyDir: {} }] },
+    );
+    await it.until(() => it.pod('ruled')?.status.phase === 'Succeeded');
+    assert.deepEqual([it.main('ruled')?.restartCount, it.main('ruled')?.lastState?.terminated?.exitCode], [1, 42]);
+  });
+});
+
+describe('whole CPUs on a node that gives them', { skip: process.getuid?.() !== 0 && 'needs root' }, () => {
+  test('belong to one container, also for a new kubelet, and the others keep off', async () => {
+    const settings = { cpuManagerPolicy: 'static' as const, reservedSystemCpus: '0' };
+    const it = await realKubelet(world, '10.201.15', () => ({ settings }));
+    try {
+      const allowed = (name: string): Promise<string> => it.output(name, 'grep Cpus_allowed_list /proc/1/status | cut -f2');
+      it.put('shares');
+      await it.until(() => it.isReady('shares'));
+      const before = await allowed('shares');
+      it.put('owns', { resources: { limits: { cpu: '1', memory: '32Mi' } } });
+      await it.until(() => it.isReady('owns'));
+      assert.equal(await allowed('owns'), '1');
+      await it.until(async () => !(await allowed('shares')).includes('1'));
+      it.stop();
+      it.start();
+      await it.kubelet.started;
+      it.put('late');
+      await it.until(() => it.isReady('late'));
+      assert.equal((await allowed('late')).includes('1'), false);
+      it.api.remove('Pod', 'owns', 'default', 1);
+      await it.until(async () => (await allowed('shares')) === before);
+    } finally {
+      await it.close();
+    }
+  });
+});
