@@ -45,14 +45,31 @@ export class Forwarder {
 
   /** Rejects with a {@link ProxyError} before anything was answered. */
   async forward(request: ProxyRequest, response: ProxyResponse, endpoints: readonly Endpoint[], client: ClientFacts): Promise<void> {
-    const headers = bodyHeaders(request, requestHeaders(request.headers, client));
-    const backend = await this.#open(endpoints, { method: request.method ?? 'GET', path: request.url ?? '/', headers }, hasBody(request));
+    const sent = {
+      method: request.method ?? 'GET',
+      path: request.url ?? '/',
+      headers: bodyHeaders(request, requestHeaders(request.headers, client)),
+    };
+    const body = hasBody(request) ? request : undefined;
+    if (body !== undefined || !idempotent.has(sent.method)) return this.#exchange(await this.#open(endpoints, sent, undefined), body, response);
+    const backend = await this.#open(endpoints, sent, this.#agent);
+    try {
+      await this.#exchange(backend, undefined, response);
+    } catch (error) {
+      // The backend had closed a connection that was kept for another request: it never saw this one.
+      if (!backend.reusedSocket || response.headersSent || response.destroyed) throw error;
+      await this.#exchange(await this.#open(endpoints, sent, undefined), undefined, response);
+    }
+  }
+
+  async #exchange(backend: ClientRequest, body: ProxyRequest | undefined, response: ProxyResponse): Promise<void> {
     const abandon = (): void => {
       backend.destroy();
     };
     response.once('close', abandon);
     const answering = answerOf(backend);
-    pipeline(request, backend, () => undefined);
+    if (body === undefined) backend.end();
+    else pipeline(body, backend, () => undefined);
     const answer = await answering.finally(() => response.off('close', abandon));
     passAnswer(answer, response);
   }
@@ -60,7 +77,7 @@ export class Forwarder {
   /** The same for a request to change protocols; whatever comes after is passed both ways. */
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, endpoints: readonly Endpoint[], client: ClientFacts): Promise<void> {
     const headers = requestHeaders(request.headers, client, request.headers.upgrade ?? '');
-    const backend = await this.#open(endpoints, { method: request.method ?? 'GET', path: request.url ?? '/', headers }, true);
+    const backend = await this.#open(endpoints, { method: request.method ?? 'GET', path: request.url ?? '/', headers }, undefined);
     socket.once('close', () => backend.destroy());
     backend.setTimeout(0);
     backend.once('upgrade', (answer, backendSocket, backendHead) => {
@@ -86,21 +103,18 @@ export class Forwarder {
     this.#agent.destroy();
   }
 
-  /** A request on a connection that stands, to one of the endpoints. */
+  /** A request on a connection that stands, to one of the endpoints; a new one unless an agent has one left. */
   async #open(
     endpoints: readonly Endpoint[],
-    what: { readonly method: string; readonly path: string; readonly headers: OutgoingHttpHeaders },
-    mayHaveBody: boolean,
+    sent: { readonly method: string; readonly path: string; readonly headers: OutgoingHttpHeaders },
+    agent: Agent | undefined,
   ): Promise<ClientRequest> {
     const first = this.#world.random.int(endpoints.length);
     let problem = 'there is none';
     for (const [turn] of endpoints.entries()) {
       const endpoint = endpoints[(first + turn) % endpoints.length];
       if (endpoint === undefined) continue;
-      // An old connection may turn out to be closed: whatever cannot be sent twice gets a new one.
-      const reuses = !mayHaveBody && idempotent.has(what.method);
-      const backend = httpRequest({ ...what, ...endpoint, agent: reuses ? this.#agent : undefined, setHost: false });
-      if (!reuses) backend.shouldKeepAlive = false;
+      const backend = httpRequest({ ...sent, ...endpoint, agent: agent ?? false, setHost: false });
       const failure = await connected(backend, this.#world);
       if (failure === undefined) return backend;
       problem = failure;

@@ -57,6 +57,8 @@ export function startIngressController(options: IngressControllerOptions): Ingre
   const closed = new AbortController();
   let routes: Routes = { hosts: new Map(), fallback: undefined, tls: [] };
   let stale = true;
+  let own: Awaited<ReturnType<IngressControllerOptions['defaultCertificate']>> | undefined;
+  let complaint = '';
   let timer: Timer | undefined;
   let stopStatus: (() => Promise<void>) | undefined;
 
@@ -71,8 +73,8 @@ export function startIngressController(options: IngressControllerOptions): Ingre
     return routes;
   }
 
-  function endpointsFor(client_: ClientFacts, path: string): readonly Endpoint[] {
-    const found = match(currentRoutes(), hostOf(client_.host), path);
+  function endpointsFor(from: ClientFacts, path: string): readonly Endpoint[] {
+    const found = match(currentRoutes(), hostOf(from.host), path);
     if (found === undefined) throw new ProxyError(404, 'no rule');
     const endpoints = found.backend && resolve(found.backend);
     if (endpoints === undefined || endpoints.length === 0) throw new ProxyError(503, 'no endpoint is ready');
@@ -107,21 +109,25 @@ export function startIngressController(options: IngressControllerOptions): Ingre
     };
     const { httpPort, httpsPort } = options;
     await attempt('http', httpPort, () => openFront('0.0.0.0', httpPort, handlers));
-    const own = await options.defaultCertificate();
+    own ??= await options.defaultCertificate();
+    const served = own;
     const contextFor = (host: string): ReturnType<Certificates['for']> => {
       currentRoutes();
       return certificates.for(host);
     };
-    await attempt('https', httpsPort, () => openFront('0.0.0.0', httpsPort, handlers, { ...own, contextFor }));
+    await attempt('https', httpsPort, () => openFront('0.0.0.0', httpsPort, handlers, { ...served, contextFor }));
     if (closed.signal.aborted) return closeFronts();
-    if (problems.length > 0) complain(problems.join(' and '));
+    complain(problems.join(' and '));
     if (fronts.http !== undefined || fronts.https !== undefined) await announce();
     // Another program may give it up.
-    if (problems.length > 0) timer = world.clock.after(retryMs, () => void open().catch(failed));
+    if (problems.length > 0) openLater();
   }
 
+  /** Once in the log, and in the events of every Ingress there is by now; those are folded into one. */
   function complain(problem: string): void {
-    log.warn('Ingresses are not served as they should be', { problem });
+    if (problem !== complaint && problem !== '') log.warn('Ingresses are not served as they should be', { problem });
+    complaint = problem;
+    if (problem === '') return;
     const advice = `${problem}; it is tried again every ${retryMs / 1000} s. Stop what listens there, or choose others with k8ts up --ingress-http-port and --ingress-https-port`;
     for (const ingress of servedIngresses(ingresses.list(), classes.list())) events.event(ingress, 'Warning', 'PortUnavailable', advice);
   }
@@ -138,7 +144,15 @@ export function startIngressController(options: IngressControllerOptions): Ingre
   function failed(error: unknown): void {
     if (closed.signal.aborted) return;
     log.warn('Ingresses are not served yet', { error: error instanceof Error ? error.message : String(error) });
-    timer = world.clock.after(retryMs, () => void open().catch(failed));
+    openLater();
+  }
+
+  function openLater(): void {
+    timer?.cancel();
+    timer = world.clock.after(retryMs, () => {
+      timer = undefined;
+      void open().catch(failed);
+    });
   }
 
   async function closeFronts(): Promise<void> {
@@ -158,7 +172,16 @@ export function startIngressController(options: IngressControllerOptions): Ingre
 
   const changed = (): void => void (stale = true);
   const handler = { added: changed, updated: changed, deleted: changed };
-  const stops = [ingresses.subscribe(handler), classes.subscribe(handler)];
+  const stops = [
+    ingresses.subscribe(handler),
+    classes.subscribe(handler),
+    slices.subscribe({
+      // A Node that was deleted takes its slice along; when the node is back, it says again that it serves.
+      deleted({ metadata: { namespace, name } }) {
+        if (namespace === ingressNamespace && name === servingSliceName(nodeName) && timer === undefined) openLater();
+      },
+    }),
+  ];
   // Before everything is known, requests would be told that there is nothing.
   const starting = Promise.all([ingresses.synced, classes.synced, services.synced, slices.synced, secrets.synced]).then(open).catch(failed);
 

@@ -50,6 +50,12 @@ export function pointsOf(slices: readonly EndpointSlice[], nodes: readonly Node[
     .toSorted((a, b) => ((a.ip ?? '') < (b.ip ?? '') ? -1 : 1));
 }
 
+/** What nodes left behind that are no more. */
+export function slicesOfNobody(slices: readonly EndpointSlice[], nodes: readonly Node[]): readonly EndpointSlice[] {
+  const known = new Set(nodes.map(({ metadata }) => metadata.name));
+  return slices.filter(({ endpoints }) => (endpoints ?? []).every(({ nodeName = '' }) => !known.has(nodeName)));
+}
+
 const usualPorts: Readonly<Record<string, number>> = { http: 80, https: 443 };
 
 export function saysSo({ status }: Ingress, points: readonly V1IngressLoadBalancerIngress[]): boolean {

@@ -7,7 +7,7 @@ import { isReason } from '../machinery/errors.ts';
 import type { Timer, World } from '../world/world.ts';
 import { ingressNamespace, ingressServiceName } from './names.ts';
 import { servedIngresses } from './routes.ts';
-import { pointsOf, saysSo } from './serving-slice.ts';
+import { pointsOf, saysSo, slicesOfNobody } from './serving-slice.ts';
 
 export interface StatusWriterOptions {
   readonly world: World;
@@ -38,6 +38,7 @@ export function startStatusWriter({ world, client, informers, ingresses, classes
     const write = async (): Promise<void> => {
       await Promise.all([slices.synced, nodes.synced, ingresses.synced, classes.synced]);
       const points = pointsOf(slices.list(), nodes.list());
+      for (const slice of slicesOfNobody(slices.list(), nodes.list())) await forget(slice.metadata.name);
       for (const ingress of servedIngresses(ingresses.list(), classes.list())) {
         if (signal.aborted) return;
         if (!saysSo(ingress, points)) await writeOne(ingress, points);
@@ -47,6 +48,13 @@ export function startStatusWriter({ world, client, informers, ingresses, classes
       try {
         const status = { status: { loadBalancer: { ingress: points } } };
         await client.resource(Ingress).namespace(namespace).patch(name, status, { type: 'merge', subresource: 'status', signal });
+      } catch (error) {
+        if (!isReason(error, 'NotFound')) throw error;
+      }
+    };
+    const forget = async (name: string): Promise<void> => {
+      try {
+        await client.resource(EndpointSlice).namespace(ingressNamespace).delete(name, { signal });
       } catch (error) {
         if (!isReason(error, 'NotFound')) throw error;
       }

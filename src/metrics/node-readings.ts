@@ -44,10 +44,10 @@ export class NodeReadings {
     this.#source = source;
   }
 
-  /** By node; one that cannot be read is left out. */
-  async of(nodes: readonly Node[]): Promise<ReadonlyMap<string, Readings>> {
+  /** By node; one that cannot be read is left out. Where readings do not tell of all that is wanted (pods that are new), the node is read again. */
+  async of(nodes: readonly Node[], tells: (node: Node, readings: Readings) => boolean = () => true): Promise<ReadonlyMap<string, Readings>> {
     this.#askedMs = this.#world.clock.now();
-    const found = await Promise.all(nodes.map(async (node) => [node.metadata.name, await this.#fresh(node)] as const));
+    const found = await Promise.all(nodes.map(async (node) => [node.metadata.name, await this.#fresh(node, tells)] as const));
     this.#keepReading();
     return new Map(found.flatMap(([name, readings]) => (readings === undefined ? [] : [[name, readings]])));
   }
@@ -57,7 +57,7 @@ export class NodeReadings {
     this.#timer?.cancel();
   }
 
-  async #fresh(node: Node): Promise<Readings | undefined> {
+  async #fresh(node: Node, tells: (node: Node, readings: Readings) => boolean): Promise<Readings | undefined> {
     const { name } = node.metadata;
     try {
       if (this.#source.isInstant) return { last: await this.#source.read(node), before: undefined };
@@ -68,7 +68,10 @@ export class NodeReadings {
         await clock.sleep(firstWindowMs, this.#closed.signal);
         await this.#read(kept);
       }
-      return kept.last && { last: kept.last, before: kept.before };
+      const last = kept.last;
+      if (last === undefined) return undefined;
+      if (clock.now() - last.node.timeMs >= firstWindowMs && !tells(node, { last, before: kept.before })) await this.#read(kept);
+      return { last: kept.last ?? last, before: kept.before };
     } catch (error) {
       if (!this.#closed.signal.aborted) {
         this.#world.log

@@ -40,7 +40,11 @@ export class ResourceMetrics {
     const pods = (await this.#pods(namespace, name)).filter(({ spec, status }) => status.phase === 'Running' && spec.nodeName !== undefined);
     const used = new Set(pods.map(({ spec }) => spec.nodeName));
     const nodes = pods.length === 0 ? [] : (await this.#nodes()).filter(({ metadata }) => used.has(metadata.name));
-    const tables = new Map([...(await this.#readings.of(nodes))].map(([node, readings]) => [node, containersByPod(readings)]));
+    const tellsOfAll = ({ metadata: { name: node } }: Node, { last }: Readings): boolean => {
+      const told = new Set(last.containers.map((sample) => `${sample.namespace}/${sample.pod}`));
+      return pods.every(({ metadata, spec }) => spec.nodeName !== node || told.has(`${metadata.namespace}/${metadata.name}`));
+    };
+    const tables = new Map([...(await this.#readings.of(nodes, tellsOfAll))].map(([node, readings]) => [node, containersByPod(readings)]));
     const nowMs = this.#options.world.clock.now();
     return pods.flatMap((pod) => {
       const { namespace: inside, name: called } = pod.metadata;

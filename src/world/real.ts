@@ -10,8 +10,13 @@ export interface RealWorldOptions {
   readonly logFile?: string;
 }
 
+/** So much is kept of what cannot be written (a full disk); the rest is dropped. */
+const largestBacklog = 256 * 1024;
+
 export function realWorld(options: RealWorldOptions = {}): World {
-  const destination = pino.destination({ dest: options.logFile ?? 2, sync: true, mkdir: true });
+  const destination = pino.destination({ dest: options.logFile ?? 2, sync: true, mkdir: true, maxLength: largestBacklog });
+  // A log that cannot be written is no reason to end.
+  destination.on('error', () => undefined);
   const logger = pino({ level: options.level ?? 'info', base: undefined, timestamp: pino.stdTimeFunctions.isoTime }, destination);
   return { clock: systemClock, random: systemRandom, log: pinoLog(logger) };
 }
