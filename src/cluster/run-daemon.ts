@@ -6,6 +6,8 @@ import { ensurePki } from './pki.ts';
 
 /** Runs until SIGTERM or SIGINT; answers the process's exit code. */
 export async function runDaemon(name: DaemonName, dataDir: string, world: World): Promise<number> {
+  // Libraries print, too; on a full disk that fails, and must not end what goes on reading and answering.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const tell = announceDaemon(dataDir, name);
   const stopped = new Promise<void>((resolve) => {
     process.once('SIGTERM', resolve);

@@ -121,17 +121,23 @@ test(`whoever is killed, ${rounds} times over: no request is lost, no container 
       // The node agent looks after containerd; k8ts itself is looked after by whoever started it.
       if (victim !== 'containerd') await cluster.up();
       await cluster.kubectl('rollout status deployment/busy --timeout=60s', { timeoutMs: 70_000 });
-      await eventually('there are just the pods that were asked for, all of them ready', async () => {
-        const lines = await cluster.kubectl([
-          'get',
-          'pods',
-          '-l',
-          'app=busy',
-          '-o',
-          'jsonpath={range .items[*]}{.metadata.deletionTimestamp}{.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}',
-        ]);
-        return lines === 'True\n'.repeat(replicas) ? true : undefined;
-      });
+      await eventually(
+        'there are just the pods that were asked for, all of them ready',
+        async () => {
+          const lines = await cluster.kubectl([
+            'get',
+            'pods',
+            '-l',
+            'app=busy',
+            '-o',
+            'jsonpath={range .items[*]}{.metadata.deletionTimestamp}{.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}',
+          ]);
+          // What it is instead is the reason that a failure is told with.
+          assert.equal(lines, 'True\n'.repeat(replicas), await cluster.kubectl('get pods,events -o wide'));
+          return true;
+        },
+        60_000,
+      );
       await eventually('the node holds no other pod', async () => (podCgroups(id).length === 2 + replicas ? true : undefined), 90_000);
       assert.equal(await containersOf('steady'), untouched, `round ${round}: a container that had nothing to do with it was touched`);
       assert.deepEqual(caller.failures, [], `round ${round}: ${victim} was killed`);

@@ -1,6 +1,7 @@
 /** A cluster started as a user starts one, with a home and kubeconfig of its own, and taken down with all its traces. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -24,30 +25,40 @@ export interface ClusterUnderTest {
   close(): Promise<void>;
 }
 
-/** Clusters differ by their port; test files run side by side, so each claims its own. */
-function claimPort(): number {
+/** A port that is ours until it is released, or this process ends. */
+interface PortClaim {
+  readonly port: number;
+  release(): void;
+}
+
+/** Clusters differ by their port; test files run side by side, so each claims its own: by a socket of its name, which nobody else can have meanwhile. */
+async function claimPort(): Promise<PortClaim> {
   for (let port = 6500; port < 6563; port++) {
-    const claim = portClaim(port);
-    try {
-      const holder = existsSync(claim) ? Number(readFileSync(claim, 'utf8')) : undefined;
-      if (holder !== undefined && !existsSync(`/proc/${holder}`)) rmSync(claim, { force: true });
-      writeFileSync(claim, String(process.pid), { flag: 'wx' });
-      return port;
-    } catch {
-      // Another test has it.
-    }
+    const claim = await listening(`\0k8ts-test-port-${port}`);
+    if (claim === undefined) continue;
+    // A cluster that a test left behind when it was killed may still have it.
+    const trial = await listening(port);
+    trial?.close();
+    if (trial) return { port, release: () => claim.close() };
+    claim.close();
   }
   throw new Error('every port for test clusters is taken');
 }
 
-function portClaim(port: number): string {
-  return join(tmpdir(), `k8ts-test-port-${port}`);
+/** Undefined when somebody listens there already. */
+function listening(where: string | number): Promise<Server | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(undefined));
+    server.listen(where, () => resolve(server.unref()));
+  });
 }
 
 /** Starts one on a port of its own. `args` go to `k8ts up`. */
 export async function startClusterUnderTest(...args: string[]): Promise<ClusterUnderTest> {
   const home = mkdtempSync(join(tmpdir(), 'k8ts-test-'));
-  const [dataDir, kubeconfig, port] = [join(home, 'data'), join(home, 'kubeconfig'), claimPort()];
+  const [dataDir, kubeconfig] = [join(home, 'data'), join(home, 'kubeconfig')];
+  const { port, release } = await claimPort();
   const env = { HOME: home, KUBECONFIG: kubeconfig };
   const tools = stockTools();
   const words = (list: string | readonly string[]): readonly string[] => (typeof list === 'string' ? list.split(' ') : list);
@@ -66,7 +77,7 @@ export async function startClusterUnderTest(...args: string[]): Promise<ClusterU
   const close = async (): Promise<void> => {
     const outcome = await k8ts(['down', '--purge', '--data-dir', dataDir], { timeoutMs: 120_000 });
     rmSync(home, { recursive: true, force: true });
-    rmSync(portClaim(port), { force: true });
+    release();
     assert.equal(outcome.code, 0, `k8ts down\n${outcome.stdout}${outcome.stderr}`);
   };
   try {
