@@ -13,7 +13,7 @@ export { badDay, type FaultRates } from './cluster/in-process/faults/rates.ts';
 export type { ApplyOptions } from './cluster/in-process/manifests.ts';
 export type { NodeShape } from './cluster/in-process/simulated-nodes.ts';
 export type { Snapshot } from './cluster/in-process/snapshot.ts';
-export type { SimulatedScript, SimulatedScripts } from './kubelet/runtime/simulated.ts';
+export type { SimulatedScript, SimulatedScripts } from './kubelet/runtime/simulated-script.ts';
 export type { Change, StoreEvent } from './store/store.ts';
 export type { Client, DeleteOptions, ListOptions, PatchOptions, ResourceClient, WatchOptions, WriteOptions } from './client/client.ts';
 export type { WatchEvent } from './client/transport.ts';

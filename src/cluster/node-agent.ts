@@ -12,6 +12,7 @@ import { startDnsServer } from '../dns/dns-server.ts';
 import { startIngress } from '../ingress/ingress.ts';
 import { simulatedHost } from '../kubelet/host.ts';
 import { createKubelet } from '../kubelet/kubelet.ts';
+import { shareRoot } from '../kubelet/volumes/shared-root.ts';
 import { startContainerd } from '../kubelet/runtime/containerd.ts';
 import { criRuntime } from '../kubelet/runtime/cri.ts';
 import { keepContainerd } from '../kubelet/runtime/keep-containerd.ts';
@@ -84,6 +85,7 @@ async function start(
 ): Promise<void> {
   const layout = layoutOf(settings.dataDir);
   const real = settings.runtime === 'containerd';
+  if (real) await shareRoot(layout.kubelet);
   const counters = new KubeletCounters();
   const [runtime, node] = await Promise.all([
     real ? startRuntime(settings, world, progress, counters, closers) : { runtime: simulatedRuntime(world), controlGroup: '' },
@@ -138,7 +140,12 @@ async function start(
 /** Ingresses, from the first one on. */
 async function serveIngress(settings: NodeSettings, identities: NodeIdentities, world: World, closers: Closers): Promise<void> {
   const { nodeName, nodeIp, ingressHttpPort: httpPort = 80, ingressHttpsPort: httpsPort = 443 } = settings;
+  let closed = false;
+  closers.push(() => {
+    closed = true;
+  });
   const connection = await connect(settings, identities, 'ingress', world, closers);
+  if (closed) return;
   const ingress = startIngress({
     world,
     ...connection,

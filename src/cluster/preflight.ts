@@ -70,7 +70,9 @@ function kernelChecks(): Check[] {
     {
       name: 'br_netfilter',
       ok: bridge,
-      detail: bridge ? 'in the kernel' : 'not loaded: a pod cannot reach a Service whose pod is on the same node',
+      detail: bridge
+        ? 'in the kernel'
+        : 'not loaded: a pod cannot reach a Service whose pod is on the same node, and network policies do not hold between pods of one node',
       ...(!bridge && { fix: 'modprobe br_netfilter' }),
     },
   ];

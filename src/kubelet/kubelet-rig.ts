@@ -7,7 +7,8 @@ import { type SimulatedWorld, simulatedWorld } from '../world/simulated.ts';
 import { type FakeApi, fakeApi } from './fake-api.ts';
 import { simulatedHost } from './host.ts';
 import { type Kubelet, type KubeletOptions, createKubelet } from './kubelet.ts';
-import { type SimulatedRuntime, type SimulatedScripts, simulatedRuntime } from './runtime/simulated.ts';
+import type { SimulatedScripts } from './runtime/simulated-script.ts';
+import { type SimulatedRuntime, simulatedRuntime } from './runtime/simulated.ts';
 
 export interface Rig {
   readonly world: SimulatedWorld;

@@ -18,22 +18,18 @@ import type { KubeletContext } from './context.ts';
 import { messageOf } from './handler.ts';
 import { type Host, realHost } from './host.ts';
 import { type KubeletSettings, type ReservedResources, defaultSettings, reservedOf } from './configuration/settings.ts';
-import { type EvictionManager, createEvictionManager } from './eviction/eviction-manager.ts';
 import { type Gauge, realGauge } from './eviction/gauge.ts';
-import { removeDeadContainers } from './garbage/dead-containers.ts';
-import { createImageGarbage } from './garbage/image-garbage.ts';
-import { CpuManager } from './cpu-manager.ts';
-import { parseCpuSet } from './cpu-set.ts';
 import { createImages } from './images.ts';
 import { keepLogsSmall } from './log-rotation.ts';
 import { type NodeAgent, createNodeAgent } from './node-agent.ts';
+import { createNodeCpus } from './node-cpus.ts';
+import { createNodeRoom } from './node-room.ts';
 import { createObservedPods } from './observed-pods.ts';
 import { cleanOrphans } from './orphans.ts';
 import { type PodWorker, createPodWorker } from './pod-worker.ts';
 import { realProbeNetwork } from './probe-network.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
-import { containersOf, isMirrorPod } from './pod-spec.ts';
-import { cpuShares } from './resources.ts';
+import { isMirrorPod } from './pod-spec.ts';
 import { sandboxConfigFor } from './sandboxes.ts';
 import { admitSecurity } from './security-admission.ts';
 import { servedPods } from './served-pods.ts';
@@ -113,10 +109,7 @@ const orphansEveryMs = 60_000;
 const retryMs = 500;
 /** So long the pods of files wait to hear what the API last said of them. */
 const apiPatienceMs = 2000;
-const imagesEveryMs = 300_000;
 const mostCredentialBytes = 2 ** 20;
-const shareOutAfterMs = 100;
-const noConditions: ReadonlySet<string> = new Set();
 const noManifests: Manifests = { read: async () => [], watch: () => () => {} };
 
 export function createKubelet(options: KubeletOptions): Kubelet {
@@ -173,7 +166,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     maxPods: options.maxPods ?? settings.maxPods,
     serverPort: options.serverPort,
     reserved: { ...reservedOf(settings, facts), ...options.reserved },
-    pressure: () => eviction?.conditions() ?? noConditions,
+    pressure: () => room.conditions(),
     shuttingDown: () => shuttingDown,
     volumesInUse: () => csi.inUse(),
     labels: options.labels ?? {},
@@ -212,20 +205,6 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     onMirror: (uid) => workers.get(uid)?.wake(),
   });
 
-  let eviction: EvictionManager | undefined;
-  const gauge =
-    options.gauge ??
-    (host.disk.keeps
-      ? realGauge({ runtime, rootDir, logRoot, memoryBytes: facts.memoryBytes, cgroupOf: (pod) => host.cgroups.parentOf(pod) })
-      : undefined);
-  const imageGarbage = createImageGarbage({
-    world,
-    runtime,
-    settings: settings.imageGarbage,
-    inUse: imagesInUse,
-    room: async () => (await gauge?.read())?.get('imagefs.available'),
-    tell: (reason, message) => recorder.event(nodeReference, 'Warning', reason, message),
-  });
   const nodeReference = { apiVersion: 'v1', kind: 'Node', metadata: { name: nodeName, uid: nodeName } };
 
   let runtimeName = 'containerd';
@@ -248,7 +227,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       maxParallelPulls: settings.serializeImagePulls ? 1 : settings.maxParallelImagePulls,
     }),
     get cpus() {
-      return cpus;
+      return nodeCpus.manager();
     },
     seccompDefault: settings.seccompDefault,
     crashBackOffMaxMs: settings.crashBackOffMaxMs,
@@ -277,42 +256,19 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     sandboxConfigOf: (pod, attempt) => sandboxConfigFor(context, pod, attempt),
   };
 
-  /** What containers run from, and what pods that are here will start from. */
-  function imagesInUse(): ReadonlySet<string> {
-    const used = new Set<string>();
-    for (const uid of observed.uids()) {
-      for (const { image, imageRef } of observed.pod(uid).containers) used.add(image).add(imageRef);
-    }
-    for (const worker of workers.values()) {
-      if (!worker.counts()) continue;
-      for (const { spec } of containersOf(worker.pod)) used.add(spec.image ?? '');
-    }
-    return used;
-  }
-
-  /** Looks after memory, disk and process ids from now on. */
-  function keepRoom(room: Gauge): void {
-    eviction = createEvictionManager({
-      world,
-      gauge: room,
-      thresholds: settings.evictionThresholds,
-      transitionMs: settings.evictionTransitionMs,
-      maxGraceSeconds: settings.evictionMaxGraceSeconds,
-      pods: () => [...workers.values()].filter((worker) => worker.counts()),
-      async reclaimDisk() {
-        await removeDeadContainers(
-          context,
-          [...workers.values()].map(({ pod }) => pod),
-        );
-        await imageGarbage.removeUnused();
-      },
-      onConditions: () => agent.refresh(),
-    });
-    const collect = (): void => {
-      imageGarbage.collect().catch((error: unknown) => log.warn('collecting images failed', { error: messageOf(error) }));
-    };
-    chores.push(world.clock.every(imagesEveryMs, collect));
-  }
+  const nodeCpus = createNodeCpus({ context, settings, facts, workers });
+  const room = createNodeRoom({
+    context,
+    settings,
+    gauge:
+      options.gauge ??
+      (host.disk.keeps
+        ? realGauge({ runtime, rootDir, logRoot, memoryBytes: facts.memoryBytes, cgroupOf: (pod) => host.cgroups.parentOf(pod) })
+        : undefined),
+    workers,
+    tell: (reason, message) => recorder.event(nodeReference, 'Warning', reason, message),
+    onConditions: () => agent.refresh(),
+  });
 
   async function readSecret(namespace: string, name: string): Promise<Secret | undefined> {
     try {
@@ -336,11 +292,11 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     const worker = createPodWorker({
       context,
       pod,
-      refusal: (candidate) => (shuttingDown ? shutdownRefusal : undefined) ?? eviction?.refusal(candidate) ?? admitSecurity(candidate, kernel),
+      refusal: (candidate) => (shuttingDown ? shutdownRefusal : undefined) ?? room.refusal(candidate) ?? admitSecurity(candidate, kernel),
       others: () => [...workers.values()].filter((other) => other !== workers.get(uid) && other.counts()).map((other) => other.granted),
       onRoom() {
         wakeWaiting();
-        shareOutSoon();
+        nodeCpus.podsChanged();
         for (const told of roomListeners) told();
       },
       onGone() {
@@ -352,53 +308,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       },
     });
     workers.set(uid, worker);
-    shareOutSoon();
-  }
-
-  let cpus: CpuManager | undefined;
-  const cpuStateFile = join(rootDir, 'cpu_manager_state');
-
-  async function restoreCpus(): Promise<CpuManager> {
-    const { cpuMillis } = reservedOf(settings, facts);
-    const count = Math.max(1, Math.ceil(cpuMillis / 1000));
-    const reserved =
-      settings.reservedSystemCpus === '' ? Array.from({ length: count }, (_, cpu) => cpu) : (parseCpuSet(settings.reservedSystemCpus) ?? []);
-    const saved = await host.disk.readTail(cpuStateFile, mostCredentialBytes);
-    return new CpuManager({ cpus: facts.cpus, reserved, onChange: moveShared, ...(saved !== undefined && { saved }) });
-  }
-
-  /** Those without CPUs of their own leave the ones that were given away. */
-  function moveShared(): void {
-    const move = async (): Promise<void> => {
-      if (!cpus) return;
-      await host.disk.writeFile(cpuStateFile, cpus.state(), 0o600);
-      for (const uid of observed.uids()) {
-        for (const { id, name, state } of observed.pod(uid).containers) {
-          if (state !== 'running' || cpus.isExclusive(uid, name)) continue;
-          await runtime.updateContainerResources(id, { cpus: cpus.cpusetOf(uid, name) });
-        }
-      }
-    };
-    move().catch((error: unknown) => log.warn('moving containers to the shared CPUs failed', { error: messageOf(error) }));
-  }
-
-  let sharing: Timer | undefined;
-
-  /** Pods of one moment are counted together; a simulated machine has nothing to share. */
-  function shareOutSoon(): void {
-    if (!host.disk.keeps || sharing || closed.signal.aborted) return;
-    sharing = world.clock.after(shareOutAfterMs, () => {
-      sharing = undefined;
-      const counted = [...workers.values()].filter((worker) => worker.counts()).map(({ granted }) => granted);
-      host.cgroups.shareOut(counted).catch((error: unknown) => log.warn('sharing out the CPUs failed', { error: messageOf(error) }));
-    });
-  }
-
-  /** Pods together get no more than the machine has beyond its reservations. */
-  async function limitPods(): Promise<void> {
-    if (!settings.enforcePodsAllocatable) return;
-    const { cpuMillis, memoryBytes } = reservedOf({ ...settings, evictionThresholds: [] }, facts);
-    await host.cgroups.limitAll({ cpuShares: cpuShares(facts.cpus * 1000 - cpuMillis), memoryLimitBytes: facts.memoryBytes - memoryBytes });
+    nodeCpus.podsChanged();
   }
 
   async function untilTrue(attempt: () => Promise<void>, what: string): Promise<void> {
@@ -417,8 +327,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
 
   async function start(): Promise<void> {
     await host.disk.makeDir(join(rootDir, 'pods'), 0o750);
-    await limitPods();
-    if (settings.cpuManagerPolicy === 'static') cpus = await restoreCpus();
+    await nodeCpus.start();
     // Every pod that runs here is known before the first decision is made about any.
     await Promise.all([
       csi.recover(),
@@ -450,7 +359,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       },
     });
     const clean = (): void => {
-      cpus?.keepOnly(workers);
+      nodeCpus.manager()?.keepOnly(workers);
       cleanOrphans(context, workers).catch((error: unknown) => log.warn('cleaning up orphans failed', { error: messageOf(error) }));
     };
     clean();
@@ -461,7 +370,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     };
     chores.push(world.clock.every(orphansEveryMs, clean), onClockJump(world.clock, clockJumped));
     recorder.event(nodeReference, 'Normal', 'Starting', 'Starting kubelet.');
-    if (gauge) keepRoom(gauge);
+    room.start();
   }
 
   const started = start().catch((error: unknown) => {
@@ -511,8 +420,8 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       stopCounting?.();
       for (const chore of chores) chore.cancel();
       statics.close();
-      eviction?.close();
-      sharing?.cancel();
+      room.close();
+      nodeCpus.close();
       for (const worker of workers.values()) worker.close();
       workers.clear();
       agent.close();

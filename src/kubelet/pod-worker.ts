@@ -24,8 +24,8 @@ import { containerOf, formatPod, isTerminalPhase } from './pod-spec.ts';
 import { type Verdict, type Waiting, podStatus } from './pod-status.ts';
 import type { ClaimedUsage } from './stats/usage-reader.ts';
 import { type PodVolumes, createPodVolumes } from './volumes/pod-volumes.ts';
-import { PodResize, type ResizeNews, type ResizeStep } from './resize/pod-resize.ts';
-import { containerResources, podResources } from './resources.ts';
+import { carryOutResize, resizeTask } from './resize/carry-out-resize.ts';
+import { PodResize } from './resize/pod-resize.ts';
 import type { SandboxConfig } from './runtime/runtime.ts';
 import { createSandbox } from './sandboxes.ts';
 import { shutdownVerdict } from './shutdown.ts';
@@ -76,8 +76,6 @@ export interface PodWorker {
 }
 
 const prepareTask = 'volumes of the pod';
-const exclusiveCpus = 'Resize is infeasible for Guaranteed Pods alongside CPU Manager static policy';
-const resizeTask = 'resources of the pod';
 /** How long a container that crashed a second time waits. */
 const firstCrashMs = 10_000;
 /** Before a stop, or the removal from the API, is tried again. */
@@ -485,50 +483,18 @@ class Worker implements PodWorker {
     return this.#sandboxConfig;
   }
 
-  /** Gives running containers what the spec now asks for, once the node grants it. */
   #resizeStep({ containers }: ObservedPod, nowMs: number): void {
-    const node = this.#context.node();
-    const exclusive = this.pod.spec.containers.some(({ name }) => this.#context.cpus?.isExclusive(this.pod.metadata.uid, name) === true);
-    if (node) this.#tellResize(this.#resize.decide(node, this.#others(), exclusive ? exclusiveCpus : undefined));
-    if (!this.#resize.isUnderWay) return;
-    const running = containers.filter(({ state, id }) => state === 'running' && !this.#killing.has(id));
-    const steps = this.#resize.steps(running);
-    for (const { container, instance, change } of steps) {
-      if (change !== 'restart') continue;
-      const graceMs = (this.pod.spec.terminationGracePeriodSeconds ?? 30) * 1000;
-      const message = `Container ${container.name} resize requires restart`;
-      this.#kill({ type: 'kill-container', instance, deadlineMs: nowMs + graceMs, reason: 'changed', message });
-    }
-    const updates = steps.filter(({ change }) => change === 'update');
-    if (updates.length === steps.length && this.#tasks.heldUntilMs(resizeTask) <= nowMs && !this.#tasks.isBusy(resizeTask))
-      this.#applyResize(updates);
-  }
-
-  #applyResize(updates: readonly ResizeStep[]): void {
-    const { host, runtime, memoryBytes } = this.#context;
-    const pod = this.granted;
-    this.#tasks.run(
-      resizeTask,
-      async () => {
-        // The pod's own cgroup must never be narrower than what is in it.
-        await host.cgroups.widen(pod, podResources(pod));
-        for (const { container, instance } of updates) {
-          await runtime.updateContainerResources(instance.id, containerResources(pod, container, memoryBytes));
-          this.#resize.given(instance.id, container);
-        }
-        await host.cgroups.create(pod);
-        this.#tellResize(this.#resize.completed());
-        this.#onRoom();
-      },
-      (error) => {
-        this.#tellResize(this.#resize.failed(messageOf(error)));
-        this.#tasks.hold(resizeTask);
-      },
-    );
-  }
-
-  #tellResize(news: ResizeNews | undefined): void {
-    if (news) this.#context.tell(this.pod, news.type, news.reason, news.message);
+    const graceMs = (this.pod.spec.terminationGracePeriodSeconds ?? 30) * 1000;
+    carryOutResize({
+      context: this.#context,
+      pod: this.pod,
+      resize: this.#resize,
+      tasks: this.#tasks,
+      running: containers.filter(({ state, id }) => state === 'running' && !this.#killing.has(id)),
+      others: this.#others,
+      restart: (instance, message) => this.#kill({ type: 'kill-container', instance, deadlineMs: nowMs + graceMs, reason: 'changed', message }),
+      onRoom: this.#onRoom,
+    });
   }
 
   #kill({ instance, deadlineMs, reason, message }: Extract<Action, { type: 'kill-container' }>): void {

@@ -9,8 +9,11 @@ import { realProbeNetwork } from './probe-network.ts';
 const network = realProbeNetwork(realWorld({ level: 'silent' }).clock);
 const here = { containerId: '', host: '127.0.0.1', timeoutMs: 5000 };
 
+/** Longer than one byte can say. */
+const longName = 'service.'.repeat(20);
+
 describe('a probe over gRPC', () => {
-  const statuses: Readonly<Record<string, number>> = { '': 1, well: 1, ill: 2, odd: 3 };
+  const statuses: Readonly<Record<string, number>> = { '': 1, well: 1, ill: 2, odd: 3, [longName]: 1 };
   const server = new Server();
   const silent = new Server();
   let [port, silentPort] = [0, 0];
@@ -25,7 +28,7 @@ describe('a probe over gRPC', () => {
       path: '/grpc.health.v1.Health/Check',
       requestStream: false,
       responseStream: false,
-      requestDeserialize: (bytes: Buffer): { service: string } => ({ service: bytes.toString('utf8', 2) }),
+      requestDeserialize: (bytes: Buffer): { service: string } => ({ service: bytes.toString('utf8', bytes.length > 129 ? 3 : 2) }),
       requestSerialize: ({ service }: { service: string }): Buffer => Buffer.from(service),
       responseSerialize: (code: number): Buffer => Buffer.from(code === 0 ? [] : [0x08, code]),
       responseDeserialize: (bytes: Buffer): number => bytes[1] ?? 0,
@@ -53,6 +56,7 @@ describe('a probe over gRPC', () => {
     ['well', 'SERVING'],
     ['ill', 'NOT_SERVING'],
     ['odd', 'SERVICE_UNKNOWN'],
+    [longName, 'SERVING'],
   ] as const) {
     test(`of service ${JSON.stringify(service)} hears ${serving}`, async () => assert.equal(await network.grpc({ ...here, port, service }), serving));
   }

@@ -97,6 +97,16 @@ function dialError(host: string, port: number, error: Error): string {
 
 const servingStatuses = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN'];
 
+/** Field 1, a string; its length in as many bytes of seven bits as it takes. */
+function healthCheckRequest(service: string): Buffer {
+  const text = Buffer.from(service);
+  if (text.length === 0) return text;
+  const head = [0x0a];
+  let left = text.length;
+  for (; left > 127; left >>>= 7) head.push((left & 0x7f) | 0x80);
+  return Buffer.concat([Buffer.from([...head, left]), text]);
+}
+
 /** grpc.health.v1.Health/Check. Its two messages have one field each, so they are written and read by hand. */
 function checkHealth(clock: Clock, { host, port, timeoutMs, service }: GrpcProbeRequest): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -104,7 +114,7 @@ function checkHealth(clock: Clock, { host, port, timeoutMs, service }: GrpcProbe
     const deadline = clock.now() + timeoutMs;
     client.makeUnaryRequest(
       '/grpc.health.v1.Health/Check',
-      (name: string) => (name === '' ? Buffer.alloc(0) : Buffer.concat([Buffer.from([0x0a, Buffer.byteLength(name)]), Buffer.from(name)])),
+      healthCheckRequest,
       (bytes: Buffer) => servingStatuses[bytes[0] === 0x08 ? (bytes[1] ?? 0) : 0] ?? 'UNKNOWN',
       service,
       { deadline },

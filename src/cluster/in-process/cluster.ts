@@ -1,6 +1,6 @@
 /** A cluster inside the calling process, as its user sees it. `start-cluster.ts` makes one. */
 import type { Client } from '../../client/client.ts';
-import type { SimulatedScripts } from '../../kubelet/runtime/simulated.ts';
+import type { SimulatedScripts } from '../../kubelet/runtime/simulated-script.ts';
 import type { KubeObject } from '../../machinery/object.ts';
 import type { StoreEvent } from '../../store/store.ts';
 import type { OnLog } from '../../world/world.ts';

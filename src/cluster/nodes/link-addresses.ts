@@ -29,8 +29,9 @@ function prefixOf(linkCidr: string): string {
   return linkCidr.slice(0, linkCidr.lastIndexOf('.') + 1);
 }
 
+/** Links of other clusters among them: a cluster that chooses has none yet. */
 function deviceRanges(): string[] {
-  return Object.entries(networkInterfaces()).flatMap(([device, addresses = []]) =>
-    device.startsWith('k8ts') ? [] : addresses.flatMap(({ family, cidr }) => (family === 'IPv4' && cidr !== null ? [cidr] : [])),
+  return Object.values(networkInterfaces()).flatMap((addresses = []) =>
+    addresses.flatMap(({ family, cidr }) => (family === 'IPv4' && cidr !== null ? [cidr] : [])),
   );
 }

@@ -1,10 +1,8 @@
 /**
  * A container runtime that only pretends: sandboxes and containers are records, and delays come from the world's clock. For tests, and for
- * clusters of thousands of nodes in one process. What a container does (how long it takes to start, how long it runs, how it ends, when it is
- * healthy) is a script, given by annotations on the pod or by a callback.
+ * clusters of thousands of nodes in one process. What a container does is told by its script (`simulated-script.ts`).
  */
 import { Duplex } from 'node:stream';
-import { isQuantity, parseQuantity, type Quantity } from '../../machinery/quantity.ts';
 import type { World } from '../../world/world.ts';
 import type { ProbeNetwork } from './probe-network.ts';
 import type {
@@ -13,48 +11,15 @@ import type {
   ContainerRuntime,
   ContainerStatus,
   ContainerState,
-  Image,
   RuntimeCondition,
   RuntimeEvent,
   Sandbox,
   SandboxConfig,
   SandboxStatus,
 } from './runtime.ts';
-
-/** What one container does. Everything absent: it starts at once, runs for ever, is healthy, and stops at once with 143. */
-export interface SimulatedScript {
-  readonly pullDelayMs?: number;
-  readonly startDelayMs?: number;
-  /** Exits by itself so long after its start. */
-  readonly runTimeMs?: number;
-  /** Of the exit after `runTimeMs`. */
-  readonly exitCode?: number;
-  /** Probes fail until so long after the start. */
-  readonly readyAfterMs?: number;
-  /** Probes fail from so long after the start. */
-  readonly unhealthyAfterMs?: number;
-  /** How long it takes to obey the stop signal. */
-  readonly stopDelayMs?: number;
-  /** Lands in the termination message. */
-  readonly message?: string;
-  /** What it writes when it starts; its message comes last, when it has ended. */
-  readonly logs?: string;
-  /** Only so many instances of the container exit by themselves; those after them run on. Every one when absent. */
-  readonly exits?: number;
-  /** What it uses while it runs: thousandths of a CPU, and bytes. */
-  readonly cpuMillis?: number;
-  readonly memoryBytes?: number;
-}
-
-/** Decides per container; what it leaves out is read from the annotations. */
-export type SimulatedScripts = (pod: SandboxConfig, container: ContainerConfig) => SimulatedScript | undefined;
-
-/**
- * Annotations on the pod: `simulated.k8ts.local/run-time-ms: "500"`, or for one container of it `simulated.k8ts.local/run-time-ms.<container>`.
- * Names: `pull-delay-ms`, `start-delay-ms`, `run-time-ms`, `exit-code`, `exits`, `ready-after-ms`, `unhealthy-after-ms`, `stop-delay-ms`, `message`, `logs`;
- * `cpu` and `memory` are quantities. docs/testing.md tells what each does.
- */
-export const simulatedAnnotationPrefix = 'simulated.k8ts.local/';
+import { addressPool } from './simulated-addresses.ts';
+import { SimulatedImages } from './simulated-images.ts';
+import { annotatedScript, logText, type SimulatedScript, type SimulatedScripts } from './simulated-script.ts';
 
 export interface SimulatedRuntimeOptions {
   /** What runs from the start: the state of another simulated runtime. */
@@ -125,13 +90,10 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts, optio
   const listeners = new Set<(event: RuntimeEvent) => void>();
   const closed = new AbortController();
   const calls: string[] = [];
-  const missingImages = new Set<string>();
-  const localImages = new Set<string>(state?.images);
+  const images = new SimulatedImages(state?.images ?? []);
   let podCidr = state?.podCidr;
   const addresses = addressPool([...sandboxes.values()].filter(({ ready }) => ready).map(({ ip }) => ip));
   if (podCidr !== undefined) addresses.use(podCidr);
-  /** Names by id: the kubelet creates containers from ids, and people want to read names. */
-  const imageNames = new Map<string, string>();
   let networkReady = true;
   let eventsLost = false;
 
@@ -183,11 +145,11 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts, optio
 
   function containerView({ id, sandboxId, config, state, createdAtMs }: ContainerRecord): Container {
     const { name, attempt, image: imageRef, labels, annotations } = config;
-    return { id, sandboxId, name, attempt, image: imageNames.get(imageRef) ?? imageRef, imageRef, state, createdAtMs, labels, annotations };
+    return { id, sandboxId, name, attempt, image: images.nameOf(imageRef), imageRef, state, createdAtMs, labels, annotations };
   }
 
   function scriptFor(pod: SandboxConfig, container: ContainerConfig): SimulatedScript {
-    const named = { ...container, image: imageNames.get(container.image) ?? container.image };
+    const named = { ...container, image: images.nameOf(container.image) };
     return { ...annotatedScript(pod, container.name), ...scripts?.(pod, named) };
   }
 
@@ -218,20 +180,6 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts, optio
     },
   };
 
-  function image(name: string): Image {
-    const digest = fakeDigest(name);
-    const id = `sha256:${digest}`;
-    imageNames.set(id, name);
-    return {
-      id,
-      repoTags: [name],
-      repoDigests: [`${name}@sha256:${digest}`],
-      sizeBytes: 1_000_000,
-      uid: undefined,
-      username: '',
-    };
-  }
-
   return {
     probeNetwork,
     async keptLog(id) {
@@ -240,12 +188,12 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts, optio
       return logText(script.logs, startedAtMs) + (state === 'exited' ? logText(script.message, finishedAtMs) : '');
     },
     calls,
-    missingImages,
-    localImages,
+    missingImages: images.missing,
+    localImages: images.local,
     state: () => ({
       sandboxes: [...sandboxes.values()].map((sandbox) => ({ ...sandbox })),
       containers: [...containers.values()].map((container) => ({ ...container })),
-      images: [...localImages],
+      images: [...images.local],
       podCidr,
     }),
     exit: (id, exitCode, reason) => exit(containerOf(id), exitCode, reason),
@@ -437,25 +385,19 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts, optio
     async pullImage(name, _auth, sandbox) {
       called(`pull ${name}`);
       await delay(sandbox === undefined ? undefined : annotatedScript(sandbox, '').pullDelayMs);
-      if (missingImages.has(name)) {
-        throw new Error(
-          `rpc error: code = NotFound desc = failed to pull and unpack image "${name}": failed to resolve reference "${name}": ${name}: not found`,
-        );
-      }
-      localImages.add(name);
-      return image(name).id;
+      return images.pull(name);
     },
     async imageStatus(name) {
-      return localImages.has(name) ? image(name) : undefined;
+      return images.find(name);
     },
     async listImages() {
-      return [...localImages].map(image);
+      return images.list();
     },
     async removeImage(name) {
-      localImages.delete(imageNames.get(name) ?? name);
+      images.local.delete(images.nameOf(name));
     },
     async imageFsUsage() {
-      return { mountpoint: '/', usedBytes: localImages.size * 1_000_000, inodesUsed: localImages.size };
+      return { mountpoint: '/', usedBytes: images.local.size * 1_000_000, inodesUsed: images.local.size };
     },
 
     events(onEvent, signal) {
@@ -481,87 +423,4 @@ function sandboxView({ id, config, createdAtMs, ready }: SandboxRecord): Sandbox
 /** What is asked about later; the rest of a configuration (environments, above all) is not kept. */
 function keptOf({ name, attempt, image, labels, annotations, logPath, mounts }: ContainerConfig): ContainerRecord['config'] {
   return { name, attempt, image, labels, annotations, logPath, mounts };
-}
-
-function annotatedScript({ annotations }: Pick<SandboxConfig, 'annotations'>, container: string): SimulatedScript {
-  const text = (name: string): string | undefined =>
-    annotations[`${simulatedAnnotationPrefix}${name}.${container}`] ?? annotations[`${simulatedAnnotationPrefix}${name}`];
-  const number = (name: string): number | undefined => {
-    const value = Number(text(name) ?? Number.NaN);
-    return Number.isFinite(value) ? value : undefined;
-  };
-  const quantity = (name: string): Quantity | undefined => {
-    const value = text(name);
-    return value !== undefined && isQuantity(value) ? parseQuantity(value) : undefined;
-  };
-  const script = {
-    pullDelayMs: number('pull-delay-ms'),
-    startDelayMs: number('start-delay-ms'),
-    runTimeMs: number('run-time-ms'),
-    exitCode: number('exit-code'),
-    exits: number('exits'),
-    readyAfterMs: number('ready-after-ms'),
-    unhealthyAfterMs: number('unhealthy-after-ms'),
-    stopDelayMs: number('stop-delay-ms'),
-    message: text('message'),
-    logs: text('logs'),
-    cpuMillis: quantity('cpu')?.milliValue(),
-    memoryBytes: quantity('memory')?.value(),
-  };
-  return Object.fromEntries(Object.entries(script).filter(([, value]) => value !== undefined));
-}
-
-/** Lines as they stand in a log file. */
-function logText(text: string | undefined, atMs: number): string {
-  if (text === undefined || text === '') return '';
-  const time = new Date(atMs).toISOString().replace('Z', '000000Z');
-  return text
-    .replace(/\n$/, '')
-    .split('\n')
-    .map((line) => `${time} stdout F ${line}\n`)
-    .join('');
-}
-
-/** Addresses of the node's pod CIDR, the lowest free one first; 10.88.0.0/16 until one is set. */
-function addressPool(inUse: readonly string[]): { use(podCidr: string): void; take(): string; give(ip: string): void } {
-  let base = toNumber('10.88.0.0');
-  let size = 65536;
-  const taken = new Set<string>(inUse);
-  return {
-    use(podCidr) {
-      const [network, bits] = podCidr.split('/');
-      if (network === undefined || network.includes(':')) return;
-      base = toNumber(network);
-      size = 2 ** (32 - Number(bits ?? '24'));
-    },
-    take() {
-      for (let offset = 2; offset < size - 1; offset++) {
-        const ip = toAddress(base + offset);
-        if (taken.has(ip)) continue;
-        taken.add(ip);
-        return ip;
-      }
-      throw new Error('failed to set up sandbox: no IP addresses available in range set');
-    },
-    give: (ip) => void taken.delete(ip),
-  };
-}
-
-function toNumber(address: string): number {
-  return address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
-}
-
-function toAddress(value: number): string {
-  return [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join('.');
-}
-
-/** 64 hex digits that depend on the name alone, so that the same image has the same id on every simulated node. */
-function fakeDigest(name: string): string {
-  let hex = '';
-  for (let round = 0; hex.length < 64; round++) {
-    let hash = 0x811c9dc5 ^ round;
-    for (const character of name) hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193) >>> 0;
-    hex += hash.toString(16).padStart(8, '0');
-  }
-  return hex.slice(0, 64);
 }

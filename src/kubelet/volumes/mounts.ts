@@ -5,9 +5,15 @@ import { readFile } from 'node:fs/promises';
 /** In the order they were mounted. */
 export async function mountPoints(): Promise<readonly string[]> {
   const table = await readFile('/proc/self/mountinfo', 'utf8');
-  return table
-    .split('\n')
-    .flatMap((line) => line.split(' ')[4]?.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))) ?? []);
+  return table.split('\n').flatMap((line) => {
+    const point = line.split(' ')[4];
+    return point === undefined ? [] : [pathInMountTable(point)];
+  });
+}
+
+/** The kernel writes blanks and backslashes in octal. */
+export function pathInMountTable(text: string): string {
+  return text.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }
 
 export function run(command: string, args: readonly string[]): Promise<void> {
