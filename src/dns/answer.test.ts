@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decode, encode, TRUNCATED_RESPONSE } from 'dns-packet';
+import fc from 'fast-check';
 import type { Service } from '../api/kinds.ts';
 import { answer } from './answer.ts';
 import type { ZoneSource } from './records.ts';
@@ -166,4 +167,28 @@ test('garbage is a format error or nothing, never an exception', async () => {
   assert.equal(await answer(Buffer.from('short'), true, options), undefined);
   const response = await answer(Buffer.from('00010100000500000000000003777777', 'hex'), true, options);
   assert.equal(response === undefined ? formatError : codeOf(decode(response)), formatError);
+});
+
+test('whatever bytes come, the answer is a packet of the same id that says so, or nothing', async () => {
+  const options = { domain: 'cluster.local', source, forward: (): Promise<undefined> => Promise.resolve(undefined) };
+  const query = encode({ type: 'query', id: 77, flags: 0x100, questions: [{ type: 'A', name: 'web.shop.svc.cluster.local' }] });
+  const damaged = fc.array(fc.tuple(fc.nat(query.length - 1), fc.integer({ min: 0, max: 255 })), { maxLength: 4 }).map((changes) => {
+    const copy = Buffer.from(query);
+    for (const [at, byte] of changes) copy[at] = byte;
+    return copy;
+  });
+  const bytes = fc.oneof(
+    fc.uint8Array({ maxLength: 60 }).map((list) => Buffer.from(list)),
+    damaged,
+    fc.nat(query.length).map((end) => query.subarray(0, end)),
+  );
+  await fc.assert(
+    fc.asyncProperty(bytes, async (packet) => {
+      const response = await answer(packet, true, options);
+      if (response === undefined) return;
+      assert.equal(response.readUInt16BE(0), packet.readUInt16BE(0));
+      assert.equal(decode(response).type, 'response');
+    }),
+    { numRuns: 500 },
+  );
 });

@@ -23,8 +23,8 @@ const mostKept = 10_000;
 const mostWaiting = 1_000;
 const noSuchName = 3;
 
-/** `servers` are IP addresses, asked in order. */
-export function startForwarder(world: World, servers: readonly string[]): Forwarder {
+/** `servers` are IP addresses, asked in order, all on one port. */
+export function startForwarder(world: World, servers: readonly string[], port = 53): Forwarder {
   const kept = new Map<string, Kept>();
   const waiting = new Map<number, (answer: Buffer) => void>();
   const sockets = new Map<'udp4' | 'udp6', Socket>();
@@ -66,7 +66,7 @@ export function startForwarder(world: World, servers: readonly string[]): Forwar
     const answered = new Promise<Buffer>((resolve) => waiting.set(id, resolve));
     const done = new AbortController();
     try {
-      socketFor(server).send(question, 53, server, () => undefined);
+      socketFor(server).send(question, port, server, () => undefined);
       const late = world.clock.sleep(patienceMs, AbortSignal.any([done.signal, closing.signal])).then(
         () => undefined,
         () => undefined,
@@ -82,7 +82,7 @@ export function startForwarder(world: World, servers: readonly string[]): Forwar
 
   function askOverTcp(server: string, question: Buffer): Promise<Buffer | undefined> {
     return new Promise((resolve) => {
-      const socket = connect({ host: server, port: 53, timeout: patienceMs, signal: closing.signal });
+      const socket = connect({ host: server, port, timeout: patienceMs, signal: closing.signal });
       let received = Buffer.alloc(0);
       const finish = (answer: Buffer | undefined): void => {
         socket.destroy();

@@ -128,18 +128,19 @@ const timedOut = 'the connection was not made in time';
 /** What went wrong before a connection stood; undefined when it does. */
 function connected(backend: ClientRequest, { clock }: World): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const timer = clock.after(connectMs, () => {
-      resolve(timedOut);
-      backend.destroy();
-    });
-    const settle = (problem: string | undefined): void => {
-      timer.cancel();
-      resolve(problem);
-    };
-    backend.on('error', (error) => settle(error.message));
+    backend.on('error', (error) => resolve(error.message));
     backend.once('socket', (socket) => {
-      if (socket.connecting) socket.once('connect', () => settle(undefined));
-      else settle(undefined);
+      if (!socket.connecting) {
+        resolve(undefined);
+        return;
+      }
+      const timer = clock.after(connectMs, () => {
+        resolve(timedOut);
+        backend.destroy();
+      });
+      socket.once('connect', () => resolve(undefined));
+      socket.once('close', () => timer.cancel());
+      socket.once('connect', () => timer.cancel());
     });
   });
 }
@@ -171,13 +172,15 @@ function destroy(response: ProxyResponse): void {
   else response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
 }
 
-function hasBody({ headers, httpVersionMajor, method = 'GET' }: ProxyRequest): boolean {
-  if (headers['content-length'] !== undefined) return headers['content-length'] !== '0';
-  return headers['transfer-encoding'] !== undefined || (httpVersionMajor === 2 && !['GET', 'HEAD', 'OPTIONS', 'DELETE'].includes(method));
+/** HTTP/2 says with the headers whether that is all. */
+function hasBody(request: ProxyRequest): boolean {
+  if ('stream' in request) return !request.stream.endAfterHeaders;
+  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
+  return encoding !== undefined || (length !== undefined && length !== '0');
 }
 
 function bodyHeaders(request: ProxyRequest, headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
-  const isUnsaid = request.httpVersionMajor === 2 && hasBody(request) && request.headers['content-length'] === undefined;
+  const isUnsaid = 'stream' in request && hasBody(request) && request.headers['content-length'] === undefined;
   return isUnsaid ? { ...headers, 'transfer-encoding': 'chunked' } : headers;
 }
 

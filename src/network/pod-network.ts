@@ -178,6 +178,7 @@ async function allowForwarding(): Promise<void> {
   await sysctl('net/ipv4/ip_forward', '1');
   // Without it an answer from a pod on the same bridge would skip the translation back to the Service's address.
   await sysctl('net/bridge/bridge-nf-call-iptables', '1', true);
+  await sysctl('net/bridge/bridge-nf-call-ip6tables', '1', true);
 }
 
 async function sysctl(name: string, value: string, mayMiss = false): Promise<void> {

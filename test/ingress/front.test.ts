@@ -232,6 +232,8 @@ describe('the ingress proxy', () => {
     const [headers] = await answered;
     assert.deepEqual([headers[':status'], headers['x-seen']], [200, '1.1 https named.example.com']);
     assert.equal(await text(stream), 'over two');
+    const plain = session.request({ ':path': '/x', ':authority': 'named.example.com' }, { endStream: true });
+    assert.equal(await text(plain), '');
     session.close();
   });
 });
