@@ -82,7 +82,7 @@ test('a cluster that is up keeps its ways, and says so', async (t) => {
     [['--store', 'memory'], /is up with --store lmdb/],
     [['--token-auth-file', launcher], /is up without --token-auth-file/],
     [['--runtime', 'containerd'], /runs its pods with simulated/],
-    [['--nodes', '3'], /more than one node is not there yet/],
+    [['--nodes', '3'], /began with its node on the host: add others with k8ts node add NAME/],
   ];
   for (const [args, words] of cases) {
     const { code, stderr } = await k8ts(['up', '--data-dir', dataDir, ...args]);

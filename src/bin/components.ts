@@ -145,6 +145,13 @@ function addProxy(command: Command): void {
     .addOption(new Option('--proxy-mode <mode>', 'how rules are kept').choices(['nftables']).default('nftables'))
     .option('--cleanup', 'take the rules off this machine, and end', false)
     .action(async (flags: ProxyFlags) => (await import('../cluster/components/proxy.ts')).runProxy(flags));
+  withoutMeaning(command, [
+    ['--detect-local-mode <mode>', 'pods are known by --cluster-cidr'],
+    ['--nftables-sync-period <duration>', 'every change is applied when it comes'],
+    ['--nftables-min-sync-period <duration>', 'see --nftables-sync-period'],
+    ['--conntrack-max-per-core <count>', "the kernel's own limit stays"],
+    ['--conntrack-min <count>', 'see --conntrack-max-per-core'],
+  ]);
 }
 
 function securePort(command: Command, port: number): Command {

@@ -143,3 +143,15 @@ test('a key called __proto__ is a plain key of a map', () => {
   const { object } = decodeObject(JSON.parse('{"data":{"__proto__":"x"}}'), configMap);
   assert.deepEqual(Object.keys(object['data'] as object), ['__proto__']);
 });
+
+test('what was decoded before, and is the very same, is shared; metadata never is', () => {
+  const known = { metadata: { name: 'p', labels: { a: 'b' } }, spec: { priority: 1 } };
+  const { object } = decodeObject({ ...known, kind: 'Pod' }, pod, known);
+  assert.deepEqual(object, { ...known, kind: 'Pod' });
+  assert.equal(object['spec'], known.spec);
+  assert.notEqual(object['metadata'], known.metadata);
+  const { metadata } = object as { metadata: { labels: unknown } } & typeof object;
+  assert.equal(metadata.labels, known.metadata.labels);
+  assert.notEqual(decodeObject({ ...known, spec: { priority: 1 } }, pod, known).object['spec'], known.spec);
+  assert.notEqual(decodeObject(known, pod).object['spec'], known.spec);
+});

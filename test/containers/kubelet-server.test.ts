@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { Agent, request as httpsRequest } from 'node:https';
+import { tmpdir } from 'node:os';
 import { type Duplex, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
@@ -55,7 +56,12 @@ describe("the kubelet's server", { skip: process.getuid?.() !== 0 && 'needs root
       world,
       pods: servedPods(running),
       runtime,
-      stats: { host: simulatedHost(), counters: new KubeletCounters(), places: undefined },
+      // These pods have no cgroup of a kubelet's making: what they use is asked of the runtime.
+      stats: {
+        host: simulatedHost(),
+        counters: new KubeletCounters(),
+        places: { cgroupOf: (pod) => `/none/${pod.metadata.uid}`, rootDir: tmpdir(), logRoot: tmpdir() },
+      },
       host: '127.0.0.1',
       port: 0,
       ...serving,
@@ -132,7 +138,7 @@ describe("the kubelet's server", { skip: process.getuid?.() !== 0 && 'needs root
     });
     assert.equal(anonymous, 401);
     const refused = await get('/pods', stranger);
-    assert.deepEqual([refused.code, refused.body], [403, 'Forbidden (user=jane, verb=get, resource=nodes, subresource(s)=[pods])\n']);
+    assert.deepEqual([refused.code, refused.body], [403, 'Forbidden (user=jane, verb=get, resource=nodes, subresource(s)=[pods proxy])\n']);
   });
 
   test('lists its pods, and answers 404 to what it does not know', async () => {
