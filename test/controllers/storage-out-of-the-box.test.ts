@@ -72,7 +72,7 @@ afterEach(async () => {
 const claimTemplate = {
   apiVersion: 'v1',
   kind: 'PersistentVolumeClaim',
-  metadata: { name: 'data', namespace: '', uid: '', resourceVersion: '', creationTimestamp: '' },
+  metadata: { name: 'data', namespace: '', uid: '', resourceVersion: '', creationTimestamp: '2026-01-01T00:00:00Z' },
   spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
   status: { phase: 'Pending' },
 };
