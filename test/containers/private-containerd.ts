@@ -9,6 +9,7 @@ import { pauseImage, pauseImageName } from '../../src/cluster/images/pause.ts';
 import { type Containerd, startContainerd, stopContainerd } from '../../src/kubelet/runtime/containerd.ts';
 import { criRuntime } from '../../src/kubelet/runtime/cri.ts';
 import type { ContainerConfig, ContainerRuntime, SandboxConfig } from '../../src/kubelet/runtime/runtime.ts';
+import { containerNameLabel, podUidLabel } from '../../src/kubelet/labels.ts';
 import type { World } from '../../src/world/world.ts';
 
 const run = promisify(execFile);
@@ -71,7 +72,9 @@ export async function privateContainerd(world: World, subnet: string): Promise<P
       const config = sandbox(name);
       await mkdir(config.logDirectory, { recursive: true });
       const sandboxId = await runtime.runPodSandbox(config);
-      const containerId = await runtime.createContainer(sandboxId, container, config);
+      // What a kubelet knows its own containers by.
+      const labels = { ...container.labels, [podUidLabel]: config.uid, [containerNameLabel]: container.name };
+      const containerId = await runtime.createContainer(sandboxId, { ...container, labels }, config);
       await runtime.startContainer(containerId);
       return { sandboxId, containerId, logPath: join(config.logDirectory, container.logPath) };
     },
