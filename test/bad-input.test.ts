@@ -695,7 +695,7 @@ describe('the command line', () => {
   test('flags that make no sense', async () => {
     const dataDir = newDataDir();
     const cases: readonly (readonly [string[], RegExp])[] = [
-      [['up', '--nodes', '2'], /not there yet/],
+      [['up', '--nodes', '0'], /a count is a whole number from 1 up/],
       [['up', '--nodes', 'many'], /a count is a whole number from 1 up/],
       [['up', '--port', '99999'], /a port is a whole number from 1 to 65535/],
       [['up', '--runtime', 'docker'], /Allowed choices are containerd, simulated/],

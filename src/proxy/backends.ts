@@ -10,6 +10,8 @@ export interface Backend {
   readonly port: number;
   /** On this node. */
   readonly local: boolean;
+  /** On this node, or on one that whoever wrote the slice did not name. */
+  readonly perhapsLocal: boolean;
 }
 
 export interface Backends {
@@ -67,7 +69,7 @@ function candidatesOf(port: V1ServicePort, slices: readonly EndpointSlice[], add
       const key = showBackend({ address, port: target.port });
       // While a pod moves between slices it may stand in two; what is ready in one of them is ready.
       if (leaving && found.get(key)?.leaving === false) continue;
-      found.set(key, { address, port: target.port, local: at === nodeName, leaving, hints });
+      found.set(key, { address, port: target.port, local: at === nodeName, perhapsLocal: at === nodeName || at === undefined, leaving, hints });
     }
   }
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, candidate]) => candidate);

@@ -177,6 +177,11 @@ test('an address of a balancer that is a proxy is the proxy’s', () => {
   assert.equal(rules.elements['service-ips'].has('192.0.2.9 . tcp . 80'), false);
 });
 
+test('an endpoint that names no node may be on this one, and its own client', () => {
+  const written = slice([{ addresses: ['10.244.0.5'] }, { addresses: ['10.244.1.6'], nodeName: 'elsewhere' }]);
+  assert.deepEqual(serviceRules(service({ clusterIPs: ['10.96.0.7'], ports: [{ port: 80 }] }), [written], place).hairpins, ['10.244.0.5']);
+});
+
 test('both families of a Service have rules of their own', () => {
   const spec = { type: 'NodePort', clusterIPs: ['10.96.0.7', 'fd00::7'], ipFamilies: ['IPv4', 'IPv6'], ports: [{ port: 80, nodePort: 30080 }] };
   const slices = [slice([ready('10.244.0.5')]), { ...slice([ready('fd00:1::5'), ready('fd00:1::6')]), addressType: 'IPv6' }];

@@ -31,7 +31,7 @@ export interface ServiceRules {
   readonly sets: ReadonlyMap<string, string>;
   /** Cluster IPs; a packet to one of them on a port no Service has is refused. */
   readonly clusterIps: readonly string[];
-  /** Addresses of endpoints on this node, which may be their own clients. */
+  /** Addresses of endpoints that are, or may be, on this node, and may be their own clients. */
   readonly hairpins: readonly string[];
   /** UDP endpoints behind each `address|port` of the Service (`|port` for a node port): flows that lead elsewhere are cut by hand. */
   readonly udp: ReadonlyMap<string, readonly Backend[]>;
@@ -81,7 +81,7 @@ class RuleBuilder {
     for (const port of spec.ports ?? []) {
       const backends = backendsOf(this.#service, port, this.#slices, addressTypes[this.#family], this.#place);
       this.#addPort(port, backends);
-      for (const { address, local } of [...backends.internal, ...backends.external]) if (local) hairpins.add(address);
+      for (const { address, perhapsLocal } of [...backends.internal, ...backends.external]) if (perhapsLocal) hairpins.add(address);
     }
     if (this.#isReached()) this.#rules.hairpins.push(...[...hairpins].sort());
     return this.#rules;

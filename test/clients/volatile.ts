@@ -16,6 +16,7 @@ const replacements: readonly (readonly [RegExp, string])[] = [
   [/-[bcdf0-9][bcdfghjklmnpqrstvwxz0-9]{6,9}\b/g, '-<hash>'],
   [new RegExp(`-${letters}{5}\\b`, 'g'), '-<hash>'],
   [/-<hash>-<hash>/g, '-<hash>'],
+  [/(?<=cpu: )(<unknown>|\d+%)(?=\/\d+%)/g, '<usage>'],
   [/(pod-template-hash=)[a-z0-9]+/g, '$1<hash>'],
 ];
 
