@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe, test, type TestContext } from 'node:test';
 import { loadImages } from '../../src/cluster/images/load.ts';
 import { isNotFound, RuntimeError } from '../../src/kubelet/runtime/cri-error.ts';
 import type { RuntimeEvent } from '../../src/kubelet/runtime/runtime.ts';
@@ -32,7 +32,7 @@ describe('containers over CRI', { skip: process.getuid?.() !== 0 && 'needs root'
     );
   });
 
-  test('a container runs in its pod, and is told of as its configuration says', async () => {
+  test('a container runs in its pod, and is told of as its configuration says', async (t) => {
     const { runtime } = host;
     const labels = { 'io.kubernetes.pod.name': 'whole' };
     const container = host.container('busybox', {
@@ -42,13 +42,13 @@ describe('containers over CRI', { skip: process.getuid?.() !== 0 && 'needs root'
       labels,
       resources: { cpuShares: 512, memoryLimitBytes: 32 * 1024 * 1024, oomScoreAdj: 900 },
     });
-    const events = new EventLog(host);
+    const events = new EventLog(host, t);
     const { sandboxId, containerId, logPath } = await host.run('whole', container);
     await events.seen({ id: containerId, type: 'started' });
     const status = await runtime.containerStatus(containerId);
     assert.equal(status.state, 'running');
     assert.equal(status.sandboxId, sandboxId);
-    assert.deepEqual(status.labels, labels);
+    assert.deepEqual(status.labels, { ...labels, 'io.kubernetes.pod.uid': 'uid-whole', 'io.kubernetes.container.name': 'main' });
     assert.ok(status.startedAtMs >= status.createdAtMs && status.finishedAtMs === 0);
     const sandbox = await runtime.podSandboxStatus(sandboxId);
     assert.ok(sandbox.ready);
@@ -75,21 +75,19 @@ describe('containers over CRI', { skip: process.getuid?.() !== 0 && 'needs root'
     await runtime.removePodSandbox(sandboxId);
     await events.seen({ id: sandboxId, type: 'removed' });
     assert.ok(!(await runtime.listContainers()).some(({ id }) => id === containerId));
-    events.close();
   });
 
-  test('an exit is told of when CRI knows it, at once', async () => {
-    const events = new EventLog(host);
+  test('an exit is told of when CRI knows it, at once', async (t) => {
+    const events = new EventLog(host, t);
     const { containerId } = await host.run('short', host.container('busybox', { command: ['sh', '-c', 'exit 5'] }));
     await events.seen({ id: containerId, type: 'exited' });
     const { state, exitCode, finishedAtMs } = await host.runtime.containerStatus(containerId);
     assert.deepEqual([state, exitCode], ['exited', 5]);
     assert.ok(world.clock.now() - finishedAtMs < 2_000);
-    events.close();
   });
 
-  test('a container over its memory limit is killed, and says so', async () => {
-    const events = new EventLog(host);
+  test('a container over its memory limit is killed, and says so', async (t) => {
+    const events = new EventLog(host, t);
     const container = host.container('busybox', {
       command: ['sh', '-c', 'x=$(head -c 100000000 /dev/zero | tr "\\0" x); echo ${#x}'],
       resources: { memoryLimitBytes: 8 * 1024 * 1024 },
@@ -97,7 +95,6 @@ describe('containers over CRI', { skip: process.getuid?.() !== 0 && 'needs root'
     const { containerId } = await host.run('hungry', container);
     await events.seen({ id: containerId, type: 'exited' });
     assert.equal((await host.runtime.containerStatus(containerId)).reason, 'OOMKilled');
-    events.close();
   });
 
   test('a port on the loopback inside the pod can be reached', async () => {
@@ -145,7 +142,9 @@ class EventLog {
   readonly #end = new AbortController();
   #wake: () => void = () => undefined;
 
-  constructor({ runtime }: PrivateContainerd) {
+  constructor({ runtime }: PrivateContainerd, test: TestContext) {
+    // Also of a test that failed: whoever still listens keeps the process alive.
+    test.after(() => this.#end.abort());
     runtime.events((event) => {
       this.#seen.push(event);
       this.#wake();
@@ -159,9 +158,5 @@ class EventLog {
         this.#wake = resolve;
       });
     }
-  }
-
-  close(): void {
-    this.#end.abort();
   }
 }
