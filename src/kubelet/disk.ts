@@ -18,13 +18,13 @@ import {
   rm,
   rmdir,
   stat,
-  statfs,
   symlink,
   writeFile,
 } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { bindWithin } from './volumes/bind-within.ts';
 import { isMissing, mountPoints, run } from './volumes/mounts.ts';
+import { type DiskSpace, diskSpace } from './disk-space.ts';
 
 export interface VolumeFile {
   readonly content: Buffer;
@@ -38,15 +38,6 @@ export interface MountPlan {
   readonly type: string;
   readonly source: string;
   readonly options: readonly string[];
-}
-
-export interface DiskSpace {
-  readonly capacityBytes: number;
-  readonly availableBytes: number;
-  readonly usedBytes: number;
-  readonly inodes: number;
-  readonly inodesFree: number;
-  readonly inodesUsed: number;
 }
 
 export type PathKind = 'absent' | 'directory' | 'file' | 'socket' | 'character-device' | 'block-device';
@@ -171,21 +162,7 @@ export function realDisk(): Disk {
         if (!isMissing(error)) throw error;
       }
     },
-    async space(path) {
-      try {
-        const { blocks, bfree, bavail, bsize, files, ffree } = await statfs(path);
-        return {
-          capacityBytes: blocks * bsize,
-          availableBytes: bavail * bsize,
-          usedBytes: (blocks - bfree) * bsize,
-          inodes: files,
-          inodesFree: ffree,
-          inodesUsed: files - ffree,
-        };
-      } catch {
-        return undefined;
-      }
-    },
+    space: diskSpace,
     async size(path) {
       try {
         return (await stat(path)).size;

@@ -1,5 +1,5 @@
 /** What the whole machine uses, from `/proc` and its file systems. A simulated node has none of its own: what its containers use is all there is. */
-import { statfs } from 'node:fs/promises';
+import { diskSpace } from '../disk-space.ts';
 import { type CgroupReader, cgroupReader, pairsOf, textOf } from './cgroup-counters.ts';
 import type { FilesystemUsage, InterfaceUsage, MemoryUsage } from './usage.ts';
 
@@ -51,21 +51,7 @@ export function realMachine(): Machine {
       const text = textOf(pid === undefined ? '/proc/net/dev' : `/proc/${pid}/net/dev`);
       return text === undefined ? undefined : interfacesOf(text);
     },
-    async filesystem(path) {
-      try {
-        const { blocks, bfree, bavail, bsize, files, ffree } = await statfs(path);
-        return {
-          capacityBytes: blocks * bsize,
-          availableBytes: bavail * bsize,
-          usedBytes: (blocks - bfree) * bsize,
-          inodes: files,
-          inodesFree: ffree,
-          inodesUsed: files - ffree,
-        };
-      } catch {
-        return undefined;
-      }
-    },
+    filesystem: diskSpace,
   };
 }
 
