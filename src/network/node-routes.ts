@@ -2,7 +2,7 @@
  * Keeps this machine's routes, and the tunnel's neighbours, as a plan of peers says. Nothing is learned and nothing flooded: each MAC address and each way is
  * written down from a Node object, and taken away with it.
  */
-import { contains, parseCidr, tryParseCidr } from '../machinery/ip.ts';
+import { contains, isV6, parseCidr, splitCidrs, tryParseCidr } from '../machinery/ip.ts';
 import type { Run } from './command.ts';
 import { type Peer, tunnelAddress, tunnelMac } from './peers.ts';
 
@@ -15,9 +15,10 @@ export interface NodeRoutesOptions {
   readonly run: Run;
   readonly id: string;
   readonly nodeName: string;
+  /** Where the tunnel ends here: an IPv4 address. */
   readonly nodeIp: string;
   readonly clusterCidr: string;
-  readonly podCidr: string;
+  readonly podCidrs: readonly string[];
   readonly vni: number;
   readonly port: number;
   /** Of the device packets leave by; the tunnel's is smaller. */
@@ -59,7 +60,7 @@ export class NodeRoutes {
 
   /** Kept over a restart when it is as it should be: traffic flows meanwhile. */
   async #makeTunnel(): Promise<void> {
-    const { run, id, nodeName, nodeIp, podCidr, vni, port, linkMtu } = this.#options;
+    const { run, id, nodeName, nodeIp, podCidrs, vni, port, linkMtu } = this.#options;
     const name = tunnelName(id);
     const mac = tunnelMac(nodeName, id);
     const details = await run('ip', ['-details', 'link', 'show', name]).catch(() => '');
@@ -71,7 +72,8 @@ export class NodeRoutes {
       const kind = ['type', 'vxlan', 'id', String(vni), 'local', nodeIp, 'dstport', String(port), 'nolearning'];
       await run('ip', ['link', 'add', name, 'address', mac, 'mtu', String(linkMtu - tunnelOverhead), ...kind]);
     }
-    await run('ip', ['-batch', '-'], `address replace ${tunnelAddress(podCidr)}/32 dev ${name}\nlink set ${name} up`);
+    const addresses = podCidrs.map((range) => `address replace ${tunnelAddress(range)}/${isV6(range) ? '128' : '32'} dev ${name}`);
+    await run('ip', ['-batch', '-'], [...addresses, `link set ${name} up`].join('\n'));
     this.#hasTunnel = true;
   }
 
@@ -79,7 +81,7 @@ export class NodeRoutes {
   async #found(): Promise<Peer[]> {
     const { run, id, clusterCidr } = this.#options;
     const name = tunnelName(id);
-    const routes = jsonRows(await run('ip', ['-json', 'route', 'show', 'proto', routeProtocol]));
+    const routes = await ourRoutes(run);
     const neighbours = new Map(
       jsonRows(await run('ip', ['-json', 'neigh', 'show', 'dev', name]).catch(() => '')).map((row) => [textOf(row, 'dst'), textOf(row, 'lladdr')]),
     );
@@ -128,20 +130,27 @@ export function changes(before: readonly Peer[], after: readonly Peer[], tunnel:
       );
     }
   }
-  return { gone, goneEntries, entries, come };
+  // Both families' ways to a node end at one entry.
+  return { gone, goneEntries: [...new Set(goneEntries)], entries: [...new Set(entries)], come };
 }
 
 /** Takes tunnel and routes off the machine; what is not there is no error. */
 export async function removeNodeRoutes(id: string, clusterCidr: string, run: Run): Promise<void> {
   await run('ip', ['link', 'delete', tunnelName(id)]).catch(() => undefined);
-  const routes = jsonRows(await run('ip', ['-json', 'route', 'show', 'proto', routeProtocol]).catch(() => ''));
+  const routes = await ourRoutes(run).catch(() => []);
   const ours = routes.map((row) => textOf(row, 'dst')).filter((range) => isWithin(clusterCidr, range));
   for (const range of ours) await run('ip', ['route', 'delete', range, 'proto', routeProtocol]).catch(() => undefined);
 }
 
 function isWithin(clusterCidr: string, range: string): boolean {
   const inner = tryParseCidr(range);
-  return inner !== undefined && contains(parseCidr(clusterCidr), inner.address);
+  return inner !== undefined && splitCidrs(clusterCidr).some((outer) => contains(parseCidr(outer), inner.address));
+}
+
+/** Of both families; a kernel without IPv6 has none of that. */
+async function ourRoutes(run: Run): Promise<Row[]> {
+  const show = ['-json', 'route', 'show', 'proto', routeProtocol];
+  return [...jsonRows(await run('ip', show)), ...jsonRows(await run('ip', ['-6', ...show]).catch(() => ''))];
 }
 
 type Row = Readonly<Record<string, unknown>>;

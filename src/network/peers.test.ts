@@ -7,24 +7,25 @@ import { annotationsOf, type Peer, planPeers, type PodNetworkMode, tunnelMac } f
 interface Wanted {
   readonly name: string;
   readonly podCIDR?: string;
+  readonly podCIDRs?: readonly string[];
   readonly ip: string;
   readonly more?: readonly string[];
   readonly silent?: boolean;
 }
 
-function nodeOf({ name, podCIDR, ip, more = [], silent = false }: Wanted): Node {
+function nodeOf({ name, podCIDR, podCIDRs, ip, more = [], silent = false }: Wanted): Node {
   const annotations = silent ? {} : annotationsOf({ mac: tunnelMac(name, 'abcdef'), vni: 1, addresses: [ip, ...more] });
   return {
     apiVersion: 'v1',
     kind: 'Node',
     metadata: { name, uid: name, resourceVersion: '1', creationTimestamp: '', annotations },
-    spec: podCIDR === undefined ? {} : { podCIDR },
+    spec: { ...(podCIDR !== undefined && { podCIDR }), ...(podCIDRs !== undefined && { podCIDRs: [...podCIDRs] }) },
     status: { addresses: [{ type: 'InternalIP', address: ip }] },
   };
 }
 
 const plan = (nodes: readonly Wanted[], mode: PodNetworkMode = 'auto', links = ['10.0.0.1/24']): readonly Peer[] =>
-  planPeers({ nodeName: 'self', links, mode }, nodes.map(nodeOf));
+  planPeers({ nodeName: 'self', links, mode, v6: true }, nodes.map(nodeOf));
 
 const self: Wanted = { name: 'self', ip: '10.0.0.1', podCIDR: '10.244.0.0/24' };
 const near: Wanted = { name: 'near', ip: '10.0.0.2', podCIDR: '10.244.1.0/24' };
@@ -75,14 +76,14 @@ test("one's own address on a link is no way to another", () => {
 test('a node on its way out is left out', () => {
   const leaving = nodeOf(near);
   leaving.metadata.deletionTimestamp = '2026-01-01T00:00:00Z';
-  assert.deepEqual(planPeers({ nodeName: 'self', links: ['10.0.0.1/24'], mode: 'auto' }, [leaving]), []);
+  assert.deepEqual(planPeers({ nodeName: 'self', links: ['10.0.0.1/24'], mode: 'auto', v6: false }, [leaving]), []);
 });
 
 test("others' words about the tunnel are not believed blindly", () => {
   for (const data of ['', 'no json', '{}', '{"VtepMAC":"; reboot"}', '{"VtepMAC":7}']) {
     const odd = nodeOf(far);
     odd.metadata.annotations = { ...odd.metadata.annotations, 'flannel.alpha.coreos.com/backend-data': data };
-    assert.deepEqual(planPeers({ nodeName: 'self', links: [], mode: 'auto' }, [odd]), [], data);
+    assert.deepEqual(planPeers({ nodeName: 'self', links: [], mode: 'auto', v6: false }, [odd]), [], data);
   }
 });
 
@@ -110,6 +111,30 @@ test('what stays is not touched; what comes is written, and what goes is taken a
     entries: [],
     come: [],
   });
+});
+
+test('a node with ranges of both families has a way for each: over the link where it has an address of that family, through one tunnel elsewhere', () => {
+  const both = ['10.244.1.0/24', 'fd00:1:0:101::/64'];
+  const links = ['10.0.0.1/24', 'fd00:2::1/64'];
+  const onLink: Wanted = { ...near, more: ['fd00:2::2'], podCIDRs: both };
+  assert.deepEqual(plan([onLink], 'auto', links), [direct, { kind: 'direct', podCidr: 'fd00:1:0:101::/64', gateway: 'fd00:2::2' }]);
+  const mac = tunnelMac('near', 'abcdef');
+  const through: Peer = { kind: 'vxlan', podCidr: 'fd00:1:0:101::/64', publicIp: '10.0.0.2', gateway: 'fd00:1:0:101::', mac };
+  assert.deepEqual(plan([{ ...onLink, more: [] }], 'auto', links), [direct, through]);
+  assert.deepEqual(plan([{ ...onLink, more: [] }], 'host-routes', links), [direct]);
+  const { entries, come } = changes([], plan([onLink], 'vxlan', links), 'vx');
+  assert.deepEqual(entries, [`fdb replace ${mac} dev vx dst 10.0.0.2 self permanent`]);
+  assert.deepEqual(come, [
+    `neigh replace 10.244.1.0 lladdr ${mac} dev vx nud permanent`,
+    'route replace 10.244.1.0/24 via 10.244.1.0 dev vx onlink proto 142',
+    `neigh replace fd00:1:0:101:: lladdr ${mac} dev vx nud permanent`,
+    'route replace fd00:1:0:101::/64 via fd00:1:0:101:: dev vx onlink proto 142',
+  ]);
+});
+
+test('a node without IPv6 lays no way to the IPv6 ranges of others', () => {
+  const node = nodeOf({ ...near, podCIDRs: ['10.244.1.0/24', 'fd00:1:0:101::/64'] });
+  assert.deepEqual(planPeers({ nodeName: 'self', links: ['10.0.0.1/24'], mode: 'auto', v6: false }, [node]), [direct]);
 });
 
 test('a node that moved: its range is never without a route', () => {

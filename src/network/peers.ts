@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Node } from '../api/kinds.ts';
-import { contains, formatIp, parseCidr, tryParseCidr, tryParseIp } from '../machinery/ip.ts';
+import { contains, formatIp, isV6, parseCidr, tryParseCidr, tryParseIp } from '../machinery/ip.ts';
 
 /** `auto` takes the link where there is one and VXLAN elsewhere, as flannel's DirectRouting does. */
 export type PodNetworkMode = 'auto' | 'vxlan' | 'host-routes' | 'none';
@@ -13,7 +13,7 @@ export const annotation = {
   backendType: 'flannel.alpha.coreos.com/backend-type',
   backendData: 'flannel.alpha.coreos.com/backend-data',
   publicIp: 'flannel.alpha.coreos.com/public-ip',
-  /** All addresses the node itself answers on, the public one first: it may be on several links. */
+  /** All addresses the node itself answers on, of both families, the public one first: it may be on several links. */
   addresses: 'network.k8ts.io/addresses',
 } as const;
 
@@ -35,24 +35,33 @@ export interface Self {
   /** Ranges of the devices this node has, as `10.0.0.5/24`: whoever lies in one can be reached without a router. */
   readonly links: readonly string[];
   readonly mode: PodNetworkMode;
+  /** This node's pods have IPv6 addresses. */
+  readonly v6: boolean;
 }
 
-/** One way to each other node that has a range of pods and can be reached; sorted, so that equal states give equal plans. */
+/** The ranges of a node's pods: none before it was given any, else one, or one of each family. */
+export function podCidrsOf({ spec }: Node): readonly string[] {
+  if (spec.podCIDRs !== undefined && spec.podCIDRs.length > 0) return spec.podCIDRs;
+  return spec.podCIDR === undefined || spec.podCIDR === '' ? [] : [spec.podCIDR];
+}
+
+/** One way to each range of pods of other nodes that can be reached; sorted, so that equal states give equal plans. */
 export function planPeers(self: Self, nodes: readonly Node[]): readonly Peer[] {
   if (self.mode === 'none') return [];
   return nodes
     .filter(({ metadata }) => metadata.name !== self.nodeName && metadata.deletionTimestamp === undefined)
-    .flatMap((node) => peerOf(self, node) ?? [])
+    .flatMap((node) => podCidrsOf(node).flatMap((podCidr) => peerOf(self, node, podCidr) ?? []))
     .sort((a, b) => (a.podCidr < b.podCidr ? -1 : 1));
 }
 
-function peerOf({ links, mode }: Self, node: Node): Peer | undefined {
-  const { podCIDR: podCidr } = node.spec;
-  if (podCidr === undefined || tryParseCidr(podCidr) === undefined) return undefined;
+/** Where nodes share a link of one family only, the other family's packets take the tunnel, whose outer headers are always IPv4. */
+function peerOf({ links, mode, v6 }: Self, node: Node, podCidr: string): Peer | undefined {
+  if (tryParseCidr(podCidr) === undefined || (isV6(podCidr) && !v6)) return undefined;
   const addresses = addressesOf(node);
-  const gateway = mode === 'vxlan' ? undefined : addresses.find((address) => links.some((link) => isOnLink(link, address)));
+  const near = addresses.filter((address) => isV6(address) === isV6(podCidr));
+  const gateway = mode === 'vxlan' ? undefined : near.find((address) => links.some((link) => isOnLink(link, address)));
   if (gateway !== undefined) return { kind: 'direct', podCidr, gateway };
-  const [publicIp] = addresses;
+  const publicIp = addresses.find((address) => !isV6(address));
   const mac = macOf(node);
   if (mode === 'host-routes' || publicIp === undefined || mac === undefined) return undefined;
   return { kind: 'vxlan', podCidr, publicIp, gateway: tunnelAddress(podCidr), mac };
@@ -62,7 +71,7 @@ function peerOf({ links, mode }: Self, node: Node): Peer | undefined {
 function addressesOf({ metadata, status }: Node): string[] {
   const annotated = [metadata.annotations?.[annotation.publicIp] ?? '', ...(metadata.annotations?.[annotation.addresses] ?? '').split(',')];
   const internal = (status.addresses ?? []).filter(({ type }) => type === 'InternalIP').map(({ address }) => address);
-  return [...annotated, ...internal].filter((address) => tryParseIp(address)?.family === 4);
+  return [...annotated, ...internal].filter((address) => tryParseIp(address) !== undefined);
 }
 
 function macOf({ metadata }: Node): string | undefined {

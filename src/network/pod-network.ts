@@ -1,18 +1,21 @@
 /**
- * The pod network of one node: waits for the node's `podCIDR`, configures CNI for it, lets the host forward, masquerades what leaves the cluster, and
+ * The pod network of one node: waits for the node's `podCIDRs`, configures CNI for them, lets the host forward, masquerades what leaves the cluster, and
  * keeps a way to every other node's pods. A node alone has nobody to reach, and no tunnel.
  */
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { networkInterfaces } from 'node:os';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { Node } from '../api/kinds.ts';
 import type { Client } from '../client/client.ts';
 import type { Informers } from '../client/informer.ts';
+import { isV6 } from '../machinery/ip.ts';
 import type { World } from '../world/world.ts';
 import { cniConfig } from './cni-config.ts';
 import { type Run, runCommand } from './command.ts';
+import { allowForwarding, hasIpv6 } from './forwarding.ts';
 import { NodeRoutes, removeNodeRoutes, tunnelName, tunnelOverhead } from './node-routes.ts';
-import { annotationsOf, planPeers, type PodNetworkMode, tunnelMac } from './peers.ts';
+import { outboundRules, removeOutboundRules } from './outbound-rules.ts';
+import { annotationsOf, planPeers, type PodNetworkMode, podCidrsOf, tunnelMac } from './peers.ts';
 
 export interface PodNetworkOptions {
   readonly world: World;
@@ -21,9 +24,11 @@ export interface PodNetworkOptions {
   /** Of someone who may annotate this Node. */
   readonly client: Client;
   readonly nodeName: string;
-  readonly nodeIp: string;
-  /** Names devices and the nftables table of this cluster on this host. */
+  /** The node's addresses: one, or one of each family, the IPv4 one first. */
+  readonly nodeIps: readonly string[];
+  /** Names devices and the nftables tables of this cluster on this host. */
   readonly id: string;
+  /** One range, or one of each family. */
   readonly clusterCidr: string;
   readonly mode: PodNetworkMode;
   readonly vni: number;
@@ -34,8 +39,8 @@ export interface PodNetworkOptions {
 }
 
 export interface PodNetwork {
-  /** Resolves with the node's pod CIDR once pods can be given addresses. */
-  readonly ready: Promise<string>;
+  /** Resolves with the node's ranges once pods can be given addresses out of them. */
+  readonly ready: Promise<readonly string[]>;
   close(): void;
 }
 
@@ -59,24 +64,27 @@ export function startPodNetwork(options: PodNetworkOptions): PodNetwork {
   const log = world.log.child('network');
   const nodes = informers.of(Node);
   const closed = new AbortController();
-  const known = Promise.withResolvers<string>();
+  const known = Promise.withResolvers<readonly string[]>();
   let changed = (): void => {};
   const look = (node: Node): void => {
-    if (node.metadata.name === nodeName && node.spec.podCIDR) known.resolve(node.spec.podCIDR);
+    if (node.metadata.name === nodeName && podCidrsOf(node).length > 0) known.resolve(podCidrsOf(node));
     changed();
   };
   const unsubscribe = nodes.subscribe({ added: look, updated: look, deleted: () => changed() });
 
-  const ready = known.promise.then(async (podCidr) => {
+  const ready = known.promise.then(async (given) => {
     if (options.mode === 'none') {
-      log.info('the pod network is left to others', { podCidr });
-      return podCidr;
+      log.info('the pod network is left to others', { podCidrs: given });
+      return given;
     }
-    const linkMtu = await configure(options, podCidr);
-    log.info('pod network configured', { podCidr, bridge: bridgeName(options.id) });
-    changed = keepRoutes(options, podCidr, linkMtu, closed.signal);
+    // A machine without IPv6 can be a node of a cluster that has it: its pods have IPv4 only.
+    const v6 = given.some(isV6) && hasIpv6();
+    const podCidrs = given.filter((range) => v6 || !isV6(range));
+    const linkMtu = await configure(options, podCidrs);
+    log.info('pod network configured', { podCidrs, bridge: bridgeName(options.id) });
+    changed = keepRoutes(options, podCidrs, linkMtu, closed.signal);
     changed();
-    return podCidr;
+    return podCidrs;
   });
   return {
     ready,
@@ -88,11 +96,11 @@ export function startPodNetwork(options: PodNetworkOptions): PodNetwork {
 }
 
 /** Answers what to call when a Node changed: what comes while the machine is being told goes into the next round together. */
-function keepRoutes(options: PodNetworkOptions, podCidr: string, linkMtu: number, signal: AbortSignal): () => void {
-  const { world, informers, client, nodeName, nodeIp, id, mode, vni, run = runCommand } = options;
+function keepRoutes(options: PodNetworkOptions, podCidrs: readonly string[], linkMtu: number, signal: AbortSignal): () => void {
+  const { world, informers, client, nodeName, nodeIps, id, mode, vni, run = runCommand } = options;
   const log = world.log.child('network');
   const nodes = informers.of(Node);
-  const routes = new NodeRoutes({ ...options, run, podCidr, linkMtu });
+  const routes = new NodeRoutes({ ...options, run, nodeIp: nodeIps[0] ?? '', podCidrs, linkMtu });
   let [dirty, busy] = [false, false];
   let shown = '';
 
@@ -100,7 +108,7 @@ function keepRoutes(options: PodNetworkOptions, podCidr: string, linkMtu: number
     const all = nodes.list();
     // Alone, a node need not say how it can be reached.
     if (all.length > 1) await announce(all.find(({ metadata }) => metadata.name === nodeName));
-    const peers = planPeers({ nodeName, links: ownLinks(id), mode }, all);
+    const peers = planPeers({ nodeName, links: ownLinks(id), mode, v6: podCidrs.some(isV6) }, all);
     const text = JSON.stringify(peers);
     await routes.apply(peers);
     if (text !== shown && (peers.length > 0 || shown !== ''))
@@ -109,9 +117,8 @@ function keepRoutes(options: PodNetworkOptions, podCidr: string, linkMtu: number
   }
 
   async function announce(self: Node | undefined): Promise<void> {
-    const link = networkInterfaces()[linkName(id)]?.find(({ family }) => family === 'IPv4')?.address;
-    const addresses = [nodeIp, ...(link === undefined ? [] : [link])];
-    const annotations = annotationsOf({ mac: tunnelMac(nodeName, id), vni, addresses });
+    const onLink = (networkInterfaces()[linkName(id)] ?? []).filter(isGlobal).map(({ address }) => address);
+    const annotations = annotationsOf({ mac: tunnelMac(nodeName, id), vni, addresses: [...nodeIps, ...onLink] });
     if (!self || Object.entries(annotations).every(([name, value]) => self.metadata.annotations?.[name] === value)) return;
     await client.resource(Node).patch(nodeName, { metadata: { annotations } }, { type: 'merge', signal });
   }
@@ -142,52 +149,30 @@ function keepRoutes(options: PodNetworkOptions, podCidr: string, linkMtu: number
 function ownLinks(id: string): string[] {
   const inward = [bridgeName(id), tunnelName(id)];
   return Object.entries(networkInterfaces()).flatMap(([device, addresses = []]) =>
-    inward.includes(device) ? [] : addresses.flatMap(({ family, cidr, internal }) => (family === 'IPv4' && !internal && cidr !== null ? [cidr] : [])),
+    inward.includes(device) ? [] : addresses.filter(isGlobal).flatMap(({ cidr }) => cidr ?? []),
   );
 }
 
+/** Known beyond one device: every device has an IPv6 address of its own (fe80::) that says nothing of where it leads. */
+function isGlobal({ internal, address }: NetworkInterfaceInfo): boolean {
+  return !internal && !/^fe[89ab]/i.test(address);
+}
+
 /** Answers the MTU of the device that leads to the others. */
-async function configure(options: PodNetworkOptions, podCidr: string): Promise<number> {
+async function configure(options: PodNetworkOptions, podCidrs: readonly string[]): Promise<number> {
   const { id, clusterCidr, mode, cniConfigDir, stateDir, run = runCommand } = options;
   await mkdir(cniConfigDir, { recursive: true });
-  await allowForwarding();
-  const [linkMtu] = await Promise.all([hostMtu(run), run('nft', ['-f', '-'], outboundRules(networkTable(id), bridgeName(id), podCidr, clusterCidr))]);
+  await allowForwarding({ v6: podCidrs.some(isV6) }, run);
+  const rules = outboundRules({ table: networkTable(id), bridge: bridgeName(id), podCidrs, clusterCidr });
+  const [linkMtu] = await Promise.all([hostMtu(run), run('nft', ['-f', '-'], rules)]);
   // Room for the tunnel's headers, also where no packet takes one yet: pods keep the size they started with.
   const mtu = mode === 'host-routes' ? linkMtu : linkMtu - tunnelOverhead;
-  const config = cniConfig({ networkName: `k8ts-${id}`, bridge: bridgeName(id), podCidr, mtu, ipamDir: join(stateDir, 'ipam') });
+  const config = cniConfig({ networkName: `k8ts-${id}`, bridge: bridgeName(id), podCidrs, mtu, ipamDir: join(stateDir, 'ipam') });
   // Renamed into place: the runtime watches the directory and must never read half a file.
   const path = join(cniConfigDir, '10-k8ts.conflist');
   await writeFile(`${path}.tmp`, `${JSON.stringify(config, undefined, 2)}\n`);
   await rename(`${path}.tmp`, path);
   return linkMtu;
-}
-
-/** Pods reach other pods as themselves and the world as the node. The host's own firewall, where one drops forwarded packets, is told of pods. */
-function outboundRules(table: string, bridge: string, podCidr: string, clusterCidr: string): string {
-  return `table ip ${table} {}
-delete table ip ${table}
-table ip ${table} {
-  chain postrouting { type nat hook postrouting priority srcnat; policy accept;
-    ip saddr ${podCidr} ip daddr != ${clusterCidr} ip daddr != 224.0.0.0/4 oifname != "${bridge}" masquerade fully-random
-  }
-}
-`;
-}
-
-async function allowForwarding(): Promise<void> {
-  await sysctl('net/ipv4/ip_forward', '1');
-  // Without it an answer from a pod on the same bridge would skip the translation back to the Service's address.
-  await sysctl('net/bridge/bridge-nf-call-iptables', '1', true);
-  await sysctl('net/bridge/bridge-nf-call-ip6tables', '1', true);
-}
-
-async function sysctl(name: string, value: string, mayMiss = false): Promise<void> {
-  const path = `/proc/sys/${name}`;
-  try {
-    if ((await readFile(path, 'utf8')).trim() !== value) await writeFile(path, value);
-  } catch (error) {
-    if (!mayMiss) throw new Error(`cannot set ${name.replaceAll('/', '.')} to ${value}: ${String(error)}`, { cause: error });
-  }
 }
 
 /** The smallest of this namespace's devices that lead outside, at most 1500. `/sys` would show those of the namespace it was mounted in. */
@@ -199,7 +184,7 @@ async function hostMtu(run: Run): Promise<number> {
 
 /** Takes away what {@link startPodNetwork} and the CNI plugins left on the host; what is not there is no error. */
 export async function removePodNetwork(id: string, clusterCidr: string, run: Run = runCommand): Promise<void> {
-  await run('nft', ['delete', 'table', 'ip', networkTable(id)]).catch(() => undefined);
+  await removeOutboundRules(networkTable(id), run);
   await run('ip', ['link', 'delete', bridgeName(id)]).catch(() => undefined);
   await removeNodeRoutes(id, clusterCidr, run);
 }

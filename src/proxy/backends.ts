@@ -15,6 +15,8 @@ export interface Backend {
 }
 
 export interface Backends {
+  /** Wherever they are. */
+  readonly cluster: readonly Backend[];
   /** For clients in the cluster. */
   readonly internal: readonly Backend[];
   /** For clients from outside. */
@@ -46,6 +48,7 @@ export function backendsOf(
   const cluster = near(readyOrLeaving(candidates), where);
   const local = readyOrLeaving(candidates.filter((candidate) => candidate.local));
   return {
+    cluster,
     internal: service.spec.internalTrafficPolicy === 'Local' ? local : cluster,
     external: service.spec.externalTrafficPolicy === 'Local' ? local : cluster,
     any: cluster.length > 0,

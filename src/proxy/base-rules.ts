@@ -1,17 +1,31 @@
 /** The part of the tables that no Service changes: hooks, lookup maps, masquerading. One table for each family of addresses. */
-import { type Family, type MapName, masqueradeMark } from './service-rules.ts';
+import { noTable } from '../nftables/nftables.ts';
 
-export const mapNames: readonly MapName[] = ['service-ips', 'node-ports', 'no-endpoint-ips', 'no-endpoint-node-ports'];
+export type Family = 'ip' | 'ip6';
+
+/** The mark that asks for masquerading on the way out; upstream uses the same bit. */
+export const masqueradeMark = '0x4000';
+
+const protocols = ['tcp', 'udp', 'sctp'] as const;
+export type Protocol = (typeof protocols)[number];
+
+/** Where a packet's address, protocol and port lead: to a chain. */
+const verdictMaps = ['service-ips', 'node-ports', 'no-endpoint-ips', 'no-endpoint-node-ports'] as const;
+/** Which endpoint it is, by address, port and index: one map for each protocol, since nft takes a rule to be about one. */
+const endpointMaps = ['endpoints', 'node-port-endpoints'] as const;
+
+export type EndpointMap = (typeof endpointMaps)[number];
+export type MapName = (typeof verdictMaps)[number] | `${EndpointMap}-${Protocol}`;
+
+export const mapNames: readonly MapName[] = [
+  ...verdictMaps,
+  ...protocols.flatMap((protocol) => endpointMaps.map((map) => `${map}-${protocol}` as const)),
+];
 
 const facts = {
   ip: { address: 'ipv4_addr', loopback: '127.0.0.0/8' },
   ip6: { address: 'ipv6_addr', loopback: '::1' },
 } as const;
-
-/** No table, whatever was there. Named and then deleted, in one transaction: there is something to delete in either case. */
-export function noTable(family: Family, table: string): string {
-  return `table ${family} ${table} {}\ndelete table ${family} ${table}\n`;
-}
 
 /**
  * The table as it is before the first Service; replaces whatever an earlier run left under its name, in the same transaction. Node ports answer on
@@ -26,6 +40,7 @@ export function baseRules(family: Family, table: string, nodePortAddresses: read
   map node-ports { type inet_proto . inet_service : verdict; }
   map no-endpoint-ips { type ${address} . inet_proto . inet_service : verdict; }
   map no-endpoint-node-ports { type inet_proto . inet_service : verdict; }
+${protocols.map((protocol) => mapsOf(family, protocol)).join('\n')}
   set cluster-ips { type ${address}; }
   set hairpins { type ${address} . ${address}; }
   chain refuse {
@@ -54,4 +69,10 @@ export function baseRules(family: Family, table: string, nodePortAddresses: read
   chain filter-output { type filter hook output priority filter; policy accept; ct state new jump without-endpoints; }
 }
 `;
+}
+
+function mapsOf(family: Family, protocol: Protocol): string {
+  const endpoint = `${family} daddr . ${protocol} dport`;
+  return `  map endpoints-${protocol} { typeof ${family} daddr . ${protocol} dport . numgen random mod 2 : ${endpoint}; }
+  map node-port-endpoints-${protocol} { typeof ${protocol} dport . numgen random mod 2 : ${endpoint}; }`;
 }

@@ -5,14 +5,16 @@
 import { EndpointSlice, Node, Service } from '../api/kinds.ts';
 import type { Informers } from '../client/informer.ts';
 import type { World } from '../world/world.ts';
+import { Nftables, noTable, removeTable } from '../nftables/nftables.ts';
 import { AddressHolder, announcedBy, removeDevice } from './announcer.ts';
 import { readyHere } from './backends.ts';
-import { baseRules, noTable } from './base-rules.ts';
+import { baseRules, type Family } from './base-rules.ts';
+import { forgetUdpFlows, listUdpFlows, type StaleFlows, type UdpFlow } from './conntrack.ts';
 import { HealthCheckPorts } from './health-check-ports.ts';
-import { forgetUdpFlows, listUdpFlows, nft, type StaleFlows, type UdpFlow } from './nft.ts';
 import { ProxyMetrics } from './proxy-metrics.ts';
-import { noRules, ruleChanges, type Shares } from './rule-changes.ts';
-import { type Family, type Place, type ServiceRules, serviceRules } from './service-rules.ts';
+import { noRules, ruleChanges, Shares } from './rule-changes.ts';
+import { ServiceClaims } from './service-claims.ts';
+import { type Place, podCidrOf, type ServiceRules, serviceRules } from './service-rules.ts';
 import { staleAtStart, staleFlows } from './stale-flows.ts';
 
 export interface ProxyOptions extends Omit<Place, 'zone'> {
@@ -24,8 +26,8 @@ export interface ProxyOptions extends Omit<Place, 'zone'> {
   readonly nodePortAddresses?: readonly string[];
   /** The device that holds load balancers' addresses; they are not announced when absent. */
   readonly announceOn?: string;
-  /** How a script reaches the kernel; nft, unless a test listens. */
-  readonly apply?: (script: string) => Promise<void>;
+  /** How scripts reach the kernel; closed with the proxy. */
+  readonly nftables?: Pick<Nftables, 'apply' | 'close'>;
   /** How stale flows are forgotten; conntrack, unless a test listens. */
   readonly forget?: (flows: StaleFlows) => Promise<void>;
   readonly list?: (family: Family) => Promise<readonly UdpFlow[]>;
@@ -47,7 +49,7 @@ const families = ['ip', 'ip6'] as const;
 /** What holds in one family's table. */
 interface Table {
   readonly applied: Map<string, ServiceRules>;
-  hairpins: Shares;
+  shares: Shares;
   fresh: boolean;
 }
 
@@ -60,7 +62,7 @@ interface Change {
 const zoneLabel = 'topology.kubernetes.io/zone';
 
 export function startProxy(options: ProxyOptions): Proxy {
-  const { world, informers, table, nodeName, clusterCidr, apply = nft, forget = forgetUdpFlows, list = listUdpFlows } = options;
+  const { world, informers, table, nodeName, clusterCidr, nftables = new Nftables(), forget = forgetUdpFlows, list = listUdpFlows } = options;
   const log = world.log.child('proxy');
   const services = informers.of(Service);
   const slices = informers.of(EndpointSlice);
@@ -70,6 +72,7 @@ export function startProxy(options: ProxyOptions): Proxy {
   const metrics = new ProxyMetrics();
   slices.addIndex('service', (slice) => [serviceOf(slice)]);
   const tables: Readonly<Record<Family, Table>> = { ip: newTable(), ip6: newTable() };
+  const claims = new ServiceClaims();
   const dirty = new Map<string, number>();
   const closing = new AbortController();
   let zone: string | undefined;
@@ -120,10 +123,11 @@ export function startProxy(options: ProxyOptions): Proxy {
 
   async function drain(): Promise<void> {
     while ((dirty.size > 0 || nodesChanged || tables.ip.fresh) && !closing.signal.aborted) {
+      const began = world.clock.now();
+      for (const key of [...dirty.keys()]) for (const other of claims.set(key, serviceAt(key))) if (!dirty.has(other)) dirty.set(other, began);
       const queued = [...dirty];
       dirty.clear();
       nodesChanged = false;
-      const began = world.clock.now();
       const keys = queued.map(([key]) => key);
       const changes = { ip: changesOf('ip', keys), ip6: changesOf('ip6', keys) };
       const done = await carryOut(changes);
@@ -150,10 +154,10 @@ export function startProxy(options: ProxyOptions): Proxy {
 
   /** False when nft refused; then nothing is applied any more, and everything is to be written anew. */
   async function carryOut(changes: Readonly<Record<Family, readonly Change[]>>): Promise<boolean> {
-    const hairpins = { ip: new Map(tables.ip.hairpins), ip6: new Map(tables.ip6.hairpins) };
-    const script = families.map((family) => scriptFor(family, changes[family], hairpins[family])).join('');
+    const shares = { ip: new Shares(tables.ip.shares), ip6: new Shares(tables.ip6.shares) };
+    const script = families.map((family) => scriptFor(family, changes[family], shares[family])).join('');
     try {
-      if (script !== '') await apply(script);
+      if (script !== '') await nftables.apply(script);
       healthy = true;
     } catch (error) {
       if (closing.signal.aborted) return false;
@@ -167,22 +171,23 @@ export function startProxy(options: ProxyOptions): Proxy {
       }
       return false;
     }
-    for (const family of families) applied(family, changes[family], hairpins[family]);
+    for (const family of families) applied(family, changes[family], shares[family]);
     return true;
   }
 
   /** The table of IPv6 is not there before a Service has an address in it: a packet pays for each table. */
-  function scriptFor(family: Family, changes: readonly Change[], hairpins: Shares): string {
-    if (!tables[family].fresh) return ruleChanges(`${family} ${table}`, changes, hairpins);
+  function scriptFor(family: Family, changes: readonly Change[], shares: Shares): string {
+    const place = { family, table, podCidr: podCidrOf(clusterCidr, family) };
+    if (!tables[family].fresh) return ruleChanges(place, changes, shares);
     if (family === 'ip6' && changes.every(({ to }) => isEmpty(to))) return tables.ip.fresh ? noTable(family, table) : '';
-    return baseRules(family, table, options.nodePortAddresses) + ruleChanges(`${family} ${table}`, changes, hairpins);
+    return baseRules(family, table, options.nodePortAddresses) + ruleChanges(place, changes, shares);
   }
 
-  function applied(family: Family, changes: readonly Change[], hairpins: Shares): void {
+  function applied(family: Family, changes: readonly Change[], shares: Shares): void {
     const state = tables[family];
     const wasFresh = state.fresh;
     if (family === 'ip' || !state.fresh || changes.some(({ to }) => !isEmpty(to))) state.fresh = false;
-    state.hairpins = hairpins;
+    state.shares = shares;
     for (const { key, from, to } of changes) {
       if (to === noRules) state.applied.delete(key);
       else state.applied.set(key, to);
@@ -200,7 +205,8 @@ export function startProxy(options: ProxyOptions): Proxy {
   function wanted(family: Family, key: string): ServiceRules {
     const service = serviceAt(key);
     if (!service) return noRules;
-    const rules = serviceRules(service, slices.byIndex('service', key), { nodeName, clusterCidr, ...(zone !== undefined && { zone }) }, family);
+    const place = { nodeName, clusterCidr, ...(zone !== undefined && { zone }) };
+    const rules = serviceRules(service, slices.byIndex('service', key), place, family, (claim) => claims.isOwner(key, claim));
     return isEmpty(rules) ? noRules : rules;
   }
 
@@ -227,16 +233,17 @@ export function startProxy(options: ProxyOptions): Proxy {
       await running;
       await forgetting;
       healthCheckPorts.close();
+      await nftables.close();
     },
   };
 }
 
 function newTable(): Table {
-  return { applied: new Map(), hairpins: new Map(), fresh: true };
+  return { applied: new Map(), shares: new Shares(), fresh: true };
 }
 
 function isEmpty({ chains, elements, clusterIps }: ServiceRules): boolean {
-  return chains.size === 0 && clusterIps.length === 0 && Object.values(elements).every(({ size }) => size === 0);
+  return chains.size === 0 && clusterIps.length === 0 && Object.keys(elements).length === 0;
 }
 
 function serviceOf({ metadata }: EndpointSlice): string {
@@ -245,6 +252,6 @@ function serviceOf({ metadata }: EndpointSlice): string {
 
 /** Takes the tables off the host, and the device of {@link ProxyOptions.announceOn}; what is not there is no error. */
 export async function removeProxyRules(table: string, announcedOn?: string): Promise<void> {
-  for (const family of families) await nft(noTable(family, table)).catch(() => undefined);
+  for (const family of families) await removeTable(family, table);
   if (announcedOn !== undefined) await removeDevice(announcedOn);
 }

@@ -1,9 +1,10 @@
 /**
- * What one Service becomes in nftables, as data: chains with their rules, elements of the shared lookup maps, and sets that remember clients for
- * session affinity. Pure: Service and endpoint slices in, rules out. Follows https://kubernetes.io/docs/reference/networking/virtual-ips/
+ * What one Service becomes in nftables, as data: elements of the shared lookup maps, and for a Service that asks for more than a choice among its endpoints
+ * chains of its own. Pure: Service and endpoint slices in, rules out. Follows https://kubernetes.io/docs/reference/networking/virtual-ips/
  *
- * A packet is looked up once, by address, protocol and port, whatever the number of Services; the verdict leads to the Service's chain, whose last rule
- * picks an endpoint at random and rewrites the destination. Only a Service with session affinity has a chain for each endpoint, which notes the client.
+ * A packet is looked up once by address, protocol and port, whatever the number of Services. The verdict leads to a chain shared by all Services with as
+ * many endpoints (`shared-chains.ts`), or to the Service's own: it has some when it remembers clients (`session-affinity.ts`), keeps some out of the
+ * balancer's address, or takes clients from outside to endpoints of this node only.
  */
 import { createHash } from 'node:crypto';
 import type { EndpointSlice, Service } from '../api/kinds.ts';
@@ -11,22 +12,23 @@ import type { V1ServicePort } from '../api/types.ts';
 import { addressRangeText, rangeOfCidr, union } from '../machinery/ip-ranges.ts';
 import { tryParseCidr } from '../machinery/ip.ts';
 import { type Backend, type Backends, backendsOf, showBackend, type Whereabouts } from './backends.ts';
-
-export type Family = 'ip' | 'ip6';
+import type { Family, MapName, Protocol } from './base-rules.ts';
+import { claimKey } from './service-claims.ts';
+import { affinitySeconds, remembering } from './session-affinity.ts';
+import { masquerade, podsClients, sharedChain, type SharedKind } from './shared-chains.ts';
 
 export interface Place extends Whereabouts {
   /** Pods' addresses, a CIDR of each family, with a comma between them; traffic from elsewhere is masqueraded so that answers find their way back. */
   readonly clusterCidr: string;
 }
 
-/** Names of the maps in the table, see `base-rules.ts`. */
-export type MapName = 'service-ips' | 'node-ports' | 'no-endpoint-ips' | 'no-endpoint-node-ports';
-
 export interface ServiceRules {
-  /** Rules by chain name. */
+  /** Rules by chain name, of chains that are this Service's alone. */
   readonly chains: ReadonlyMap<string, readonly string[]>;
-  /** Elements by map, each `key : verdict`. */
-  readonly elements: Readonly<Record<MapName, ReadonlyMap<string, string>>>;
+  /** Names of the chains it shares with others. */
+  readonly shared: ReadonlySet<string>;
+  /** Elements by map, what is looked up with what is found. */
+  readonly elements: Readonly<Partial<Record<MapName, ReadonlyMap<string, string>>>>;
   /** Definitions by set name. */
   readonly sets: ReadonlyMap<string, string>;
   /** Cluster IPs; a packet to one of them on a port no Service has is refused. */
@@ -37,14 +39,35 @@ export interface ServiceRules {
   readonly udp: ReadonlyMap<string, readonly Backend[]>;
 }
 
-/** The mark that asks for masquerading on the way out; upstream uses the same bit. */
-export const masqueradeMark = '0x4000';
-
 const addressTypes = { ip: 'IPv4', ip6: 'IPv6' } as const;
-const nftTypes = { ip: 'ipv4_addr', ip6: 'ipv6_addr' } as const;
 
-export function serviceRules(service: Service, slices: readonly EndpointSlice[], place: Place, family: Family = 'ip'): ServiceRules {
-  return new RuleBuilder(service, slices, place, family).build();
+/** Whether an address, protocol and port are this Service's, as `claimKey` of `service-claims.ts` writes them, when others ask for them too. */
+export type Owns = (key: string) => boolean;
+
+export function serviceRules(
+  service: Service,
+  slices: readonly EndpointSlice[],
+  place: Place,
+  family: Family = 'ip',
+  owns: Owns = () => true,
+): ServiceRules {
+  return new RuleBuilder(service, slices, place, family, owns).build();
+}
+
+/** The CIDR of the family; undefined when pods have no address of it. */
+export function podCidrOf(clusterCidr: string, family: Family): string | undefined {
+  return clusterCidr.split(',').find((cidr) => isOf(family, cidr));
+}
+
+function isOf(family: Family, address: string): boolean {
+  return address !== '' && address !== 'None' && address.includes(':') === (family === 'ip6');
+}
+
+/** Where packets go that are for one of a port's addresses. */
+interface Target {
+  readonly chain: string;
+  /** What the chain finds by the address and port asked for; empty when it knows by itself. */
+  readonly endpoints: readonly Backend[];
 }
 
 class RuleBuilder {
@@ -52,76 +75,70 @@ class RuleBuilder {
   readonly #slices: readonly EndpointSlice[];
   readonly #place: Place;
   readonly #family: Family;
-  readonly #rules = {
-    chains: new Map<string, readonly string[]>(),
-    elements: {
-      'service-ips': new Map<string, string>(),
-      'node-ports': new Map<string, string>(),
-      'no-endpoint-ips': new Map<string, string>(),
-      'no-endpoint-node-ports': new Map<string, string>(),
-    },
-    sets: new Map<string, string>(),
-    clusterIps: new Array<string>(),
-    hairpins: new Array<string>(),
-    udp: new Map<string, readonly Backend[]>(),
-  } satisfies ServiceRules;
+  readonly #owns: Owns;
+  readonly #podCidr: string | undefined;
+  readonly #chains = new Map<string, readonly string[]>();
+  readonly #shared = new Set<string>();
+  readonly #elements: Partial<Record<MapName, Map<string, string>>> = {};
+  readonly #sets = new Map<string, string>();
+  readonly #udp = new Map<string, readonly Backend[]>();
 
-  constructor(service: Service, slices: readonly EndpointSlice[], place: Place, family: Family) {
+  constructor(service: Service, slices: readonly EndpointSlice[], place: Place, family: Family, owns: Owns) {
     this.#service = service;
     this.#slices = slices;
     this.#place = place;
     this.#family = family;
+    this.#owns = owns;
+    this.#podCidr = podCidrOf(place.clusterCidr, family);
   }
 
   build(): ServiceRules {
     const { spec } = this.#service;
-    if (spec.type === 'ExternalName') return this.#rules;
-    this.#rules.clusterIps.push(...(spec.clusterIPs ?? [spec.clusterIP ?? '']).filter(this.#isOurs));
+    const clusterIps = spec.type === 'ExternalName' ? [] : (spec.clusterIPs ?? [spec.clusterIP ?? '']).filter(this.#isOurs);
     const hairpins = new Set<string>();
-    for (const port of spec.ports ?? []) {
+    for (const port of spec.type === 'ExternalName' ? [] : (spec.ports ?? [])) {
       const backends = backendsOf(this.#service, port, this.#slices, addressTypes[this.#family], this.#place);
-      this.#addPort(port, backends);
-      for (const { address, perhapsLocal } of [...backends.internal, ...backends.external]) if (perhapsLocal) hairpins.add(address);
+      this.#addPort(port, backends, clusterIps);
+      for (const { address, perhapsLocal } of [...backends.cluster, ...backends.internal, ...backends.external]) {
+        if (perhapsLocal) hairpins.add(address);
+      }
     }
-    if (this.#isReached()) this.#rules.hairpins.push(...[...hairpins].sort());
-    return this.#rules;
+    // A headless Service has slices and no rules.
+    const isReached = Object.keys(this.#elements).length > 0;
+    return {
+      chains: this.#chains,
+      shared: this.#shared,
+      elements: this.#elements,
+      sets: this.#sets,
+      clusterIps,
+      hairpins: isReached ? [...hairpins].sort() : [],
+      udp: this.#udp,
+    };
   }
 
   /** Whether an address belongs to the family of this table. */
-  readonly #isOurs = (address: string): boolean => address !== '' && address !== 'None' && address.includes(':') === (this.#family === 'ip6');
+  readonly #isOurs = (address: string): boolean => isOf(this.#family, address);
 
-  /** A headless Service has slices and no rules. */
-  #isReached(): boolean {
-    return Object.values(this.#rules.elements).some(({ size }) => size > 0);
-  }
-
-  #addPort(port: V1ServicePort, backends: Backends): void {
+  #addPort(port: V1ServicePort, backends: Backends, clusterIps: readonly string[]): void {
     const { spec, status } = this.#service;
-    const protocol = (port.protocol ?? 'TCP').toLowerCase();
+    const protocol = protocolOf(port);
     const id = identity(this.#service, port, protocol);
     const externalIps = (spec.externalIPs ?? []).filter(this.#isOurs);
     const balancers = spec.type === 'LoadBalancer' ? (status.loadBalancer?.ingress ?? []).filter(({ ipMode }) => ipMode !== 'Proxy') : [];
     const balancerIps = balancers.map(({ ip }) => ip ?? '').filter(this.#isOurs);
     const nodePort = this.#usesNodePorts() ? (port.nodePort ?? 0) : 0;
-    const takesOutside = externalIps.length > 0 || balancerIps.length > 0 || nodePort > 0;
 
-    // Pods come here by the node port too, also where there is no cluster IP of this family.
-    const needsInternal = this.#rules.clusterIps.length > 0 || takesOutside;
-    if (needsInternal && backends.internal.length > 0) this.#chain(`service-${id}`, this.#pick(id, protocol, backends.internal, this.#clientRules()));
-    for (const address of this.#rules.clusterIps) this.#lead(address, protocol, port.port, `service-${id}`, backends.internal, backends.any);
-
-    if (takesOutside && backends.any) this.#chain(`external-${id}`, this.#externalRules(id, protocol, backends));
-    for (const address of externalIps) this.#lead(address, protocol, port.port, `external-${id}`, backends.external, backends.any, true);
-    if (balancerIps.length > 0) {
-      const guard = backends.any ? this.#guard(id) : undefined;
-      for (const address of balancerIps) this.#lead(address, protocol, port.port, guard ?? `external-${id}`, backends.external, backends.any, true);
+    if (clusterIps.length > 0) {
+      const target = this.#internalTarget(id, protocol, backends);
+      for (const address of clusterIps) this.#lead(address, protocol, port.port, target, backends.internal, backends.any);
     }
-    if (nodePort > 0) {
-      const key = `${protocol} . ${nodePort}`;
-      if (backends.any) this.#rules.elements['node-ports'].set(key, `goto external-${id}`);
-      else this.#rules.elements['no-endpoint-node-ports'].set(key, 'goto refuse');
-      if (protocol === 'udp') this.#rules.udp.set(`|${nodePort}`, backends.external);
+    if (externalIps.length + balancerIps.length > 0) {
+      const target = this.#externalTarget('external', id, protocol, backends);
+      for (const address of externalIps) this.#lead(address, protocol, port.port, target, backends.external, backends.any);
+      const guarded = target && balancerIps.length > 0 ? this.#guard(id, target) : target;
+      for (const address of balancerIps) this.#lead(address, protocol, port.port, guarded, backends.external, backends.any);
     }
+    if (nodePort > 0) this.#leadNodePort(nodePort, protocol, this.#externalTarget('node-port', id, protocol, backends), backends);
   }
 
   /** A node port belongs to no family: of a Service with one family, only that one's table has it. */
@@ -130,67 +147,85 @@ class RuleBuilder {
     return ipFamilies.includes(addressTypes[this.#family]);
   }
 
-  /** Where packets to the address and port go: to the chain, or without endpoints nowhere, and who asks is told so unless another node has some. */
-  #lead(address: string, protocol: string, port: number, chain: string, backends: readonly Backend[], any: boolean, decidesItself = false): void {
-    const key = `${address} . ${protocol} . ${port}`;
-    if (backends.length > 0 || (decidesItself && any)) this.#rules.elements['service-ips'].set(key, `goto ${chain}`);
-    else this.#rules.elements['no-endpoint-ips'].set(key, any ? 'drop' : 'goto refuse');
-    if (protocol === 'udp') this.#rules.udp.set(`${address}|${port}`, backends);
+  /** Where packets to the address and port go: without a target nowhere, and who asks is told so unless another node has endpoints. */
+  #lead(address: string, protocol: Protocol, port: number, target: Target | undefined, backends: readonly Backend[], any: boolean): void {
+    const key = claimKey(address, protocol, port);
+    if (!this.#owns(key)) return;
+    if (target) this.#leadTo(target, 'service-ips', key, `endpoints-${protocol}`, `${address} . ${port}`);
+    else this.#element('no-endpoint-ips', key, any ? 'drop' : 'goto refuse');
+    if (protocol === 'udp') this.#udp.set(`${address}|${port}`, backends);
   }
 
-  /** A client that is no pod reaches pods with the node's address, so that the answer comes back through here. */
-  #clientRules(): readonly string[] {
-    const cidr = this.#podCidr();
-    return cidr === undefined ? [] : [`${this.#family} saddr != ${cidr} meta mark set meta mark or ${masqueradeMark}`];
+  #leadNodePort(nodePort: number, protocol: Protocol, target: Target | undefined, { external }: Backends): void {
+    const key = `${protocol} . ${nodePort}`;
+    if (target) this.#leadTo(target, 'node-ports', key, `node-port-endpoints-${protocol}`, String(nodePort));
+    else this.#element('no-endpoint-node-ports', key, 'goto refuse');
+    if (protocol === 'udp') this.#udp.set(`|${nodePort}`, external);
   }
 
-  #podCidr(): string | undefined {
-    return this.#place.clusterCidr.split(',').find(this.#isOurs);
+  #leadTo({ chain, endpoints }: Target, chains: MapName, key: string, endpointsOf: MapName, asked: string): void {
+    this.#element(chains, key, `goto ${chain}`);
+    for (const [index, { address, port }] of endpoints.entries()) this.#element(endpointsOf, `${asked} . ${index}`, `${address} . ${port}`);
   }
 
-  #externalRules(id: string, protocol: string, { external }: Backends): readonly string[] {
-    if (this.#service.spec.externalTrafficPolicy !== 'Local') {
-      // The node that answers need not be the one asked: the client must see the answer come from the latter.
-      return this.#pick(id, protocol, external, [`meta mark set meta mark or ${masqueradeMark}`]);
-    }
-    // Local keeps the client's address and uses this node's pods only; pods and the node itself still reach them all.
-    const cidr = this.#podCidr();
-    const everywhere = this.#rules.chains.has(`service-${id}`)
-      ? [...(cidr === undefined ? [] : [`${this.#family} saddr ${cidr} goto service-${id}`]), `fib saddr type local goto service-${id}`]
-      : [];
-    return external.length === 0 ? [...everywhere, 'drop'] : this.#pick(id, protocol, external, everywhere);
+  #internalTarget(id: string, protocol: Protocol, { internal }: Backends): Target | undefined {
+    if (internal.length === 0) return undefined;
+    if (affinitySeconds(this.#service) === undefined) return this.#share('service', protocol, internal);
+    return this.#own(`service-${id}`, [...this.#podsClients(), ...this.#pick(id, protocol, internal)]);
   }
 
-  /** `loadBalancerSourceRanges`: a chain before the one for clients from outside, which lets nobody else through. Undefined when all may come. */
-  #guard(id: string): string | undefined {
+  #externalTarget(kind: SharedKind, id: string, protocol: Protocol, { external, cluster, any }: Backends): Target | undefined {
+    if (!any) return undefined;
+    const isLocal = this.#service.spec.externalTrafficPolicy === 'Local';
+    if (!isLocal && affinitySeconds(this.#service) === undefined) return this.#share(kind, protocol, external);
+    if (!isLocal) return this.#own(`external-${id}`, [masquerade, ...this.#pick(id, protocol, external)]);
+    // Local keeps the client's address and uses this node's endpoints only; pods and the node itself still reach them all.
+    const everywhere = this.#own(`everywhere-${id}`, [...this.#podsClients(), ...this.#pick(id, protocol, cluster)]).chain;
+    return this.#own(`external-${id}`, [
+      ...(this.#podCidr === undefined ? [] : [`${this.#family} saddr ${this.#podCidr} goto ${everywhere}`]),
+      `fib saddr type local goto ${everywhere}`,
+      ...(external.length === 0 ? ['drop'] : this.#pick(id, protocol, external)),
+    ]);
+  }
+
+  #podsClients(): readonly string[] {
+    return podsClients({ family: this.#family, podCidr: this.#podCidr });
+  }
+
+  /** `loadBalancerSourceRanges`: a chain before the target, which lets nobody else through; the target itself when all may come. */
+  #guard(id: string, target: Target): Target {
     const ranges = (this.#service.spec.loadBalancerSourceRanges ?? []).map((text) => tryParseCidr(text.trim())).filter((cidr) => cidr !== undefined);
-    if (ranges.length === 0) return undefined;
+    if (ranges.length === 0) return target;
     const version = this.#family === 'ip' ? 4 : 6;
     const ours = union(ranges.filter(({ address }) => address.family === version).map(rangeOfCidr)).map((range) => addressRangeText(version, range));
-    if (ours.includes(version === 4 ? '0.0.0.0-255.255.255.255' : '::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff')) return undefined;
+    if (ours.includes(version === 4 ? '0.0.0.0-255.255.255.255' : '::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff')) return target;
     const refused = ours.length === 0 ? 'drop' : `${this.#family} saddr != { ${ours.join(', ')} } drop`;
-    this.#chain(`guard-${id}`, [refused, `goto external-${id}`]);
-    return `guard-${id}`;
+    return { ...target, chain: this.#own(`guard-${id}`, [refused, `goto ${target.chain}`]).chain };
   }
 
-  /** Rules that send a new connection to one of the backends: where the client went before, if it must, else any. */
-  #pick(id: string, protocol: string, backends: readonly Backend[], before: readonly string[]): readonly string[] {
+  /** Rules that send a new connection to one of the backends, whatever address it was for. */
+  #pick(id: string, protocol: Protocol, backends: readonly Backend[]): readonly string[] {
     const seconds = affinitySeconds(this.#service);
-    if (seconds === undefined) return [...before, `meta l4proto ${protocol} dnat to ${destination(backends)}`];
-    for (const backend of backends) this.#rememberingChain(id, protocol, backend, seconds);
-    const remembered = backends.map((backend) => `${this.#family} saddr @${affinitySet(id, backend, seconds)} goto ${backendChain(id, backend)}`);
-    const targets = backends.map((backend, index) => `${index} : goto ${backendChain(id, backend)}`);
-    return [...before, ...remembered, `numgen random mod ${backends.length} vmap { ${targets.join(', ')} }`];
+    if (seconds === undefined) return [`meta l4proto ${protocol} dnat to ${destination(backends)}`];
+    const { rules, chains, sets } = remembering(this.#family, id, protocol, backends, seconds);
+    for (const [name, lines] of chains) this.#chains.set(name, lines);
+    for (const [name, definition] of sets) this.#sets.set(name, definition);
+    return rules;
   }
 
-  #rememberingChain(id: string, protocol: string, backend: Backend, seconds: number): void {
-    const set = affinitySet(id, backend, seconds);
-    this.#rules.sets.set(set, `type ${nftTypes[this.#family]}; flags dynamic,timeout; timeout ${seconds}s;`);
-    this.#chain(backendChain(id, backend), [`update @${set} { ${this.#family} saddr }`, `meta l4proto ${protocol} dnat to ${showBackend(backend)}`]);
+  #share(kind: SharedKind, protocol: Protocol, endpoints: readonly Backend[]): Target {
+    const chain = sharedChain(kind, protocol, endpoints.length);
+    this.#shared.add(chain);
+    return { chain, endpoints };
   }
 
-  #chain(name: string, rules: readonly string[]): void {
-    this.#rules.chains.set(name, rules);
+  #own(chain: string, rules: readonly string[]): Target {
+    this.#chains.set(chain, rules);
+    return { chain, endpoints: [] };
+  }
+
+  #element(map: MapName, key: string, value: string): void {
+    (this.#elements[map] ??= new Map()).set(key, value);
   }
 }
 
@@ -200,28 +235,15 @@ function destination(backends: readonly Backend[]): string {
   return `numgen random mod ${backends.length} map { ${backends.map(({ address, port }, index) => `${index} : ${address} . ${port}`).join(', ')} }`;
 }
 
-function affinitySeconds({ spec }: Service): number | undefined {
-  return spec.sessionAffinity === 'ClientIP' ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? 10_800) : undefined;
+/** Of the interface's `TCP`, `UDP` and `SCTP`. */
+function protocolOf({ protocol }: V1ServicePort): Protocol {
+  return protocol === 'UDP' ? 'udp' : protocol === 'SCTP' ? 'sctp' : 'tcp';
 }
 
 /** Chain names must be short and plain: a hash keeps them apart, the name lets people read them. */
-function identity(service: Service, port: V1ServicePort, protocol: string): string {
+function identity(service: Service, port: V1ServicePort, protocol: Protocol): string {
   const { namespace, name } = service.metadata;
   const full = `${namespace}/${name}/${protocol}/${port.name ?? ''}/${port.port}`;
   const readable = `${namespace}/${name}`.replace(/[^a-zA-Z0-9/_.]/g, '_').slice(0, 60);
   return `${createHash('sha256').update(full).digest('hex').slice(0, 8)}-${readable}`;
-}
-
-/** A colon is not for names. */
-function plain({ address, port }: Backend): string {
-  return `${address.replaceAll(':', '_')}/${port}`;
-}
-
-function backendChain(id: string, backend: Backend): string {
-  return `endpoint-${id}/${plain(backend)}`;
-}
-
-/** A set's timeout cannot be changed in place: with another timeout it is another set, and its clients are forgotten. */
-function affinitySet(id: string, backend: Backend, seconds: number): string {
-  return `clients-${id}/${plain(backend)}/${seconds}s`;
 }

@@ -3,8 +3,9 @@
  * where they went before for as long as they come.
  */
 import { type Backend, showBackend } from './backends.ts';
-import type { StaleFlows, UdpFlow } from './nft.ts';
-import type { Family, ServiceRules } from './service-rules.ts';
+import type { StaleFlows, UdpFlow } from './conntrack.ts';
+import type { Family } from './base-rules.ts';
+import type { ServiceRules } from './service-rules.ts';
 
 export function staleFlows(family: Family, from: ServiceRules, to: ServiceRules): StaleFlows[] {
   const stale: StaleFlows[] = [];
