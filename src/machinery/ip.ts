@@ -57,6 +57,19 @@ export function tryParseCidr(text: string): Cidr | undefined {
   return prefixLength > widthOf(address.family) ? undefined : { address, prefixLength };
 }
 
+/** The blocks in a list such as `10.244.0.0/16,fd00:1::/56`, as clusters of two families have them. */
+export function splitCidrs(list: string): string[] {
+  return list
+    .split(',')
+    .map((text) => text.trim())
+    .filter((text) => text !== '');
+}
+
+/** Whether an address or a block that is known to be one is of IPv6. */
+export function isV6(text: string): boolean {
+  return text.includes(':');
+}
+
 /** Canonical text: IPv6 in lower case, its longest run of zero groups as `::` (RFC 5952). */
 export function formatIp({ family, bits }: IpAddress): string {
   if (family === 4) return [24n, 16n, 8n, 0n].map((shift) => String((bits >> shift) & 0xffn)).join('.');
