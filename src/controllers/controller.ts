@@ -52,6 +52,12 @@ export interface AutoscalerTiming {
   readonly initialReadinessDelayMs: number;
 }
 
+/** Both in PEM. */
+export interface SigningAuthority {
+  readonly certificate: string;
+  readonly key: string;
+}
+
 export interface ControllerOptions {
   /** Pod network ranges, one or one per family; without any, nodes get no pod CIDR. */
   readonly clusterCidrs: readonly string[];
@@ -63,7 +69,6 @@ export interface ControllerOptions {
   readonly serviceAccountKey?: string;
   /** Silence after which a node counts as unreachable. Upstream's `--node-monitor-grace-period`. */
   readonly nodeMonitorGracePeriodMs: number;
-  readonly nodeMonitorPeriodMs: number;
   /** Silence after which a node that has never said a word counts as unreachable. */
   readonly nodeStartupGracePeriodMs: number;
   readonly eviction: EvictionPace;
@@ -81,12 +86,16 @@ export interface ControllerOptions {
   readonly terminatedPodThreshold: number;
   /** Addresses, `first-last` ranges and CIDRs for Services of type LoadBalancer; the nodes' own addresses when there are none. */
   readonly loadBalancerPool: readonly string[];
-  /** Signs certificate requests to the cluster's own signers (certificate and key in PEM); they stay unsigned when absent. */
-  readonly signingAuthority?: { readonly certificate: string; readonly key: string };
+  /** Signs certificate requests to the cluster's own signers; they stay unsigned when absent. */
+  readonly signingAuthority?: SigningAuthority;
+  /** The same for single signers, by name. */
+  readonly signingAuthorities?: Readonly<Record<string, SigningAuthority>>;
   /** How long certificates hold at most. Upstream's `--cluster-signing-duration`. */
   readonly signingDurationMs: number;
   /** Removes a directory of the host, for volumes of type hostPath that are to be deleted. Nothing is removed when absent: simulated nodes have no disk. */
   readonly removePath?: (path: string) => Promise<void>;
+  /** Removes what is in such a directory, for those that are to be recycled. */
+  readonly emptyPath?: (path: string) => Promise<void>;
 }
 
 export const defaultOptions: ControllerOptions = {
@@ -94,7 +103,6 @@ export const defaultOptions: ControllerOptions = {
   nodeCidrMaskSize: 24,
   nodeCidrMaskSizeV6: 64,
   nodeMonitorGracePeriodMs: 40_000,
-  nodeMonitorPeriodMs: 5_000,
   nodeStartupGracePeriodMs: 60_000,
   eviction: { rate: 0.1, secondaryRate: 0.01, unhealthyZoneThreshold: 0.55, largeClusterSize: 50 },
   maxEndpointsPerSlice: 100,

@@ -21,10 +21,14 @@ export class Expectations {
   }
 
   satisfied(key: string): boolean {
+    return this.leftMs(key) === 0;
+  }
+
+  /** Ms until what has not shown up is given up; 0 when everything has. What came and went unseen never shows up: who waits must look again by then. */
+  leftMs(key: string): number {
     const expected = this.expected.get(key);
-    if (!expected) return true;
-    if (expected.creations <= 0 && expected.deletions.size === 0) return true;
-    return this.world.clock.now() - expected.sinceMs > timeoutMs;
+    if (!expected || (expected.creations <= 0 && expected.deletions.size === 0)) return 0;
+    return Math.max(0, expected.sinceMs + timeoutMs - this.world.clock.now());
   }
 
   expectCreations(key: string, count: number): void {

@@ -224,6 +224,8 @@ describe('a node', () => {
 
   it('that is deleted takes its pods with it, after a while', async () => {
     await join('a');
+    const told = async () => (await plane.list(Event)).flatMap(({ involvedObject, message }) => (involvedObject.kind === 'Node' ? [message] : []));
+    assert.deepEqual(await told(), ['Node a event: Registered Node a in Controller']);
     await plane.create(Pod, pod('lost', 'default', { nodeName: 'a' }));
     await plane.settle(1000);
     await plane.admin.resource(Node).delete('a');
@@ -231,6 +233,7 @@ describe('a node', () => {
     await plane.get(Pod, 'lost');
     await plane.settle(60_000);
     assert.ok(await notFound(plane.get(Pod, 'lost')));
+    assert.deepEqual((await told()).toSorted(), ['Node a event: Registered Node a in Controller', 'Node a event: Removing Node a from Controller']);
   });
 });
 

@@ -40,6 +40,8 @@ export interface ControlPlaneOptions {
   readonly options?: Partial<ControllerOptions>;
   /** The controllers' caches lag behind by so much. */
   readonly lagMs?: number;
+  /** Stands between the controllers and the server. */
+  readonly decorate?: (transport: Transport) => Transport;
 }
 
 export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
@@ -49,7 +51,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       if (level === 'warn' || level === 'error') complaints.push(`${component}: ${message} ${JSON.stringify(fields)}`);
     },
   });
-  const { lagMs, controllers } = options;
+  const { lagMs, controllers, decorate } = options;
   const parts = new Parts(world, {
     nodes: 0,
     scheduler: false,
@@ -58,6 +60,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     freeze: true,
     ...(controllers !== undefined && { controllers }),
     controllerOptions: { clusterCidrs: ['10.244.0.0/16'], rootCa: 'the CA', ...options.options },
+    ...(decorate && { decorate }),
     ...(lagMs !== undefined && { decorate: (transport: Transport) => late(transport, world, lagMs) }),
   });
   const admin = parts.clientAs('admin', ['system:masters']);

@@ -30,11 +30,17 @@ function pod(name: string, volumes: Pod['spec']['volumes']): Draft<Pod> {
 describe('volumes and claims', () => {
   let plane: ControlPlane;
   const removed: string[] = [];
-  beforeEach(() => removed.splice(0));
+  const emptied: string[] = [];
+  beforeEach(() => [removed, emptied].forEach((list) => list.splice(0)));
   afterEach(() => plane.close());
 
   async function start(options: ControlPlaneOptions = {}): Promise<void> {
-    plane = await startControlPlane({ ...options, options: { removePath: async (path) => void removed.push(path) } });
+    const emptyPath = async (path: string): Promise<void> => {
+      if (path === '/tmp/locked') throw new Error('permission denied');
+      emptied.push(path);
+      return Promise.resolve();
+    };
+    plane = await startControlPlane({ ...options, options: { removePath: async (path) => void removed.push(path), emptyPath } });
   }
   const claims = () => plane.admin.resource(PersistentVolumeClaim).namespace('default');
   const volumes = () => plane.admin.resource(PersistentVolume);
@@ -189,6 +195,43 @@ describe('volumes and claims', () => {
     assert.equal(stuck.status.phase, 'Failed');
     assert.equal(stuck.status.message, why);
     assert.deepEqual(await eventsOf(stuck), [`VolumeFailedDelete: ${why}`]);
+  });
+
+  it('empty a volume that is to be recycled, and give it to the next claim', async () => {
+    await start();
+    for (const name of ['reused', 'locked']) {
+      await plane.create(PersistentVolume, volume(name, { persistentVolumeReclaimPolicy: 'Recycle' }));
+      await plane.create(PersistentVolumeClaim, claim(name, { volumeName: name }));
+    }
+    await plane.settle();
+    for (const name of ['reused', 'locked']) await claims().delete(name);
+    await plane.settle();
+    assert.deepEqual(emptied, ['/tmp/reused']);
+    const reused = await getVolume('reused');
+    assert.deepEqual([reused.status.phase, reused.spec.claimRef], ['Available', undefined]);
+    assert.deepEqual(await eventsOf(reused), ['VolumeRecycled: Volume recycled']);
+    const locked = await getVolume('locked');
+    assert.deepEqual([locked.status.phase, locked.status.message], ['Failed', 'Recycle failed: permission denied']);
+    await plane.create(PersistentVolumeClaim, claim('next'));
+    await plane.settle();
+    assert.equal((await getClaim('next')).spec.volumeName, 'reused');
+  });
+
+  it('do not empty a volume that a pod still uses', async () => {
+    await start();
+    await plane.create(PersistentVolume, volume('v1', { persistentVolumeReclaimPolicy: 'Recycle' }));
+    await plane.create(PersistentVolumeClaim, claim('c1'));
+    await plane.create(Pod, pod('user', [{ name: 'v', persistentVolumeClaim: { claimName: 'c1' } }]));
+    await plane.settle();
+    await claims().delete('c1');
+    await plane.settle();
+    const volumeNow = await getVolume('v1');
+    assert.equal(volumeNow.status.phase, 'Released');
+    assert.deepEqual(await eventsOf(volumeNow), ['VolumeFailedRecycle: Volume is used by pods: default/user']);
+    await plane.admin.resource(Pod).namespace('default').delete('user');
+    await plane.settle(20_000);
+    assert.deepEqual(emptied, ['/tmp/v1']);
+    assert.equal((await getVolume('v1')).status.phase, 'Available');
   });
 
   it('let a volume that was released be used again once its claim is taken off it', async () => {

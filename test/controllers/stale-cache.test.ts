@@ -1,7 +1,11 @@
 /** Controllers whose caches lag behind what they wrote: nothing is made twice, nothing is deleted twice. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { Deployment, EndpointSlice, Node, Pod, ReplicaSet, Service } from '../../src/api/kinds.ts';
+import type { Kind } from '../../src/api/kind.ts';
+import { DaemonSet, Deployment, EndpointSlice, Job, Node, Pod, ReplicaSet, Service } from '../../src/api/kinds.ts';
+import type { ApiRequest, Transport } from '../../src/client/transport.ts';
+import { ApiError } from '../../src/machinery/errors.ts';
+import type { Draft, KubeObject } from '../../src/machinery/object.ts';
 import { readyNode, startControlPlane } from './control-plane.ts';
 
 it('a lagging cache makes no controller do its work twice', async () => {
@@ -51,3 +55,64 @@ it('a lagging cache makes no controller do its work twice', async () => {
     await plane.close();
   }
 });
+
+/** A line on which nothing is heard of pods while it is blind: watches end, lists fail. */
+function blindable(transport: Transport, blind: { is: boolean }): Transport {
+  const hides = ({ method, path }: ApiRequest): boolean => blind.is && method === 'GET' && path === '/api/v1/pods';
+  const expired = (): ApiError => new ApiError('Expired', 'too old resource version', {});
+  return {
+    ...transport,
+    request: (request) => (hides(request) ? Promise.reject(expired()) : transport.request(request)),
+    async *watch(request) {
+      for await (const event of transport.watch(request)) {
+        if (hides(request)) throw expired();
+        yield event;
+      }
+    },
+    close: () => transport.close(),
+  };
+}
+
+const template = { metadata: { labels: { app: 'web' } }, spec: { containers: [{ name: 'c', image: 'c:1' }], tolerations: [{ operator: 'Exists' }] } };
+const selector = { matchLabels: { app: 'web' } };
+const metadata = { name: 'web', namespace: 'default' };
+const makers: readonly (readonly [Kind<KubeObject>, Draft<KubeObject>])[] = [
+  [ReplicaSet, { metadata, spec: { replicas: 1, selector, template } }],
+  [DaemonSet, { metadata, spec: { selector, template } }],
+  [Job, { metadata, spec: { template: { spec: { ...template.spec, restartPolicy: 'Never' } } } }],
+].map(([kind, draft]) => [kind as Kind<KubeObject>, draft as Draft<KubeObject>]);
+
+for (const [kind, draft] of makers) {
+  for (const seen of [true, false]) {
+    it(`a ${kind.kind} replaces a pod that is first seen ${seen ? 'on its way out' : 'when it is gone'}`, async () => {
+      const blind = { is: false };
+      const plane = await startControlPlane({ controllers: '*,-node-lifecycle-controller', decorate: (transport) => blindable(transport, blind) });
+      const pods = plane.admin.resource(Pod).namespace('default');
+      const names = async (): Promise<string[]> => (await pods.list()).items.map((pod) => pod.metadata.name);
+      try {
+        await plane.create(Node, readyNode('n1', plane.world));
+        await plane.settle();
+        blind.is = true;
+        await plane.create(kind, draft);
+        await plane.until('there is a pod', async () => (await names()).length === 1);
+        const [first = ''] = await names();
+        const target = { apiVersion: 'v1', kind: 'Node', name: 'n1' };
+        await pods.createSubresource(first, 'binding', { apiVersion: 'v1', kind: 'Binding', metadata: { name: first }, target });
+        const end = async (): Promise<void> => {
+          await pods.patch(first, { metadata: { finalizers: null } });
+          await pods.delete(first, { gracePeriodSeconds: 0 });
+        };
+        await pods.delete(first);
+        if (!seen) await end();
+        await plane.settle(1000);
+        blind.is = false;
+        await plane.settle(30_000);
+        if (seen) await end();
+        // What was never seen is waited for five minutes, and then no more.
+        await plane.until('there is another', async () => (await names()).some((name) => name !== first), seen ? 60_000 : 360_000);
+      } finally {
+        await plane.close();
+      }
+    });
+  }
+}

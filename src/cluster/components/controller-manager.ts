@@ -9,18 +9,19 @@ import { allControllers } from '../../controllers/all-controllers.ts';
 import { type ControllerOptions, defaultOptions } from '../../controllers/controller.ts';
 import { type Controllers, managerUser, selectControllers, startControllers } from '../../controllers/manager.ts';
 import { checkedPool, ClusterError } from '../config.ts';
-import { removeTree } from '../remove-tree.ts';
+import { emptyTree, removeTree } from '../remove-tree.ts';
 import { clientOf, type Closers, type CommonFlags, readConnection, runComponent } from './component.ts';
 import { concurrencyFlags, type ConcurrencyFlags } from './concurrency-flags.ts';
-import { readCertificates, readPair, readSigningKey } from './files.ts';
+import { readCertificates, readSigningKey } from './files.ts';
 import { type LeaderFlags, whenLeading } from './leading.ts';
 import { QueueMetrics } from './queue-metrics.ts';
 import { type SecurePortFlags, serveSecurely } from './secure-port.ts';
+import { type SigningFlags, signingOf } from './signing-flags.ts';
 import { tuningOf } from './tuning.ts';
 import type { TuningFlags } from './tuning-flags.ts';
 import type { World } from '../../world/world.ts';
 
-export interface ControllerManagerFlags extends CommonFlags, LeaderFlags, SecurePortFlags, ConcurrencyFlags, TuningFlags {
+export interface ControllerManagerFlags extends CommonFlags, LeaderFlags, SecurePortFlags, ConcurrencyFlags, TuningFlags, SigningFlags {
   readonly kubeconfig: string;
   readonly controllers: string;
   readonly allocateNodeCidrs: boolean;
@@ -29,15 +30,12 @@ export interface ControllerManagerFlags extends CommonFlags, LeaderFlags, Secure
   readonly nodeCidrMaskSizeIpv4?: number;
   readonly nodeCidrMaskSizeIpv6?: number;
   readonly nodeMonitorGracePeriod: number;
-  readonly nodeMonitorPeriod: number;
   readonly terminatedPodGcThreshold: number;
   readonly rootCaFile?: string;
   readonly serviceAccountPrivateKeyFile?: string;
   readonly useServiceAccountCredentials: boolean;
   readonly concurrency: number;
   readonly loadBalancerPool: readonly string[];
-  readonly clusterSigningCertFile?: string;
-  readonly clusterSigningKeyFile?: string;
   readonly clusterSigningDuration: number;
 }
 
@@ -98,12 +96,12 @@ function optionsOf(flags: ControllerManagerFlags): Partial<ControllerOptions> {
     nodeCidrMaskSize: flags.nodeCidrMaskSizeIpv4 ?? flags.nodeCidrMaskSize ?? defaultOptions.nodeCidrMaskSize,
     nodeCidrMaskSizeV6: flags.nodeCidrMaskSizeIpv6 ?? defaultOptions.nodeCidrMaskSizeV6,
     nodeMonitorGracePeriodMs: flags.nodeMonitorGracePeriod,
-    nodeMonitorPeriodMs: flags.nodeMonitorPeriod,
     terminatedPodThreshold: flags.terminatedPodGcThreshold,
     loadBalancerPool: checkedPool(flags.loadBalancerPool),
     signingDurationMs: flags.clusterSigningDuration,
     removePath: removeTree,
-    ...signingAuthority(flags),
+    emptyPath: emptyTree,
+    ...signingOf(flags),
     ...(flags.rootCaFile !== undefined && { rootCa: readCertificates('--root-ca-file', flags.rootCaFile) }),
     ...(flags.serviceAccountPrivateKeyFile !== undefined && {
       serviceAccountKey: readSigningKey(flags.serviceAccountPrivateKeyFile, '--service-account-private-key-file'),
@@ -118,14 +116,6 @@ function chosenControllers({ controllers }: ControllerManagerFlags): string[] {
   } catch (error) {
     throw new ClusterError(`--controllers: ${error instanceof Error ? error.message : String(error)}`);
   }
-}
-
-function signingAuthority({ clusterSigningCertFile, clusterSigningKeyFile }: ControllerManagerFlags): Partial<ControllerOptions> {
-  const [certificateFlag, keyFlag] = ['--cluster-signing-cert-file', '--cluster-signing-key-file'];
-  if (clusterSigningCertFile === undefined && clusterSigningKeyFile === undefined) return {};
-  if (clusterSigningCertFile === undefined || clusterSigningKeyFile === undefined)
-    throw new ClusterError(`${certificateFlag} and ${keyFlag} go together`);
-  return { signingAuthority: readPair(certificateFlag, clusterSigningCertFile, keyFlag, clusterSigningKeyFile) };
 }
 
 /** A controller that has begun works; before it leads, and while its caches fill, there is nothing wrong with it. */

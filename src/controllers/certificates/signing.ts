@@ -1,10 +1,10 @@
 /**
- * Issues certificates for approved requests to the cluster's own signers. Upstream's `pkg/controller/certificates/signer`, with one authority for all of them, as kubeadm
- * sets it up.
+ * Issues certificates for approved requests to the cluster's own signers. Upstream's `pkg/controller/certificates/signer`: one authority for all of them, as
+ * kubeadm sets it up, or one for each.
  */
 import { CertificateSigningRequest } from '../../api/kinds.ts';
 import { timestamp } from '../../world/world.ts';
-import type { ControllerDefinition } from '../controller.ts';
+import type { ControllerDefinition, SigningAuthority } from '../controller.ts';
 import { messageOf } from '../errors.ts';
 import { clientSigner, hasCondition, isIssued, kubeletClientSigner, kubeletServingSigner, refusalOf } from './recognize.ts';
 
@@ -17,12 +17,10 @@ export const certificateSigningController: ControllerDefinition = {
   serviceAccount: 'certificate-controller',
   setup(context) {
     const { client, world, options } = context;
+    const authorityOf = ({ spec }: CertificateSigningRequest): SigningAuthority | undefined =>
+      signers.includes(spec.signerName) ? (options.signingAuthorities?.[spec.signerName] ?? options.signingAuthority) : undefined;
     const awaits = (request: CertificateSigningRequest): boolean =>
-      options.signingAuthority !== undefined &&
-      signers.includes(request.spec.signerName) &&
-      hasCondition(request.status, 'Approved') &&
-      !hasCondition(request.status, 'Failed') &&
-      !isIssued(request);
+      authorityOf(request) !== undefined && hasCondition(request.status, 'Approved') && !hasCondition(request.status, 'Failed') && !isIssued(request);
     const enqueue = (request: CertificateSigningRequest): void => {
       if (awaits(request)) context.enqueue(request.metadata.name);
     };
@@ -31,7 +29,8 @@ export const certificateSigningController: ControllerDefinition = {
     return {
       async reconcile(name) {
         const request = requests.get(name);
-        if (!request || !awaits(request) || options.signingAuthority === undefined) return;
+        const authority = request && authorityOf(request);
+        if (!request || !authority || !awaits(request)) return;
         const { spec, status } = request;
         const write = async (change: Partial<CertificateSigningRequest['status']>): Promise<void> => {
           await client.resource(CertificateSigningRequest).updateStatus({ ...request, status: { ...status, ...change } });
@@ -52,7 +51,7 @@ export const certificateSigningController: ControllerDefinition = {
         if (refusal !== undefined) return fail(refusal);
         const wantedMs = spec.expirationSeconds === undefined ? options.signingDurationMs : spec.expirationSeconds * 1000;
         const durationMs = Math.max(shortestMs, Math.min(wantedMs, options.signingDurationMs));
-        const certificate = await sign(parsed, spec.usages ?? [], options.signingAuthority, { world, durationMs });
+        const certificate = await sign(parsed, spec.usages ?? [], authority, { world, durationMs });
         return write({ certificate: Buffer.from(certificate).toString('base64') });
       },
     };

@@ -3,15 +3,9 @@
 import 'reflect-metadata';
 import { createPrivateKey, webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
+import type { SigningAuthority } from '../controller.ts';
 import type { World } from '../../world/world.ts';
 import type { RequestedSubject } from './recognize.ts';
-
-export interface SigningAuthority {
-  /** PEM. */
-  readonly certificate: string;
-  /** PEM; EC or RSA. */
-  readonly key: string;
-}
 
 export interface ParsedRequest {
   readonly subject: RequestedSubject;

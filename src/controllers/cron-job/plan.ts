@@ -57,8 +57,7 @@ export function planCronJob(cronJob: CronJob, jobs: readonly Job[], nowMs: numbe
   const later = { ...rest, requeueAfterMs: nextMs === undefined ? undefined : nextMs - nowMs };
   const due = mostRecentDue(cronJob, schedule, nowMs);
   if (due.missed > 100) {
-    const hint = 'Set or decrease .spec.startingDeadlineSeconds or check clock skew';
-    say('Warning', 'TooManyMissedTimes', `too many missed start times: ${due.missed}. ${hint}`);
+    say('Warning', 'TooManyMissedTimes', 'too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew');
   }
   const scheduledMs = due.atMs;
   if (scheduledMs === undefined) return later;

@@ -76,10 +76,11 @@ export const daemonSetController: ControllerDefinition = {
     }
     const pods = context.watch(Pod, {
       added(pod) {
-        if (pod.metadata.deletionTimestamp !== undefined) return deleting(pod);
         const daemonSet = ownerOf(pod);
+        // It may be on its way out when it is first seen: it was made all the same.
+        if (daemonSet) expectations.creationObserved(keyOf(daemonSet));
+        if (pod.metadata.deletionTimestamp !== undefined) return deleting(pod);
         if (daemonSet) {
-          expectations.creationObserved(keyOf(daemonSet));
           context.enqueue(keyOf(daemonSet));
         } else if (!controllerOf(pod)) enqueueMatching(pod);
       },
@@ -116,7 +117,8 @@ export const daemonSetController: ControllerDefinition = {
         return undefined;
       }
       if (daemonSet.metadata.deletionTimestamp !== undefined) return undefined;
-      const mayChange = expectations.satisfied(key);
+      const behindMs = expectations.leftMs(key);
+      const mayChange = behindMs === 0;
 
       const known = await claimRevisions(daemonSet);
       const plan = planRevisions(daemonSet, known, daemonSet.status.collisionCount, revisionHashLabel);
@@ -130,7 +132,7 @@ export const daemonSetController: ControllerDefinition = {
       const view = viewDaemonSet(daemonSet, hash, nodes.list(), owned, world.clock.now());
 
       let failure: { readonly error: unknown } | undefined;
-      let retryMs: number | undefined;
+      let retryMs = mayChange ? undefined : behindMs;
       if (mayChange) {
         const nowMs = view.nowMs;
         const backOffKey = (node: string): string => `${daemonSet.metadata.uid}/${daemonSet.metadata.generation}/${node}`;

@@ -15,6 +15,8 @@ import { type Part, revisionAnnotation, sameTemplate } from './parts.ts';
 import { type DeploymentPlan, type Resize, planDeployment } from './plan.ts';
 import { hasDeadline, progressing } from './status.ts';
 
+const createFailed = 'ReplicaSetCreateError';
+
 export const deploymentController: ControllerDefinition = {
   name: 'deployment-controller',
   serviceAccount: 'deployment-controller',
@@ -125,9 +127,9 @@ export const deploymentController: ControllerDefinition = {
         }
         if (isNamespaceTerminating(error)) return false;
         const message = `Failed to create new replica set "${draft.metadata.name}": ${messageOf(error)}`;
-        events.event(deployment, 'Warning', 'FailedCreate', message);
+        events.event(deployment, 'Warning', createFailed, message);
         if (hasDeadline(deployment)) {
-          const conditions = withCondition(deployment.status.conditions, progressing('False', 'FailedCreate', message, timestamp(world.clock.now())));
+          const conditions = withCondition(deployment.status.conditions, progressing('False', createFailed, message, timestamp(world.clock.now())));
           const status: V1DeploymentStatus = { ...deployment.status, conditions: [...conditions] };
           if (!sameStatus(deployment.status, status)) await deploymentsOf(deployment).updateStatus({ ...deployment, status });
         }

@@ -48,9 +48,13 @@ describe('a disruption budget', () => {
 
   it('counts an eviction that was granted until it is seen, or two minutes have passed', () => {
     const granted = budget({ minAvailable: 1 }, { p0: '2026-01-01T00:09:00Z', p1: '2026-01-01T00:07:00Z', gone: '2026-01-01T00:09:59Z' });
-    const { status, requeueAfterMs } = budgetStatus({ budget: granted, pods: pods(3), scale: 3, nowMs, now });
+    const { status, requeueAfterMs, notDeleted } = budgetStatus({ budget: granted, pods: pods(3), scale: 3, nowMs, now });
     assert.deepEqual(status.disruptedPods, { p0: '2026-01-01T00:09:00Z' });
     assert.equal(status.disruptionsAllowed, 1);
     assert.equal(requeueAfterMs, 60_000);
+    assert.deepEqual(
+      notDeleted.map(({ metadata }) => metadata.name),
+      ['p1'],
+    );
   });
 });

@@ -24,10 +24,12 @@ export interface BudgetAnswer {
   readonly status: V1PodDisruptionBudgetStatus;
   /** When a granted eviction that did not happen is forgotten. */
   readonly requeueAfterMs: number | undefined;
+  /** Pods whose eviction was granted and did not happen in time. */
+  readonly notDeleted: readonly Pod[];
 }
 
 export function budgetStatus({ budget, pods, scale, nowMs, now }: BudgetSnapshot): BudgetAnswer {
-  const { disruptedPods, requeueAfterMs } = stillDisrupted(budget, pods, nowMs);
+  const { disruptedPods, requeueAfterMs, notDeleted } = stillDisrupted(budget, pods, nowMs);
   const currentHealthy = pods.filter(
     (pod) => pod.metadata.deletionTimestamp === undefined && isReady(pod) && disruptedPods[pod.metadata.name] === undefined,
   ).length;
@@ -36,6 +38,7 @@ export function budgetStatus({ budget, pods, scale, nowMs, now }: BudgetSnapshot
   const enough = allowed > 0;
   return {
     requeueAfterMs,
+    notDeleted,
     status: {
       observedGeneration: budget.metadata.generation ?? 0,
       ...(Object.keys(disruptedPods).length > 0 && { disruptedPods }),
@@ -70,23 +73,27 @@ export function needsScale({ spec }: PodDisruptionBudget): boolean {
   return spec.maxUnavailable !== undefined || typeof spec.minAvailable === 'string';
 }
 
-/** Evictions granted whose pods are not seen going yet, without those that are, or that never happened. */
+/** Evictions granted whose pods are not seen going yet, without those that are; and those that never happened. */
 function stillDisrupted(
   { status }: PodDisruptionBudget,
   pods: readonly Pod[],
   nowMs: number,
-): { disruptedPods: Record<string, string>; requeueAfterMs: number | undefined } {
+): Omit<BudgetAnswer, 'status'> & { disruptedPods: Record<string, string> } {
   const disruptedPods: Record<string, string> = {};
+  const notDeleted: Pod[] = [];
   let requeueAfterMs: number | undefined;
   for (const pod of pods) {
     const since = status.disruptedPods?.[pod.metadata.name];
     if (since === undefined || pod.metadata.deletionTimestamp !== undefined) continue;
     const leftMs = Date.parse(since) + evictionTimeoutMs - nowMs;
-    if (leftMs <= 0) continue;
+    if (leftMs <= 0) {
+      notDeleted.push(pod);
+      continue;
+    }
     disruptedPods[pod.metadata.name] = since;
     requeueAfterMs = Math.min(requeueAfterMs ?? Infinity, leftMs);
   }
-  return { disruptedPods, requeueAfterMs };
+  return { disruptedPods, requeueAfterMs, notDeleted };
 }
 
 /** What cannot be counted allows nothing. */
@@ -102,6 +109,7 @@ export function failSafe(budget: PodDisruptionBudget, failure: unknown, now: str
   };
   return {
     requeueAfterMs: undefined,
+    notDeleted: [],
     status: { ...budget.status, observedGeneration, disruptionsAllowed: 0, conditions: [...withCondition(budget.status.conditions, condition)] },
   };
 }

@@ -31,6 +31,7 @@ interface Scaled extends KubeObject {
 export const disruptionController: ControllerDefinition = {
   name: 'disruption-controller',
   serviceAccount: 'disruption-controller',
+  eventSource: 'controllermanager',
   setup(context) {
     const { client, world, events } = context;
     const enqueue = (budget: PodDisruptionBudget): void => context.enqueue(keyOf(budget));
@@ -150,8 +151,9 @@ export const disruptionController: ControllerDefinition = {
           events.event(budget, 'Warning', 'CalculateExpectedPodCountFailed', `Failed to calculate the number of expected pods: ${failure.message}`);
         }
         if (selected.length === 0) events.event(budget, 'Normal', 'NoPods', 'No matching pods found');
-        const { status, requeueAfterMs } =
+        const { status, requeueAfterMs, notDeleted } =
           failure === undefined ? budgetStatus({ budget, pods: selected, scale, nowMs, now }) : failSafe(budget, failure, now);
+        for (const pod of notDeleted) events.event(pod, 'Warning', 'NotDeleted', `Pod was expected by PDB ${key} to be deleted but it wasn't`);
         if (!sameStatus(status, budget.status)) {
           await client
             .resource(PodDisruptionBudget)

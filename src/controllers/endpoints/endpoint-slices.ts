@@ -30,6 +30,7 @@ const zoneLabel = 'topology.kubernetes.io/zone';
 export const endpointSliceController: ControllerDefinition = {
   name: 'endpointslice-controller',
   serviceAccount: 'endpointslice-controller',
+  eventSource: 'endpoint-slice-controller',
   setup(context) {
     const { events, options } = context;
     const { services, pods } = watchServicesAndPods(context, options.endpointSliceUpdatesBatchPeriodMs);

@@ -21,7 +21,7 @@ export interface SliceMarks {
 }
 
 export interface SliceWriter {
-  /** The slices of a service that this controller manages; undefined while the cache is behind. */
+  /** The slices of a service that this controller manages; undefined while the cache is behind: its key comes back by then. */
   slicesOf(key: string): readonly EndpointSlice[] | undefined;
   carryOut(key: string, owner: SliceOwner, plan: SlicePlan, marks: SliceMarks): Promise<void>;
   forget(key: string): void;
@@ -51,7 +51,12 @@ export function createSliceWriter(context: ControllerContext, managedBy: string)
   sharedIndex(slices, byServiceIndex, (slice) => [keyOfService(slice)]);
 
   return {
-    slicesOf: (key) => (expectations.satisfied(key) ? slices.byIndex(byServiceIndex, key).filter(mine) : undefined),
+    slicesOf(key) {
+      const behindMs = expectations.leftMs(key);
+      if (behindMs === 0) return slices.byIndex(byServiceIndex, key).filter(mine);
+      context.enqueueAfter(key, behindMs);
+      return undefined;
+    },
     forget: (key) => expectations.forget(key),
     async carryOut(key, owner, plan, { labels, annotations }) {
       const { namespace, name } = owner.metadata;

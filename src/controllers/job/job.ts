@@ -21,7 +21,7 @@ const ownName = 'kubernetes.io/job-controller';
 /** Before the key of a pod whose job is gone: nobody else will take its finalizer off. */
 const strayPrefix = 'stray:';
 /** Before a cache that was found behind is looked at again. */
-const behindMs = 100;
+const lookAgainMs = 100;
 
 /** What is known of a job beside the caches. */
 interface Memory {
@@ -90,7 +90,8 @@ export const jobController: ControllerDefinition = {
           if (!controllerOf(pod)) enqueueMatching(pod);
           return;
         }
-        if (pod.metadata.deletionTimestamp === undefined) expectations.creationObserved(keyOf(job));
+        // It may be on its way out when it is first seen: it was made all the same.
+        expectations.creationObserved(keyOf(job));
         context.enqueue(keyOf(job));
       },
       updated(pod, old) {
@@ -126,9 +127,10 @@ export const jobController: ControllerDefinition = {
       if (memory.overwritten.has(job.metadata.resourceVersion)) return undefined;
       memory.overwritten.clear();
 
-      if (memory.inDoubt && (await isBehind(job))) return { requeueAfterMs: behindMs };
+      if (memory.inDoubt && (await isBehind(job))) return { requeueAfterMs: lookAgainMs };
       memory.inDoubt = false;
-      const mayChange = expectations.satisfied(key);
+      const behindMs = expectations.leftMs(key);
+      const mayChange = behindMs === 0;
       const candidates = [...ownedBy(pods, job.metadata.uid), ...orphansIn(pods, job.metadata.namespace)];
       const claim = decideClaim(job, selectorOf(job.spec.selector), candidates);
       const owned = await carryOutClaim(client, Job, job, Pod, claim, trackingFinalizer);
@@ -137,7 +139,8 @@ export const jobController: ControllerDefinition = {
       const { status, failure } = await changePods(job, plan);
       await writeDown(job, plan, status, owned, memory);
       if (failure) throw failure.error;
-      return plan.requeueAfterMs === undefined ? undefined : { requeueAfterMs: plan.requeueAfterMs };
+      const waits = [plan.requeueAfterMs ?? [], mayChange ? [] : behindMs].flat();
+      return waits.length === 0 ? undefined : { requeueAfterMs: Math.min(...waits) };
     }
 
     /** Whether the server has pods of the job that the cache does not show yet. Asked live. */

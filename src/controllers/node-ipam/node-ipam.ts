@@ -8,6 +8,7 @@ import { CidrSet } from './cidr-set.ts';
 export const nodeIpamController: ControllerDefinition = {
   name: 'node-ipam-controller',
   serviceAccount: 'node-controller',
+  eventSource: 'cidrAllocator',
   setup(context) {
     const { client, events, options } = context;
     const sets = options.clusterCidrs.map((range) => {

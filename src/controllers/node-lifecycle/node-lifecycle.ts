@@ -23,6 +23,8 @@ export const nodeLifecycleController: ControllerDefinition = {
     const { client, world, events, options } = context;
     /** When each node was last heard of, by this clock: a node's own may be wrong. */
     const heard = new Map<string, number>();
+    /** UIDs of nodes it was told of that they are looked after. */
+    const registered = new Set<string>();
     /** Nodes seen ready whose pods were not yet told otherwise. */
     const wasReady = new Set<string>();
     /** When a node of a zone was last allowed to drive its pods out. */
@@ -51,6 +53,7 @@ export const nodeLifecycleController: ControllerDefinition = {
         heard.delete(node.metadata.name);
         wasReady.delete(node.metadata.name);
         evicting.delete(node.metadata.name);
+        if (registered.delete(node.metadata.uid)) tell(node, 'RemovingNode', `Removing Node ${node.metadata.name} from Controller`);
       },
     });
     /** Whether nodes may drive their pods out depends on how the others do: when that outlook changes, all of them are looked at again. */
@@ -61,6 +64,9 @@ export const nodeLifecycleController: ControllerDefinition = {
       if (tally.outlook(zone) === before) return;
       for (const other of nodes.list()) if (healthOf(other) !== 'True') context.enqueue(other.metadata.name);
     }
+    function tell(node: Node, reason: string, what: string): void {
+      events.event(node, 'Normal', reason, `Node ${node.metadata.name} event: ${what}`);
+    }
     const alive = (lease: Lease): void => {
       if (lease.metadata.namespace === leaseNamespace && heard.has(lease.metadata.name)) heard.set(lease.metadata.name, world.clock.now());
     };
@@ -70,6 +76,8 @@ export const nodeLifecycleController: ControllerDefinition = {
     async function reconcile(name: string): Promise<Outcome> {
       const node = nodes.get(name);
       if (!node) return undefined;
+      if (!registered.has(node.metadata.uid)) tell(node, 'RegisteredNode', `Registered Node ${name} in Controller`);
+      registered.add(node.metadata.uid);
       const nowMs = world.clock.now();
       const silence = silentForMs(node, nowMs);
       const graceMs =

@@ -6,7 +6,7 @@ import { PersistentVolume, PersistentVolumeClaim, Pod, StorageClass } from '../.
 import { timestamp } from '../../world/world.ts';
 import type { ControllerDefinition, Outcome } from '../controller.ts';
 import { ignoreGone, messageOf } from '../errors.ts';
-import { sharedIndex } from '../pods.ts';
+import { hasEnded, sharedIndex } from '../pods.ts';
 import { type ClaimPlan, type PlannedEvent, planClaim, usesClaim } from './claim-plan.ts';
 import { boundClaim, withBoundStatus, withoutVolume } from './claim-status.ts';
 import { answers, claimKey, claimRefKey, namesClass } from './match.ts';
@@ -21,6 +21,8 @@ export const usersIndex = 'storage/pods by claim';
 
 /** How long a volume that could not be removed is left alone before the next try. */
 const retryFailedMs = 60_000;
+/** How long until a volume that is to be recycled and still used is looked at again. */
+const retryUsedMs = 15_000;
 
 export const persistentVolumeController: ControllerDefinition = {
   name: 'persistentvolume-binder-controller',
@@ -234,20 +236,45 @@ export const persistentVolumeController: ControllerDefinition = {
         case 'fail':
           await fail(released, plan);
           return undefined;
+        case 'recycle':
+          return recycle(released, plan.path);
         case 'remove':
           break;
       }
-      // Asked of the server itself: what is being deleted was removed before, and others may use its place by now.
-      const { name, uid } = released.metadata;
-      const live = await client.resource(PersistentVolume).get(name).catch(ignoreGone);
-      if (live?.metadata.uid !== uid || live.metadata.deletionTimestamp !== undefined) return undefined;
+      if (!(await isStillThere(released))) return undefined;
       try {
         await context.options.removePath?.(plan.path);
       } catch (error) {
         await fail(released, { reason: 'VolumeFailedDelete', message: messageOf(error) });
         return { requeueAfterMs: retryFailedMs };
       }
+      const { name, uid } = released.metadata;
       await client.resource(PersistentVolume).delete(name, { preconditions: { uid } }).catch(ignoreGone);
+      return undefined;
+    }
+
+    /** Asked of the server itself: the place of what is being deleted others may use by now. */
+    async function isStillThere({ metadata: { name, uid } }: PersistentVolume): Promise<boolean> {
+      const live = await client.resource(PersistentVolume).get(name).catch(ignoreGone);
+      return live?.metadata.uid === uid && live.metadata.deletionTimestamp === undefined;
+    }
+
+    async function recycle(volume: PersistentVolume, path: string): Promise<Outcome> {
+      const users = pods.byIndex(usersIndex, claimRefKey(volume) ?? '').filter((pod) => !hasEnded(pod));
+      if (users.length > 0) {
+        const names = users.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`).sort();
+        events.event(volume, 'Normal', 'VolumeFailedRecycle', `Volume is used by pods: ${names.join(',')}`);
+        return { requeueAfterMs: retryUsedMs };
+      }
+      if (!(await isStillThere(volume))) return undefined;
+      try {
+        await context.options.emptyPath?.(path);
+      } catch (error) {
+        await fail(volume, { reason: 'VolumeFailedRecycle', message: `Recycle failed: ${messageOf(error)}` });
+        return { requeueAfterMs: retryFailedMs };
+      }
+      events.event(volume, 'Normal', 'VolumeRecycled', 'Volume recycled');
+      await writePhase(await client.resource(PersistentVolume).update(unboundVolume(volume)), 'Available');
       return undefined;
     }
 

@@ -191,6 +191,13 @@ describe('a volume', () => {
         reason: 'VolumeFailedDelete',
         message: `host_path deleter only supports /tmp/.+ but received provided ${path}`,
       });
+    const recycled = { persistentVolumeReclaimPolicy: 'Recycle' };
+    assert.deepEqual(reclaim({ ...recycled, hostPath: { path: '/srv/x' } }), { do: 'recycle', path: '/srv/x' });
+    assert.deepEqual(reclaim({ ...recycled, nfs: { path: '/', server: 's' } }), {
+      do: 'fail',
+      reason: 'VolumeFailedRecycle',
+      message: 'No recycler plugin found for the volume!',
+    });
     assert.deepEqual(reclaim({ ...policy, nfs: { path: '/', server: 's' } }), {
       do: 'fail',
       reason: 'VolumeFailedDelete',

@@ -54,6 +54,8 @@ export type Reclaim =
   /** A provisioner outside takes it away. */
   | { readonly do: 'leave-to-provisioner' }
   | { readonly do: 'remove'; readonly path: string }
+  /** Its content goes, and then it is there for the next claim. */
+  | { readonly do: 'recycle'; readonly path: string }
   | { readonly do: 'fail'; readonly reason: string; readonly message: string };
 
 const removable = /^\/tmp\/.+/;
@@ -63,6 +65,7 @@ export function planReclaim({ metadata, spec }: PersistentVolume): Reclaim {
     case 'Retain':
       return { do: 'keep' };
     case 'Recycle':
+      if (spec.hostPath) return { do: 'recycle', path: spec.hostPath.path };
       return { do: 'fail', reason: 'VolumeFailedRecycle', message: 'No recycler plugin found for the volume!' };
     case 'Delete':
       break;

@@ -94,10 +94,11 @@ export function keepReplicas<T extends ReplicaKeeper>(context: ControllerContext
 
   const pods = context.watch(Pod, {
     added(pod) {
-      if (pod.metadata.deletionTimestamp !== undefined) return deleting(pod);
       const keeper = keeperOf(pod);
+      // It may be on its way out when it is first seen: it was made all the same.
+      if (keeper) expectations.creationObserved(keyOf(keeper));
+      if (pod.metadata.deletionTimestamp !== undefined) return deleting(pod);
       if (keeper) {
-        expectations.creationObserved(keyOf(keeper));
         podChanged(keeper);
       } else if (!controllerOf(pod)) {
         enqueueMatching(pod);
@@ -205,7 +206,8 @@ export function keepReplicas<T extends ReplicaKeeper>(context: ControllerContext
       expectations.forget(key);
       return undefined;
     }
-    const mayChange = expectations.satisfied(key);
+    const behindMs = expectations.leftMs(key);
+    const mayChange = behindMs === 0;
     const owned = ownedBy(pods, keeper.metadata.uid);
     const orphans = orphansIn(pods, keeper.metadata.namespace);
     const selector = replicaKind.selector(keeper);
@@ -237,6 +239,7 @@ export function keepReplicas<T extends ReplicaKeeper>(context: ControllerContext
     const waits = [
       nextAvailableMs(active, keeper.spec.minReadySeconds ?? 0, nowMs) ?? [],
       outcome && 'waitMs' in outcome ? outcome.waitMs : [],
+      mayChange ? [] : behindMs,
     ].flat();
     return waits.length === 0 ? undefined : { requeueAfterMs: Math.min(...waits) };
   }

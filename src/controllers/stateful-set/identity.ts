@@ -87,6 +87,8 @@ export function claimOwners(
   const { whenDeleted = 'Retain', whenScaled = 'Retain' } = set.spec.persistentVolumeClaimRetentionPolicy ?? {};
   const owners = claim.metadata.ownerReferences ?? [];
   const others = owners.filter(({ uid, kind, name }) => uid !== set.metadata.uid && !(kind === 'Pod' && name === pod?.metadata.name));
+  // Somebody else manages the claim: what becomes of it is theirs to say, and two controllers it cannot have.
+  if (others.some(({ controller }) => controller === true)) return undefined;
   const wanted = [...others];
   const byPod = condemned && whenScaled === 'Delete';
   if (byPod && pod) wanted.push(controllerReference(pod));

@@ -121,6 +121,12 @@ describe('owners of a claim', () => {
     assert.deepEqual([owners('Retain', 'Retain', false), owners('Retain', 'Retain', true)], [undefined, undefined]));
   it('are the set while it may go with that', () =>
     assert.deepEqual([owners('Retain', 'Delete', false), owners('Retain', 'Delete', true)], [['StatefulSet'], ['StatefulSet']]));
+  it('are left alone when somebody else manages the claim', () => {
+    const ownerReferences = [{ apiVersion: 'example.com/v1', kind: 'Disk', name: 'd', uid: 'd', controller: true }];
+    const all = set({ persistentVolumeClaimRetentionPolicy: { whenScaled: 'Delete', whenDeleted: 'Delete' } });
+    assert.equal(claimOwners(all, { metadata: { ownerReferences } }, pod('1'), true), undefined);
+    assert.equal(claimOwners(all, { metadata: { ownerReferences } }, pod('1'), false), undefined);
+  });
   it('are the pod when it goes with that', () =>
     assert.deepEqual([owners('Delete', 'Delete', true), owners('Delete', 'Retain', true)], [['Pod'], ['Pod']]));
 });

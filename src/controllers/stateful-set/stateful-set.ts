@@ -216,7 +216,15 @@ export const statefulSetController: ControllerDefinition = {
       if (pod.status.phase === 'Pending') await makeClaims(set, ordinal, pod.metadata.name);
       await ownClaims(set, pod, ordinal, false);
       const labels = identityCorrection(pod, ordinal);
-      if (labels) await client.resource(Pod).namespace(set.metadata.namespace).patch(pod.metadata.name, { metadata: { labels } });
+      if (!labels) return;
+      const words = `update Pod ${pod.metadata.name} in StatefulSet ${set.metadata.name}`;
+      try {
+        await client.resource(Pod).namespace(set.metadata.namespace).patch(pod.metadata.name, { metadata: { labels } });
+        events.event(set, 'Normal', 'SuccessfulUpdate', `${words} successful`);
+      } catch (error) {
+        events.event(set, 'Warning', 'FailedUpdate', `${words} failed error: ${messageOf(error)}`);
+        throw error;
+      }
     }
 
     async function ownClaims(set: StatefulSet, pod: Pod, ordinal: number, condemned: boolean): Promise<void> {
