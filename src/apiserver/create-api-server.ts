@@ -5,7 +5,7 @@ import type { ApiServer, ApiServerOptions, ListenOptions } from './api-server.ts
 import { Auditor } from './audit/audit.ts';
 import { Authenticator } from './authentication/authenticator.ts';
 import { authenticationReviews } from './authentication/reviews.ts';
-import { dayLength, LegacyTokenUse } from './authentication/legacy-token-use.ts';
+import { LegacyTokenUse } from './authentication/legacy-token-use.ts';
 import { ServiceAccountTokens } from './authentication/service-account-token.ts';
 import { tokenRequests } from './authentication/token-request.ts';
 import { withAuthenticatedGroup } from './authentication/users.ts';
@@ -22,18 +22,16 @@ import { flowControlMetrics } from './flow-control/metrics.ts';
 import { Front } from './http/front.ts';
 import { flowControlUpkeep, type FlowControlUpkeep } from './flow-control/upkeep.ts';
 import { addHealthPaths, doneBefore } from './http/health.ts';
-import { type Listener, listenTls } from './http/listener.ts';
+import type { Listener } from './http/listener.ts';
 import { Metrics } from './http/metrics.ts';
 import { jsonAnswer, Paths } from './http/paths.ts';
 import { auditMetrics, buildMetrics, healthMetrics, storageMetrics } from './http/server-metrics.ts';
-import { handleUpgrade } from './http/upgrade.ts';
 import { addVersionPath } from './http/version.ts';
 import { keepIdentityLease } from './identity-lease.ts';
 import { inProcessConnection } from './in-process.ts';
 import { addOpenApiPaths } from './openapi/openapi.ts';
 import { KubeletConnector } from './proxy/kubelet-connector.ts';
 import { Streams } from './proxy/streams.ts';
-import { timestamp } from '../world/world.ts';
 import type { Verbs } from './verbs.ts';
 import { createVerbs } from './verbs/create-verbs.ts';
 
@@ -66,13 +64,14 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   });
   const published: BootstrapOptions = {
     serviceCidr,
-    today: timestamp(world.clock.now()).slice(0, dayLength),
+    nowMs: world.clock.now(),
     authentication: authenticationConfigData(options.clientCa, options.requestHeader),
     ...(options.advertise && { advertise: options.advertise }),
   };
   const aggregator = new Aggregator({ world, verbs, ...(options.proxyClient && { proxyClient: options.proxyClient }) });
   try {
-    await Promise.all([bootstrap(verbs, published), aggregator.start()]);
+    await bootstrap(verbs, published);
+    await aggregator.start();
   } catch (error) {
     await aggregator.close();
     await verbs.close();
@@ -144,6 +143,7 @@ function assemble(options: ApiServerOptions, { verbs, aggregator, published, lat
   const audit = options.audit && new Auditor({ world, ...options.audit });
   metrics.addSource(() => verbs.admissionMetrics());
   metrics.addSource(auditMetrics(() => audit?.emitted ?? 0));
+  metrics.addSource(() => legacyTokens.metrics(serviceAccountTokens.boundTokensUsed));
   if (options.otherMetrics) metrics.addSource(options.otherMetrics);
   const front = new Front({
     world: { ...world, log },
@@ -172,6 +172,8 @@ function assemble(options: ApiServerOptions, { verbs, aggregator, published, lat
   const identity = hostname === undefined ? undefined : keepIdentityLease({ ...world, log }, verbs, hostname);
   return {
     async listen(listen: ListenOptions) {
+      // What speaks TLS, HTTP/2 and WebSocket is half of what there is to load, and a server without a port needs none of it.
+      const [{ listenTls }, { handleUpgrade }] = await Promise.all([import('./http/listener.ts'), import('./http/upgrade.ts')]);
       const listener = await listenTls(world, listen, options.clientCa, {
         handshakeFailed: () => metrics.tlsHandshakeErrors++,
         request: (request, response) => front.handle(request, response),

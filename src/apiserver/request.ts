@@ -10,6 +10,15 @@ export interface User {
   readonly uid: string;
   readonly groups: readonly string[];
   readonly extra: Readonly<Record<string, readonly string[]>>;
+  /** What there is to say about how this request proved it; mostly nothing. */
+  readonly remarks?: Remarks;
+}
+
+export interface Remarks {
+  /** Told to whoever sent the request. */
+  readonly warning?: string;
+  /** For the request's audit event. */
+  readonly annotations: Readonly<Record<string, string>>;
 }
 
 export type RequestVerb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'deletecollection' | 'connect';

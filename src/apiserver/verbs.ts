@@ -10,6 +10,7 @@ import type { ConnectionCall } from './admission/connection.ts';
 import type { AuthorizerSource } from './admission/permission.ts';
 import type { Pod } from '../api/kinds.ts';
 import type { Answer, Call, Encoded } from './request.ts';
+import type { FirstObject } from './verbs/create-first.ts';
 
 /** Reads from the watch caches, synchronously, without authorization: for the server's own decisions only. Objects are shared: never change them. */
 export interface ObjectReader {
@@ -42,6 +43,8 @@ export interface VerbsOptions {
 export interface Verbs {
   /** Carries out get, list, watch, create, update, patch, delete and deletecollection on objects and their stored subresources. Rejects with `ApiError`. */
   handle(call: Call): Promise<Answer>;
+  /** Writes what a new cluster begins with, in one commit; where one of the objects is there already, nothing, and the answer is false. */
+  createFirst(objects: readonly FirstObject[]): Promise<boolean>;
   /** What webhooks and policies say to a connection about to be made; rejects with `ApiError` when they refuse it. */
   admitConnection(call: ConnectionCall): Promise<void>;
   /** How long admission took, as lines of metrics. */

@@ -1,6 +1,7 @@
 /** A server that is asked over HTTPS with JSON: authentication and authorization webhooks, an issuer's discovery document. Bounded in time and size. */
-import { request as httpRequest, Agent as HttpAgent } from 'node:http';
-import { Agent, request as httpsRequest } from 'node:https';
+import type { Agent as HttpAgent } from 'node:http';
+import type { Agent } from 'node:https';
+import { http, https } from '../world/http-modules.ts';
 import type { World } from '../world/world.ts';
 
 export interface WebhookOptions {
@@ -43,8 +44,8 @@ export class WebhookConnection {
     this.options = options;
     const { ca, certificate, key, serverName } = options;
     this.agent = options.server.startsWith('http:')
-      ? new HttpAgent({ keepAlive: true })
-      : new Agent({
+      ? new (http().Agent)({ keepAlive: true })
+      : new (https().Agent)({
           keepAlive: true,
           minVersion: 'TLSv1.2',
           ...(ca !== undefined && { ca }),
@@ -81,7 +82,7 @@ export class WebhookConnection {
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
     };
     return new Promise((resolve, reject) => {
-      const start = url.startsWith('http:') ? httpRequest : httpsRequest;
+      const { request: start } = url.startsWith('http:') ? http() : https();
       const request = start(url, { method: body === undefined ? 'GET' : 'POST', agent: this.agent, headers });
       const fail = (message: string, transient: boolean, code = 0): void => {
         timer.cancel();

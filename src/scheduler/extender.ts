@@ -2,8 +2,7 @@
  * Extenders: servers that filter, score, bind or veto evictions over HTTP, as upstream's `extender/v1` describes. They are asked after the plugins, with the
  * nodes the plugins left.
  */
-import { request as httpRequest } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import { http, https } from '../world/http-modules.ts';
 import type { World } from '../world/world.ts';
 import { Arguments, ConfigurationError } from './config/arguments.ts';
 import type { ExtenderConfiguration } from './config/extender-configuration.ts';
@@ -137,7 +136,7 @@ function postJson(url: string, body: object, { tls, timeoutMs }: ExtenderConfigu
       ...(serverName !== undefined && { servername: serverName }),
       rejectUnauthorized: !insecure,
     };
-    const call = url.startsWith('https:') ? httpsRequest(url, options) : httpRequest(url, options);
+    const call = url.startsWith('https:') ? https().request(url, options) : http().request(url, options);
     const timer = world.clock.after(timeoutMs, () => call.destroy(new Error(`extender ${url} did not answer within ${timeoutMs} ms`)));
     const fail = (error: Error): void => {
       timer.cancel();

@@ -1,10 +1,11 @@
 /** One group and version that another server serves behind a Service: how it is reached, and what it said it has. */
-import { Agent, request as httpsRequest } from 'node:https';
+import type { Agent } from 'node:https';
 import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { APIService } from '../../api/kinds.ts';
 import { equal } from '../../machinery/equal.ts';
 import { ApiError, serviceUnavailable } from '../../machinery/errors.ts';
+import { https } from '../../world/http-modules.ts';
 import type { World } from '../../world/world.ts';
 import type { HttpRequest, HttpResponse } from '../http/connection.ts';
 import { forwardedHeaders, returnedHeaders } from '../proxy/headers.ts';
@@ -62,7 +63,7 @@ export class RemoteApi {
     this.spec = spec;
     const { proxyClient } = context;
     const { caBundle = '', insecureSkipTLSVerify, service } = spec;
-    this.#agent = new Agent({
+    this.#agent = new (https().Agent)({
       keepAlive: true,
       maxFreeSockets: 16,
       timeout: 0,
@@ -161,7 +162,7 @@ export class RemoteApi {
 
   #request({ host, port }: Endpoint, { method, path, headers }: { method: string; path: string; headers: OutgoingHttpHeaders }): ClientRequest {
     const { name, namespace } = this.service;
-    return httpsRequest({ agent: this.#agent, host, port, method, path, headers: { ...headers, host: `${name}.${namespace}.svc` } });
+    return https().request({ agent: this.#agent, host, port, method, path, headers: { ...headers, host: `${name}.${namespace}.svc` } });
   }
 }
 

@@ -27,6 +27,10 @@ export function legacySubjectOf(claims: Readonly<Record<string, unknown>>): Lega
 
 export function holdsToken(secret: Secret | undefined, token: string): boolean {
   if (secret === undefined || secret.metadata.deletionTimestamp !== undefined) return false;
-  if ((secret.metadata.labels?.[invalidSinceLabel] ?? '') !== '') return false;
   return Buffer.from(secret.data?.['token'] ?? '', 'base64').toString() === token;
+}
+
+/** Nobody used it for so long that it was marked; taking the label off makes it good again. */
+export function isInvalidated({ metadata }: Secret): boolean {
+  return (metadata.labels?.[invalidSinceLabel] ?? '') !== '';
 }

@@ -5,10 +5,10 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { Node, Pod, Secret, ServiceAccount } from '../../api/kinds.ts';
 import type { World } from '../../world/world.ts';
-import type { User } from '../request.ts';
+import type { Remarks, User } from '../request.ts';
 import type { ObjectReader } from '../verbs.ts';
 import { type Jwt, parseJwt, signatureHolds, textsOf } from './jwt.ts';
-import { holdsToken, legacyIssuer, legacySubjectOf } from './legacy-token.ts';
+import { holdsToken, isInvalidated, legacyIssuer, legacySubjectOf } from './legacy-token.ts';
 import { authenticatedGroup } from './users.ts';
 
 export interface BoundObject {
@@ -57,9 +57,11 @@ const cacheBound = 10_000;
 export class ServiceAccountTokens {
   readonly issuer: string;
   readonly maxExpirationSeconds: number | undefined;
+  /** How often a token that lives in no Secret was found good. */
+  boundTokensUsed = 0;
   private readonly world: World;
   private readonly objects: ObjectReader;
-  private readonly legacyTokenUsed: ((secret: Secret) => void) | undefined;
+  private readonly legacyTokenUsed: ServiceAccountTokenOptions['legacyTokenUsed'];
   private readonly privateKey: KeyObject;
   private readonly algorithm: string;
   private readonly header: string;
@@ -125,8 +127,12 @@ export class ServiceAccountTokens {
     if (secretName !== undefined && !holdsToken(secret, token)) return undefined;
     const shared = claims.aud.filter((audience) => audiences.includes(audience));
     if (shared.length === 0 || !this.stillThere(claims['kubernetes.io'])) return undefined;
-    if (secret) this.legacyTokenUsed?.(secret);
-    return { user, audiences: shared };
+    if (secret === undefined) {
+      this.boundTokensUsed++;
+      return { user, audiences: shared };
+    }
+    const remarks = this.legacyTokenUsed?.(secret);
+    return isInvalidated(secret) ? undefined : { user: remarks ? { ...user, remarks } : user, audiences: shared };
   }
 
   /** The public keys, as `/openid/v1/jwks` shows them. */
@@ -186,8 +192,8 @@ export class ServiceAccountTokens {
 export interface ServiceAccountTokenOptions {
   readonly world: World;
   readonly objects: ObjectReader;
-  /** Told of the Secret whose token opened the API. */
-  readonly legacyTokenUsed?: (secret: Secret) => void;
+  /** Told of the Secret whose token was shown, good or not; answers what there is to say about that. */
+  readonly legacyTokenUsed?: (secret: Secret) => Remarks;
   /** PEM of a private key: RSA, or EC of curve P-256, P-384 or P-521. */
   readonly signingKey: string;
   readonly issuer: string;

@@ -1,6 +1,7 @@
 /**
  * What every cluster has from the start: the system namespaces, RBAC's default policy, the two system priority classes, and the `kubernetes` Service.
- * Written through the verbs like any client would, as the server's own user; run at each start, it changes only what is missing.
+ * Run at each start, it changes only what is missing, through the verbs like any client, as the server's own user; in an empty store most of it is written at
+ * once.
  */
 import {
   ClusterRole,
@@ -24,42 +25,48 @@ import type { Draft, KubeObject } from '../../machinery/object.ts';
 import { equal } from '../../machinery/equal.ts';
 import { defaultServiceCidr } from '../allocation/service-cidrs.ts';
 import { authenticationConfig } from '../aggregation/authentication-config.ts';
-import { legacyTokenTrackingName } from '../authentication/legacy-token-use.ts';
+import { dayLength, legacyTokenTrackingName } from '../authentication/legacy-token-use.ts';
+import { timestamp } from '../../world/world.ts';
 import { askSelf } from '../own-requests.ts';
 import type { Verbs } from '../verbs.ts';
 import { bootstrapFlowSchemas, bootstrapPriorityLevels, respecified } from '../flow-control/bootstrap-objects.ts';
+import { firstObjects, systemNamespaces, systemPriorityClasses } from './first-objects.ts';
 import { kubernetesService, type Advertised } from './kubernetes-service.ts';
 import { bootstrapClusterRoleBindings, bootstrapClusterRoles, bootstrapRoleBindings, bootstrapRoles, reconciled } from './policy.ts';
-
-export const systemNamespaces = ['default', 'kube-node-lease', 'kube-public', 'kube-system'] as const;
-
-export const systemPriorityClasses: readonly Draft<PriorityClass>[] = [
-  {
-    metadata: { name: 'system-cluster-critical' },
-    value: 2_000_000_000,
-    preemptionPolicy: 'PreemptLowerPriority',
-    description: 'For pods the cluster cannot do without, but which may move to another node.',
-  },
-  {
-    metadata: { name: 'system-node-critical' },
-    value: 2_000_001_000,
-    preemptionPolicy: 'PreemptLowerPriority',
-    description: 'For pods their node cannot do without.',
-  },
-];
 
 export interface BootstrapOptions {
   readonly serviceCidr: string;
   readonly advertise?: Advertised;
   /** What servers of aggregated APIs have to know about who asks them. */
   readonly authentication?: Readonly<Record<string, string>>;
-  /** `YYYY-MM-DD`, in UTC: since when it is known which tokens in Secrets are used, for a cluster in which nobody looked before. */
-  readonly today: string;
+  /** Since when it is known which tokens in Secrets are used, for a cluster in which nobody looked before. */
+  readonly nowMs: number;
 }
 
 export async function bootstrap(verbs: Verbs, options: BootstrapOptions): Promise<void> {
+  const isNew = verbs.count(Namespace) === 0 && (await verbs.createFirst(firstObjects(verbs.kinds())));
+  if (!isNew) await bootstrapPolicy(verbs);
   const writer = new Writer(verbs);
   const { authentication } = options;
+  await Promise.all([
+    publishServer(verbs, options),
+    writer.ensure(ConfigMap, {
+      metadata: { name: legacyTokenTrackingName, namespace: 'kube-system' },
+      data: { since: timestamp(options.nowMs).slice(0, dayLength) },
+    }),
+    ...(authentication
+      ? [
+          writer.ensure(ConfigMap, { metadata: authenticationConfig, data: authentication }, (present) =>
+            withFields(present, { data: authentication }),
+          ),
+        ]
+      : []),
+  ]);
+}
+
+/** What does not depend on how the server is configured; the same as {@link firstObjects}, one by one, beside what is there. */
+export async function bootstrapPolicy(verbs: Verbs): Promise<void> {
+  const writer = new Writer(verbs);
   await Promise.all([
     ...systemNamespaces.map((name) => writer.ensure(Namespace, { metadata: { name }, spec: {} })),
     ...systemPriorityClasses.map((priorityClass) => writer.ensure(PriorityClass, priorityClass)),
@@ -71,15 +78,6 @@ export async function bootstrap(verbs: Verbs, options: BootstrapOptions): Promis
   await Promise.all([
     ...bootstrapRoles().map((role) => writer.ensure(Role, role, (present) => reconciled(present, role))),
     ...bootstrapRoleBindings().map((binding) => writer.ensure(RoleBinding, binding, (present) => reconciled(present, binding))),
-    publishServer(verbs, options),
-    writer.ensure(ConfigMap, { metadata: { name: legacyTokenTrackingName, namespace: 'kube-system' }, data: { since: options.today } }),
-    ...(authentication
-      ? [
-          writer.ensure(ConfigMap, { metadata: authenticationConfig, data: authentication }, (present) =>
-            withFields(present, { data: authentication }),
-          ),
-        ]
-      : []),
   ]);
 }
 

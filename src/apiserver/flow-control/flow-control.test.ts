@@ -19,7 +19,7 @@ let flowControl: FlowControl;
 
 before(async () => {
   fixture = await Fixture.open();
-  await bootstrap(fixture.verbs, { serviceCidr: '10.96.0.0/16', today: '2026-01-01' });
+  await bootstrap(fixture.verbs, { serviceCidr: '10.96.0.0/16', nowMs: fixture.world.clock.now() });
   flowControl = new FlowControl({ world: fixture.world, objects: fixture.verbs.objects, seats: 600 });
 });
 

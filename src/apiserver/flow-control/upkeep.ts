@@ -65,21 +65,23 @@ function isMandatoryMissing({ objects }: Verbs): boolean {
   );
 }
 
-/** What a schema's condition has to be. */
-export function danglingCondition(schema: FlowSchema, isLevelThere: boolean, nowMs: number): V1FlowSchemaCondition | undefined {
-  const { name } = schema.spec.priorityLevelConfiguration;
-  const status = isLevelThere ? 'False' : 'True';
-  const message = `This FlowSchema references the PriorityLevelConfiguration object named ${JSON.stringify(name)} ${isLevelThere ? 'and it exists' : 'but there is no such object'}`;
-  const present = schema.status.conditions?.find(({ type }) => type === 'Dangling');
-  if (present?.status === status && present.message === message) return undefined;
-  const since = present?.status === status ? present.lastTransitionTime : undefined;
-  return {
-    type: 'Dangling',
-    status,
-    lastTransitionTime: since ?? timestamp(nowMs),
-    reason: isLevelThere ? 'Found' : 'NotFound',
-    message,
-  };
+/** In whose name conditions are written. */
+export const conditionWriter = 'api-priority-and-fairness-config-consumer-v1';
+
+/** Whether a schema is without its level; the time since when belongs to it. */
+export function levelCondition(level: string, isThere: boolean): V1FlowSchemaCondition {
+  const what = isThere ? 'and it exists' : 'but there is no such object';
+  const message = `This FlowSchema references the PriorityLevelConfiguration object named ${JSON.stringify(level)} ${what}`;
+  return { type: 'Dangling', status: isThere ? 'False' : 'True', reason: isThere ? 'Found' : 'NotFound', message };
+}
+
+/** What a schema's condition has to be; undefined where it is so already. */
+export function danglingCondition({ spec, status }: FlowSchema, isLevelThere: boolean, nowMs: number): V1FlowSchemaCondition | undefined {
+  const wanted = levelCondition(spec.priorityLevelConfiguration.name, isLevelThere);
+  const present = status.conditions?.find(({ type }) => type === wanted.type);
+  const since = present !== undefined && present.status === wanted.status ? present.lastTransitionTime : undefined;
+  if (since !== undefined && present?.message === wanted.message) return undefined;
+  return { ...wanted, lastTransitionTime: since ?? timestamp(nowMs) };
 }
 
 async function writeCondition(world: World, verbs: Verbs, schema: FlowSchema): Promise<void> {
@@ -91,7 +93,7 @@ async function writeCondition(world: World, verbs: Verbs, schema: FlowSchema): P
   await askSelf(verbs, 'patch', FlowSchema, {
     name,
     subresource: 'status',
-    query: new URLSearchParams({ fieldManager: 'api-priority-and-fairness-config-consumer-v1' }),
+    query: new URLSearchParams({ fieldManager: conditionWriter }),
     body: { apiVersion: apiVersionOf(FlowSchema), kind: FlowSchema.kind, metadata: { resourceVersion }, status: { conditions } },
     contentType: 'application/merge-patch+json',
   }).catch((error: unknown) => {

@@ -8,7 +8,7 @@ import { apiVersionOf, type Column, type Kind } from '../../api/kind.ts';
 import { allKinds } from '../../api/kinds.ts';
 import { equal } from '../../machinery/equal.ts';
 import { bootstrapClusterRoleBindings, bootstrapClusterRoles, bootstrapRoleBindings, bootstrapRoles } from '../bootstrap/policy.ts';
-import { systemPriorityClasses } from '../bootstrap/bootstrap.ts';
+import { systemPriorityClasses } from '../bootstrap/first-objects.ts';
 import { apiResourceList } from '../discovery/resources.ts';
 import { bootstrapFlowSchemas, bootstrapPriorityLevels } from '../flow-control/bootstrap-objects.ts';
 import { describe } from '../openapi/openapi.ts';

@@ -14,7 +14,7 @@ import type { Assignment } from '../flow-control/flow-control.ts';
 import { attributesOf, attributesOfPath } from '../dispatch.ts';
 import { isLater, type NowOrLater } from '../now-or-later.ts';
 import { servesProtobuf } from '../protobuf/answers.ts';
-import type { Answer, Call, RequestVerb, ResourceTarget, User, WatchAnswer } from '../request.ts';
+import type { Answer, Call, Remarks, RequestVerb, ResourceTarget, User, WatchAnswer } from '../request.ts';
 import { includeObjectOf } from '../table.ts';
 import { bodyOf } from './body.ts';
 import { compress, shouldCompress } from './compression.ts';
@@ -98,6 +98,7 @@ export class Exchange {
     const attributes = (who: User): Attributes =>
       route.type === 'path' ? attributesOfPath(who, pathVerb(method), this.path) : attributesOf(who, this.verb, route.target, queryText);
     this.record = options.audit?.begin(this.audited(user, method));
+    if (user.remarks) this.remark(user.remarks);
     this.whenThere(actingAs(options, request, user, attributes), (acting) => {
       this.user = acting;
       if (acting !== user) this.record?.actsAs(acting);
@@ -112,6 +113,11 @@ export class Exchange {
         });
       });
     });
+  }
+
+  private remark({ warning, annotations }: Remarks): void {
+    if (warning !== undefined) this.warnings.push(warning);
+    for (const [key, value] of Object.entries(annotations)) this.record?.annotate(key, value);
   }
 
   /** Waits its turn, unless it is one of those that run long and would keep a seat from others. */

@@ -11,6 +11,7 @@ import { ApiError, badRequest, entityTooLarge } from '../../machinery/errors.ts'
 import type { World } from '../../world/world.ts';
 import type { ListenOptions, NamedCertificate, ServingCertificates, TlsSettings } from '../api-server.ts';
 import type { HttpRequest, HttpResponse } from './connection.ts';
+import { writeRawError } from './raw-error.ts';
 
 export interface ListenerHandlers {
   readonly request: (request: HttpRequest, response: HttpResponse) => void;
@@ -142,13 +143,6 @@ function parseFailure(error: NodeJS.ErrnoException): ApiError {
   if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return new ApiError('Timeout', 'the request did not arrive in time', {}, 408);
   if (error.code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') return entityTooLarge(0);
   return badRequest(`malformed HTTP request: ${error.message}`);
-}
-
-/** Answers on a bare socket, and ends it. */
-export function writeRawError(socket: Duplex, error: ApiError): void {
-  const body = JSON.stringify(error.toStatus());
-  const head = `HTTP/1.1 ${error.code} ${error.reason}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n`;
-  socket.end(head + body);
 }
 
 async function closeServer(

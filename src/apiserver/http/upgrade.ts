@@ -15,8 +15,8 @@ import type { User } from '../request.ts';
 import { includeObjectOf } from '../table.ts';
 import { actingAs, identify } from './front-options.ts';
 import { auditId, sourceIps } from './headers.ts';
-import { writeRawError } from './listener.ts';
 import { negotiate } from './negotiate.ts';
+import { writeRawError } from './raw-error.ts';
 import { type HttpMethod, type ResourceRoute, routeOf, verbOf } from './route.ts';
 import { streamWatch } from './watch-stream.ts';
 
@@ -92,6 +92,7 @@ async function upgrade(options: UpgradeOptions, request: IncomingMessage, socket
   const sender = await identify(options, request, path);
   const record = beginRecord(options, request, sender);
   audited.record = record;
+  for (const [key, value] of Object.entries(sender.remarks?.annotations ?? {})) record?.annotate(key, value);
   const route = routeOf(path);
   if (route.type === 'path') throw badRequest('this path has no other protocol');
   const { target } = route;
@@ -121,7 +122,7 @@ async function upgrade(options: UpgradeOptions, request: IncomingMessage, socket
       await dispatcher.verbs.admitConnection({ target, user, query, annotate });
       if (socket.destroyed) return;
     }
-    streams.upgrade(route, request, socket, head, query);
+    await streams.upgrade(route, request, socket, head, query);
     switched();
     return;
   }

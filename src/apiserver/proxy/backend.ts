@@ -2,10 +2,10 @@
  * Where `proxy` subresources lead: a node's kubelet, a pod's port, or one of a Service's ready endpoints. Names may carry a scheme and a port:
  * `https:web:8443`. See https://kubernetes.io/docs/tasks/access-application-cluster/access-cluster-services/#manually-constructing-apiserver-proxy-urls
  */
-import { type ClientRequest, request as httpRequest } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import type { ClientRequest } from 'node:http';
 import { EndpointSlice, Pod, Service } from '../../api/kinds.ts';
 import { badRequest, notFound, serviceUnavailable } from '../../machinery/errors.ts';
+import { http, https } from '../../world/http-modules.ts';
 import type { World } from '../../world/world.ts';
 import type { ResourceTarget } from '../request.ts';
 import type { ObjectReader } from '../verbs.ts';
@@ -105,6 +105,6 @@ function proxyable(host: string): string {
 function send({ host, port }: Address, scheme: string, { method, path, headers }: BackendRequest): ClientRequest {
   // A pod's certificate is its own affair: upstream does not check it either.
   return scheme === 'https'
-    ? httpsRequest({ host, port, method, path, headers, rejectUnauthorized: false })
-    : httpRequest({ host, port, method, path, headers });
+    ? https().request({ host, port, method, path, headers, rejectUnauthorized: false })
+    : http().request({ host, port, method, path, headers });
 }

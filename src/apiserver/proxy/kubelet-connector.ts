@@ -1,8 +1,9 @@
 /** Where a node's kubelet listens, and how the server talks to it: HTTPS with the server's own client certificate. */
-import { Agent, request as httpsRequest } from 'node:https';
+import type { Agent } from 'node:https';
 import type { ClientRequest, OutgoingHttpHeaders } from 'node:http';
 import { Node } from '../../api/kinds.ts';
 import { ApiError, notFound, serviceUnavailable } from '../../machinery/errors.ts';
+import { https } from '../../world/http-modules.ts';
 import type { ApiServerOptions } from '../api-server.ts';
 import type { ObjectReader } from '../verbs.ts';
 
@@ -27,7 +28,14 @@ export class KubeletConnector {
     this.locate = credentials?.locate;
     this.agent =
       credentials &&
-      new Agent({ cert: credentials.certificate, key: credentials.key, ca: credentials.ca, keepAlive: true, maxFreeSockets: 16, timeout: 0 });
+      new (https().Agent)({
+        cert: credentials.certificate,
+        key: credentials.key,
+        ca: credentials.ca,
+        keepAlive: true,
+        maxFreeSockets: 16,
+        timeout: 0,
+      });
   }
 
   /** Begins a request. Throws a 404 for a node that is not there, and a 503 for one that does not say where it is. */
@@ -35,7 +43,7 @@ export class KubeletConnector {
     const { host, port } = this.addressOf(nodeName);
     if (this.agent === undefined) throw serviceUnavailable('the server has no certificate to show to kubelets');
     // A streaming connection is not given back to the agent, so each upgrade gets its own.
-    return httpsRequest({ agent: this.agent, host, port, method, path, headers, servername: '' });
+    return https().request({ agent: this.agent, host, port, method, path, headers, servername: '' });
   }
 
   close(): void {

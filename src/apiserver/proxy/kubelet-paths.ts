@@ -1,6 +1,7 @@
 /** The kubelet's paths for a pod's streams: containers' logs, commands in them, their standard streams, their ports. */
 import type { Pod } from '../../api/kinds.ts';
-import { badRequest } from '../../machinery/errors.ts';
+import { badRequest, invalid } from '../../machinery/errors.ts';
+import { type PodLogOptions, parsePodLogOptions, UnreadableOption, validatePodLogOptions } from '../../machinery/pod-log-options.ts';
 import type { ResourceTarget } from '../request.ts';
 import { containerOf } from './pod-target.ts';
 
@@ -9,7 +10,10 @@ const logOptions = ['follow', 'previous', 'timestamps', 'sinceSeconds', 'sinceTi
 /** The kubelet's names of the streams. */
 const streamFlags = { stdin: 'input', stdout: 'output', stderr: 'error', tty: 'tty' } as const;
 
+/** Throws a 400 or 422 for what no kubelet could answer. */
 export function logPath(pod: Pod, query: URLSearchParams): string {
+  const errors = validatePodLogOptions(readable(query));
+  if (errors.length > 0) throw invalid({ group: '', kind: 'PodLogOptions' }, pod.metadata.name, errors);
   const container = containerOf(pod, query.get('container'));
   const passed = new URLSearchParams();
   for (const option of logOptions) {
@@ -17,6 +21,15 @@ export function logPath(pod: Pod, query: URLSearchParams): string {
     if (value !== null && value !== '') passed.set(option, value);
   }
   return withQuery(`/containerLogs/${place(pod)}/${encodeURIComponent(container)}`, passed);
+}
+
+function readable(query: URLSearchParams): PodLogOptions {
+  try {
+    return parsePodLogOptions(query);
+  } catch (error) {
+    if (error instanceof UnreadableOption) throw badRequest(error.message);
+    throw error;
+  }
 }
 
 /** For `exec`, `attach` and `portforward`. Throws a 400 when no stream is asked for. */

@@ -6,7 +6,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type ApiError, badRequest, serviceUnavailable } from '../../machinery/errors.ts';
-import { writeRawError } from '../http/listener.ts';
+import { writeRawError } from '../http/raw-error.ts';
 
 const binary = 'binary.k8s.io';
 const base64 = 'base64.binary.k8s.io';

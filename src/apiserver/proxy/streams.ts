@@ -12,7 +12,6 @@ import type { ResourceTarget } from '../request.ts';
 import { type Backends, requestBackend } from './backend.ts';
 import { forwardedHeaders, returnedHeaders } from './headers.ts';
 import { logPath, streamPath } from './kubelet-paths.ts';
-import { sendLogOverWebSocket } from './log-socket.ts';
 import { hostOf, podOf } from './pod-target.ts';
 import { tunnel } from './tunnel.ts';
 
@@ -45,8 +44,8 @@ export class Streams implements StreamingSubresources {
     }
   }
 
-  /** An HTTP/1.1 request to change protocols. Throws an `ApiError` before anything was written. */
-  upgrade({ target }: ResourceRoute, request: IncomingMessage, socket: Duplex, head: Buffer, query: URLSearchParams): void {
+  /** An HTTP/1.1 request to change protocols. Rejects with an `ApiError` before anything was written. */
+  async upgrade({ target }: ResourceRoute, request: IncomingMessage, socket: Duplex, head: Buffer, query: URLSearchParams): Promise<void> {
     const headers = forwardedHeaders(request, true);
     const method = request.method ?? 'GET';
     if (target.subresource === 'proxy') {
@@ -59,6 +58,7 @@ export class Streams implements StreamingSubresources {
       const hasRun = (pod.spec.nodeName ?? '') !== '';
       const ask = (): ClientRequest => this.backends.kubelets.request(hostOf(pod), { method: 'GET', path, headers: {} });
       const refused = async (answer: IncomingMessage): Promise<ApiError> => refusal(answer.statusCode ?? 502, await textOf(answer));
+      const { sendLogOverWebSocket } = await import('./log-socket.ts');
       sendLogOverWebSocket({ request, socket, head, ask: hasRun ? ask : undefined, refusal: refused });
       return;
     }

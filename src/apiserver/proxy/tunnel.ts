@@ -5,7 +5,7 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { serviceUnavailable } from '../../machinery/errors.ts';
-import { writeRawError } from '../http/listener.ts';
+import { writeRawError } from '../http/raw-error.ts';
 
 /** Owns `socket` from here on. `head` is what the client sent ahead. */
 export function tunnel(backend: ClientRequest, socket: Duplex, head: Buffer): void {

@@ -172,7 +172,7 @@ function settleManagedFields(storage: Storage, call: ObjectCall, { after, before
   if (metadata.managedFields === undefined && before.metadata.managedFields !== undefined) metadata.managedFields = before.metadata.managedFields;
   const sent = metadata.managedFields;
   if (change.strategy.tracked && !equal(after, before))
-    trackWrite(storage, call, { before, after, options: change.options, subresource: change.strategy.subresource });
+    trackWrite(storage, call.served, { before, after, options: change.options, subresource: change.strategy.subresource });
   return sent;
 }
 

@@ -13,6 +13,7 @@ import { CustomResources } from '../custom-resources/custom-resources.ts';
 import { Registry } from '../registry/registry.ts';
 import type { Answer, Call } from '../request.ts';
 import type { Verbs, VerbsOptions } from '../verbs.ts';
+import { createFirst } from './create-first.ts';
 import { create } from './create.ts';
 import { deleteCollection } from './delete-collection.ts';
 import { deleteObject } from './delete.ts';
@@ -50,6 +51,13 @@ export async function createVerbs(options: VerbsOptions): Promise<Verbs> {
     async handle(call) {
       try {
         return await route(storage, call);
+      } catch (error) {
+        throw asApiError(storage, error);
+      }
+    },
+    async createFirst(objects) {
+      try {
+        return await createFirst(storage, objects);
       } catch (error) {
         throw asApiError(storage, error);
       }

@@ -78,7 +78,7 @@ export async function createDecoded(
   const generated = !metadata.name && metadata.generateName ? metadata.generateName : undefined;
   if (generated !== undefined) metadata.name = generateName(storage, generated);
   // Before admission: what the server adds is nobody's.
-  if (managedFields === undefined) trackWrite(storage, call, { before: undefined, after: object, options, subresource: '' });
+  if (managedFields === undefined) trackWrite(storage, call.served, { before: undefined, after: object, options, subresource: '' });
   const request = admissionRequest(call, object, options);
   await storage.admission.admit(request);
 

@@ -5,7 +5,7 @@ import { timestamp } from '../../world/world.ts';
 import type { AnyObject } from '../registry/decoding.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { ServedKind } from '../registry/served-kind.ts';
-import type { ObjectCall, Storage } from './storage.ts';
+import type { Storage } from './storage.ts';
 import type { WriteOptions } from './write-options.ts';
 
 export interface TrackedWrite {
@@ -17,8 +17,7 @@ export interface TrackedWrite {
   readonly subresource: string;
 }
 
-export function trackWrite(storage: Storage, call: ObjectCall, { before, after, options, subresource }: TrackedWrite): void {
-  const { served } = call;
+export function trackWrite(storage: Storage, served: ServedKind, { before, after, options, subresource }: TrackedWrite): void {
   // What is created is tracked before it is converted; what is updated after that.
   const shown = before === undefined ? undefined : served.fromStored;
   const managedFields = trackUpdate({
