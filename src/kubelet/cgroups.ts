@@ -15,6 +15,8 @@ import type { LinuxResources } from './runtime/runtime.ts';
 export interface Cgroups {
   /** The pod's parent for its sandbox and containers, as the runtime wants it. */
   parentOf(pod: Pod): string;
+  /** That of all pods together. */
+  readonly root: string;
   /** Makes it, or gives one that is there the pod's present limits. */
   create(pod: Pod): Promise<void>;
   /** Raises the limits of one that is there to at least these, and lowers none: before what is in it grows. */
@@ -23,6 +25,8 @@ export interface Cgroups {
   shareOut(pods: readonly Pod[]): Promise<void>;
   /** Holds all pods together to this. */
   limitAll(limits: CgroupLimits): Promise<void>;
+  /** Holds a cgroup of others, by its path below the mountpoint, to this. Throws when it is not there. */
+  limitExisting(path: string, limits: CgroupLimits): Promise<void>;
   remove(pod: Pod): Promise<void>;
   /** Removes those of pods that are not on the node any more. */
   removeOthers(known: { has(uid: string): boolean }): Promise<void>;
@@ -117,6 +121,7 @@ export function realCgroups({ mountpoint = '/sys/fs/cgroup', prefix = '/', podPi
 
   return {
     parentOf: (pod) => podCgroupPath(prefix, pod),
+    root: join(prefix, 'kubepods'),
     async create(pod) {
       const path = podCgroupPath(prefix, pod);
       await Promise.all(roots.map((root) => make(root, path)));
@@ -141,6 +146,12 @@ export function realCgroups({ mountpoint = '/sys/fs/cgroup', prefix = '/', podPi
       await Promise.all(roots.map((root) => make(root, join(prefix, 'kubepods'))));
       await limit(join(prefix, 'kubepods'), limits);
     },
+    async limitExisting(path, limits) {
+      const wanted = cgroupSettings(unified, limits);
+      const missing = wanted.map(({ controller }) => join(mountpoint, controller, path)).find((directory) => !existsSync(directory));
+      if (missing !== undefined) throw new Error(`the cgroup ${path} is not there: ${missing} is missing`);
+      for (const setting of wanted) await put(fileOf(path, setting), setting.value);
+    },
     remove: (pod) => remove(podCgroupPath(prefix, pod)),
     async removeOthers(known) {
       const root = roots[0];
@@ -159,10 +170,12 @@ export function realCgroups({ mountpoint = '/sys/fs/cgroup', prefix = '/', podPi
 export function noCgroups(prefix = '/'): Cgroups {
   return {
     parentOf: (pod) => podCgroupPath(prefix, pod),
+    root: join(prefix, 'kubepods'),
     create: async () => {},
     widen: async () => {},
     shareOut: async () => {},
     limitAll: async () => {},
+    limitExisting: async () => {},
     remove: async () => {},
     removeOthers: async () => {},
   };

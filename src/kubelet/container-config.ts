@@ -17,9 +17,10 @@ import {
   terminationMessagePolicyAnnotation,
 } from './labels.ts';
 import { type PodDirectories, containerLogPath } from './pod-directories.ts';
+import type { ContainerPlace } from './allocation/placement.ts';
 import type { PodVolumes } from './volumes/pod-volumes.ts';
 import { containerResources } from './resources.ts';
-import type { ContainerConfig, Image, Mount } from './runtime/runtime.ts';
+import type { ContainerConfig, IdMapping, Image, Mount, RuntimeHandler } from './runtime/runtime.ts';
 import { containerSecurity } from './security.ts';
 import { volumeDevices, volumeMounts } from './volumes/volume-mounts.ts';
 
@@ -35,8 +36,13 @@ export interface ContainerSetting {
   readonly nodeMemoryBytes: number;
   readonly seccompRoot: string;
   readonly seccompDefault: boolean;
-  /** CPUs to run on; any when absent. */
-  readonly cpus?: string;
+  readonly place?: ContainerPlace;
+  /** What the runtime can do for the pod; undefined where it does not tell. */
+  readonly handler: RuntimeHandler | undefined;
+  /** Of the pod's own; undefined for the host's. */
+  readonly users: IdMapping | undefined;
+  /** By volume: the runtime's id of the image that it is. */
+  readonly imageVolumes: ReadonlyMap<string, string>;
   /** The container whose processes an ephemeral one is to see. */
   readonly targetId?: string;
 }
@@ -84,7 +90,7 @@ export async function containerConfig(setting: ContainerSetting): Promise<Contai
     stdin: container.stdin === true,
     stdinOnce: container.stdinOnce === true,
     tty: container.tty === true,
-    resources: { ...containerResources(pod, container, setting.nodeMemoryBytes), ...(setting.cpus !== undefined && { cpus: setting.cpus }) },
+    resources: { ...containerResources(pod, container, setting.nodeMemoryBytes), ...setting.place },
     security,
   };
 }

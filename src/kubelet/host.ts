@@ -1,7 +1,9 @@
 /** What the machine is: sizes, names and versions, as a Node object shows them. Read from the running system, or made up for a simulated node. */
 import { mkdirSync, readFileSync, statfsSync } from 'node:fs';
 import { arch, availableParallelism, release, totalmem } from 'node:os';
+import { type MachineTopology, flatTopology, readTopology } from './allocation/machine-topology.ts';
 import { type Cgroups, noCgroups } from './cgroups.ts';
+import { parseCpuSet } from './cpu-set.ts';
 import { type Disk, realDisk, simulatedDisk } from './disk.ts';
 import { type DnsConfig, parseResolvConf } from './dns-config.ts';
 
@@ -26,12 +28,14 @@ export interface HostFacts {
 
 export interface Host {
   facts(): HostFacts;
+  /** How its CPUs and memory hang together. */
+  topology(): MachineTopology;
   readonly disk: Disk;
   readonly cgroups: Cgroups;
 }
 
 export function realHost(rootDir: string, cgroups: Cgroups): Host {
-  return { facts: () => readFacts(rootDir), disk: realDisk(), cgroups };
+  return { facts: () => readFacts(rootDir), topology, disk: realDisk(), cgroups };
 }
 
 export function simulatedHost(facts: Partial<HostFacts> = {}): Host {
@@ -51,7 +55,13 @@ export function simulatedHost(facts: Partial<HostFacts> = {}): Host {
     appArmor: false,
     ...facts,
   };
-  return { facts: () => all, disk: simulatedDisk(), cgroups: noCgroups() };
+  return { facts: () => all, topology: () => flatTopology(all.cpus, all.memoryBytes), disk: simulatedDisk(), cgroups: noCgroups() };
+}
+
+function topology(): MachineTopology {
+  // A machine inside another may be given a part of its CPUs.
+  const allowed = /^Cpus_allowed_list:\s*(\S+)/m.exec(readOr('/proc/self/status', ''))?.[1] ?? '';
+  return readTopology({ directory: '/sys/devices/system', allowed: parseCpuSet(allowed) ?? [], memoryBytes: totalmem() });
 }
 
 function readFacts(rootDir: string): HostFacts {

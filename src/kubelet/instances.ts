@@ -1,16 +1,18 @@
 /** Starts and stops one instance of a container: image, configuration, creation, start, hooks; with the events people look for. */
 import type { Pod } from '../api/kinds.ts';
 import type { V1Container } from '../api/types.ts';
-import { containerConfig } from './container-config.ts';
+import { containerConfig, type ContainerSetting } from './container-config.ts';
 import type { KubeletContext } from './context.ts';
 import { environmentOf } from './environment.ts';
 import { messageOf } from './handler.ts';
+import type { TellOfContainer } from './images.ts';
 import { runHook } from './lifecycle-hooks.ts';
 import type { PodDirectories } from './pod-directories.ts';
 import { type ContainerRole, containerOf } from './pod-spec.ts';
 import type { PodVolumes } from './volumes/pod-volumes.ts';
-import type { ContainerConfig, ContainerStatus, SandboxConfig } from './runtime/runtime.ts';
+import { type ContainerConfig, type ContainerStatus, handlerOf, type SandboxConfig } from './runtime/runtime.ts';
 import { ConfigError, StartError } from './start-error.ts';
+import { ensureImageVolumes } from './volumes/image-volumes.ts';
 
 export interface StartRequest {
   readonly context: KubeletContext;
@@ -27,20 +29,22 @@ export interface StartRequest {
   readonly signal: AbortSignal;
 }
 
+type EnsuredImages = Pick<ContainerSetting, 'image' | 'imageVolumes'>;
+
 /** The running instance; undefined when it was given up because the pod is to end. Throws `StartError`. */
 export async function startInstance(request: StartRequest): Promise<ContainerStatus | undefined> {
   const { context, pod, container, sandboxId, sandbox, signal } = request;
   const { runtime, observed, host } = context;
-  const tell = (type: 'Normal' | 'Warning', reason: string, message: string): void => context.tell(pod, type, reason, message, container.name);
+  const tell: TellOfContainer = (type, reason, message) => context.tell(pod, type, reason, message, container.name);
 
-  const image = await unlessAborted(
-    context.images.ensure({ pod, container, sandbox, tell }).catch((error: unknown) => {
+  const ensured = await unlessAborted(
+    ensureImages(request, tell).catch((error: unknown) => {
       if (error instanceof StartError) tell('Warning', 'Failed', `Error: ${error.reason}`);
       throw error;
     }),
     signal,
   );
-  if (!image) return undefined;
+  if (!ensured) return undefined;
   let config: ContainerConfig;
   try {
     const env = await environmentOf(container, {
@@ -56,15 +60,17 @@ export async function startInstance(request: StartRequest): Promise<ContainerSta
       pod,
       container,
       attempt: request.attempt,
-      image,
+      ...ensured,
       env,
       volumes: request.volumes,
       directories: request.directories,
       disk: host.disk,
+      handler: handlerOf(context.runtimeStatus(), sandbox.runtimeHandler),
+      users: sandbox.users,
       nodeMemoryBytes: context.memoryBytes,
       seccompRoot: context.seccompRoot,
       seccompDefault: context.seccompDefault,
-      ...(context.cpus && { cpus: context.cpus.cpusetOf(pod.metadata.uid, container.name) }),
+      ...(context.placement && { place: context.placement.placeOf(pod.metadata.uid, container.name) }),
       ...targetOf(request),
     });
   } catch (error) {
@@ -109,6 +115,13 @@ export async function startInstance(request: StartRequest): Promise<ContainerSta
   await runtime.stopContainer(id, pod.spec.terminationGracePeriodSeconds ?? 30);
   await observed.refreshContainer(id);
   throw new StartError('PostStartHookError', `PostStartHook failed: ${problem}`);
+}
+
+/** The container's own, and those that are volumes of it. */
+async function ensureImages({ context, pod, container, sandbox }: StartRequest, tell: TellOfContainer): Promise<EnsuredImages> {
+  const { runtime, images } = context;
+  const request = { pod, container, sandbox, tell };
+  return { image: await images.ensure(request), imageVolumes: await ensureImageVolumes({ runtime, images, ...request }) };
 }
 
 /** The running container that an ephemeral one was asked to look into. */

@@ -6,7 +6,8 @@ import { createClient } from '../client/typed-client.ts';
 import { type SimulatedWorld, simulatedWorld } from '../world/simulated.ts';
 import { type FakeApi, fakeApi } from './fake-api.ts';
 import { simulatedHost } from './host.ts';
-import { type Kubelet, type KubeletOptions, createKubelet } from './kubelet.ts';
+import { type Kubelet, createKubelet } from './kubelet.ts';
+import type { KubeletOptions } from './kubelet-options.ts';
 import type { SimulatedScripts } from './runtime/simulated-script.ts';
 import { type SimulatedRuntime, simulatedRuntime } from './runtime/simulated.ts';
 

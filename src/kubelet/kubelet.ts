@@ -5,91 +5,38 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Node, Pod, RuntimeClass, Secret, Service } from '../api/kinds.ts';
-import type { V1Taint } from '../api/types.ts';
-import type { Client } from '../client/client.ts';
+import { Node, Pod, Service } from '../api/kinds.ts';
 import { createEventRecorder } from '../client/events.ts';
-import type { Informers } from '../client/informer.ts';
-import { isReason } from '../machinery/errors.ts';
-import type { Timer, World } from '../world/world.ts';
+import type { Timer } from '../world/world.ts';
 import { realCgroups } from './cgroups.ts';
 import { onClockJump } from './clock-jumps.ts';
-import type { KubeletContext } from './context.ts';
+import { type KubeletSettings, defaultSettings, reservedOf } from './configuration/settings.ts';
+import { createContext } from './context.ts';
+import { realGauge } from './eviction/gauge.ts';
 import { messageOf } from './handler.ts';
-import { type Host, realHost } from './host.ts';
-import { type KubeletSettings, type ReservedResources, defaultSettings, reservedOf } from './configuration/settings.ts';
-import { type Gauge, realGauge } from './eviction/gauge.ts';
-import { createImages } from './images.ts';
+import { realHost } from './host.ts';
+import type { KubeletOptions } from './kubelet-options.ts';
 import { keepLogsSmall } from './log-rotation.ts';
 import { type NodeAgent, createNodeAgent } from './node-agent.ts';
 import { createNodeCpus } from './node-cpus.ts';
 import { createNodeRoom } from './node-room.ts';
 import { createObservedPods } from './observed-pods.ts';
 import { cleanOrphans } from './orphans.ts';
-import { type PodWorker, createPodWorker } from './pod-worker.ts';
-import { realProbeNetwork } from './probe-network.ts';
-import type { ContainerRuntime } from './runtime/runtime.ts';
-import { isMirrorPod } from './pod-spec.ts';
-import { sandboxConfigFor } from './sandboxes.ts';
-import { admitSecurity } from './security-admission.ts';
+import { PodWorkers } from './pod-workers.ts';
+import { admitSecurity, type NodeAbilities } from './security-admission.ts';
 import { servedPods } from './served-pods.ts';
 import type { ServedPods } from './server/served-pods.ts';
+import { shutDownPods, shutdownRefusal } from './shutdown.ts';
 import { isStaticPod } from './static-pods/manifest.ts';
 import type { Manifests } from './static-pods/manifest-directory.ts';
 import { createStaticPods } from './static-pods/static-pods.ts';
-import { shutDownPods, shutdownRefusal } from './shutdown.ts';
-import { createStatusWriter } from './status-writer.ts';
 import { KubeletCounters } from './stats/kubelet-counters.ts';
 import type { StatsSubject } from './stats/node-stats.ts';
 import { watchPodStarts } from './stats/pod-starts.ts';
+import { createStatusWriter } from './status-writer.ts';
 import { createCsiVolumes } from './volumes/csi/csi-volumes.ts';
 import { noDrivers, watchDrivers } from './volumes/csi/drivers.ts';
 import { createWatchedObjects } from './watched-objects.ts';
-
-export interface KubeletOptions {
-  readonly world: World;
-  /** With the node's own identity. */
-  readonly client: Client;
-  readonly informers: Informers;
-  readonly runtime: ContainerRuntime;
-  readonly nodeName: string;
-  /** What the machine calls itself; the node's name when absent. */
-  readonly hostname?: string;
-  /** The first is primary. */
-  readonly nodeIps: readonly string[];
-  /** Pods' volumes and files live below it, in `pods/<uid>`. Made when missing. */
-  readonly rootDir: string;
-  /** Containers' logs live below it. `/var/log/pods` upstream; `<rootDir>/../pod-logs` is not assumed. */
-  readonly logRoot: string;
-  readonly clusterDns: readonly string[];
-  readonly clusterDomain: string;
-  readonly podPidsLimit?: number;
-  readonly maxPods?: number;
-  /** Where the kubelet's own server listens: goes into the Node's `daemonEndpoints`. */
-  readonly serverPort: number;
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly taints?: readonly V1Taint[];
-  /** Path of this cluster's cgroups below the mountpoint; `/` as upstream when absent. */
-  readonly cgroupPrefix?: string;
-  /** Kept back from pods, when it is not to follow from the settings. */
-  readonly reserved?: Partial<ReservedResources>;
-  /** What differs from upstream's defaults. */
-  readonly settings?: Partial<KubeletSettings>;
-  /** The settings in force as `/configz` shows them. */
-  readonly shownSettings?: Readonly<Record<string, unknown>>;
-  /** Tells what the node has left; read from the machine when absent, and on a simulated one not at all. */
-  readonly gauge?: Gauge;
-  /** The machine; the real one when absent. `simulatedHost()` goes with a simulated runtime. */
-  readonly host?: Host;
-  /** Whether pods' events that say that all is well are written, too; true when absent. */
-  readonly normalEvents?: boolean;
-  /** Files with pods that run whatever the API says. */
-  readonly manifests?: Manifests;
-  /** Counts what the kubelet does; shared with whoever else counts into it. */
-  readonly counters?: KubeletCounters;
-  /** How often the runtime is listed as a safety net; 10 s when absent. */
-  readonly relistMs?: number;
-}
 
 export interface Kubelet {
   readonly pods: ServedPods;
@@ -109,7 +56,6 @@ const orphansEveryMs = 60_000;
 const retryMs = 500;
 /** So long the pods of files wait to hear what the API last said of them. */
 const apiPatienceMs = 2000;
-const mostCredentialBytes = 2 ** 20;
 const noManifests: Manifests = { read: async () => [], watch: () => () => {} };
 
 export function createKubelet(options: KubeletOptions): Kubelet {
@@ -129,14 +75,14 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   if (options.host === undefined) mkdirSync(rootDir, { recursive: true });
   const facts = host.facts();
   const settings: KubeletSettings = { ...defaultSettings, ...options.settings };
-  const kernel = { allowedUnsafeSysctls: settings.allowedUnsafeSysctls, hasAppArmor: facts.appArmor };
+  const abilities = (): NodeAbilities => ({
+    allowedUnsafeSysctls: settings.allowedUnsafeSysctls,
+    hasAppArmor: facts.appArmor,
+    strictGroups: agent.runtimeStatus()?.supplementalGroupsPolicy === true,
+  });
   let shuttingDown = false;
-  /** Told when a pod has ended, or uses less. */
-  const roomListeners = new Set<() => void>();
+  let runtimeName = 'containerd';
   const closed = new AbortController();
-  const workers = new Map<string, PodWorker>();
-  /** Uids of pods that are through here, while the informer still shows them. */
-  const gone = new Set<string>();
 
   const pods = informers.of(Pod, { fieldSelector: `spec.nodeName=${nodeName}` });
   const services = informers.of(Service);
@@ -144,16 +90,8 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   const recorder = createEventRecorder(client, world, { component: 'kubelet', host: nodeName });
   const statuses = createStatusWriter(client, world);
   const watched = createWatchedObjects(client, world);
-  const wakeAll = (): void => {
-    for (const worker of workers.values()) worker.wake();
-  };
-  function retryVolumes(): void {
-    for (const worker of workers.values()) worker.retryVolumes();
-  }
-  /** Someone left room: resizes that waited for it are looked at again. */
-  const wakeWaiting = (): void => {
-    for (const worker of workers.values()) if (worker.waitsForRoom) worker.wake();
-  };
+  const nodeReference = { apiVersion: 'v1', kind: 'Node', metadata: { name: nodeName, uid: nodeName } };
+
   const agent: NodeAgent = createNodeAgent({
     world,
     client,
@@ -171,10 +109,10 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     volumesInUse: () => csi.inUse(),
     labels: options.labels ?? {},
     taints: options.taints ?? [],
-    onNetworkChange: wakeAll,
+    onNetworkChange: () => workers.wakeAll(),
   });
   const drivers = host.disk.keeps
-    ? watchDrivers({ world, client, nodeName, rootDir, registered: agent.registered, onChange: retryVolumes })
+    ? watchDrivers({ world, client, nodeName, rootDir, registered: agent.registered, onChange: () => workers.retryVolumes() })
     : noDrivers;
   const csi = createCsiVolumes({
     world,
@@ -192,7 +130,6 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     ...(options.relistMs !== undefined && { relistMs: options.relistMs }),
     onChange: (uid) => workers.get(uid)?.wake(),
   });
-
   const statics = createStaticPods({
     world,
     client,
@@ -200,116 +137,46 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     nodeName,
     nodeUid: () => agent.node()?.metadata.uid,
     inApi: () => pods.list(),
-    begin,
+    begin: (pod) => workers.begin(pod),
     end: (pod) => workers.get(pod.metadata.uid)?.update(pod),
     onMirror: (uid) => workers.get(uid)?.wake(),
   });
-
-  const nodeReference = { apiVersion: 'v1', kind: 'Node', metadata: { name: nodeName, uid: nodeName } };
-
-  let runtimeName = 'containerd';
-  const context: KubeletContext = {
-    world,
-    client,
-    runtime,
-    get runtimeName() {
-      return runtimeName;
-    },
-    network: runtime.probeNetwork ?? realProbeNetwork(world.clock),
+  const context = createContext({
+    options,
+    settings,
     host,
     observed,
-    images: createImages({
-      world,
-      runtime,
-      secret: readSecret,
-      // Upstream's place for the node's own credentials, in Docker's format.
-      nodeCredentials: async () => (await host.disk.readTail(join(rootDir, 'config.json'), mostCredentialBytes)) ?? '',
-      maxParallelPulls: settings.serializeImagePulls ? 1 : settings.maxParallelImagePulls,
-    }),
-    get cpus() {
-      return nodeCpus.manager();
-    },
-    seccompDefault: settings.seccompDefault,
-    crashBackOffMaxMs: settings.crashBackOffMaxMs,
     statuses,
     watched,
     counters,
     csi,
-    nodeName,
-    nodeIps,
-    rootDir,
-    logRoot,
-    seccompRoot: join(rootDir, 'seccomp'),
-    memoryBytes: facts.memoryBytes,
-    dns: { clusterDns: options.clusterDns, clusterDomain: options.clusterDomain, host: facts.dns },
-    nodeHosts: facts.hostsFile,
+    recorder,
+    services,
+    runtimeName: () => runtimeName,
+    placement: () => nodeCpus.placement(),
     node: () => agent.node(),
-    apiPod: (pod) => (isStaticPod(pod) ? statics.mirrorOf(pod) : pod),
     networkReady: () => agent.networkReady(),
-    services: (namespace) => services.list(namespace),
-    masterService: () => services.get('kubernetes', 'default'),
-    runtimeHandler,
-    tell(pod, type, reason, message, container) {
-      if (type === 'Normal' && options.normalEvents === false) return;
-      recorder.event(pod, type, reason, message, container === undefined ? undefined : fieldPathOf(pod, container));
-    },
-    sandboxConfigOf: (pod, attempt) => sandboxConfigFor(context, pod, attempt),
-  };
-
-  const nodeCpus = createNodeCpus({ context, settings, facts, workers });
+    runtimeStatus: () => agent.runtimeStatus(),
+    apiPod: (pod) => (isStaticPod(pod) ? statics.mirrorOf(pod) : pod),
+  });
+  const workers: PodWorkers = new PodWorkers({
+    context,
+    pods,
+    statics,
+    refusal: (pod) => (shuttingDown ? shutdownRefusal : undefined) ?? room.refusal(pod) ?? admitSecurity(pod, abilities()),
+    onShares: () => nodeCpus.podsChanged(),
+  });
+  const nodeCpus = createNodeCpus({ context, settings, facts, workers: workers.byUid });
   const room = createNodeRoom({
     context,
     settings,
     gauge:
       options.gauge ??
-      (host.disk.keeps
-        ? realGauge({ runtime, rootDir, logRoot, memoryBytes: facts.memoryBytes, cgroupOf: (pod) => host.cgroups.parentOf(pod) })
-        : undefined),
-    workers,
+      (host.disk.keeps ? realGauge({ runtime, rootDir, logRoot, memoryBytes: facts.memoryBytes, cgroups: host.cgroups }) : undefined),
+    workers: workers.byUid,
     tell: (reason, message) => recorder.event(nodeReference, 'Warning', reason, message),
     onConditions: () => agent.refresh(),
   });
-
-  async function readSecret(namespace: string, name: string): Promise<Secret | undefined> {
-    try {
-      return await client.resource(Secret).namespace(namespace).get(name);
-    } catch (error) {
-      if (isReason(error, 'NotFound', 'Forbidden')) return undefined;
-      throw error;
-    }
-  }
-
-  async function runtimeHandler(pod: Pod): Promise<string> {
-    const { runtimeClassName } = pod.spec;
-    if (runtimeClassName === undefined || runtimeClassName === '') return '';
-    return (await client.resource(RuntimeClass).get(runtimeClassName)).handler;
-  }
-
-  function begin(pod: Pod): void {
-    const { uid } = pod.metadata;
-    if (isMirrorPod(pod)) return statics.mirrorChanged(pod);
-    if (workers.has(uid) || gone.has(uid) || closed.signal.aborted) return;
-    const worker = createPodWorker({
-      context,
-      pod,
-      refusal: (candidate) => (shuttingDown ? shutdownRefusal : undefined) ?? room.refusal(candidate) ?? admitSecurity(candidate, kernel),
-      others: () => [...workers.values()].filter((other) => other !== workers.get(uid) && other.counts()).map((other) => other.granted),
-      onRoom() {
-        wakeWaiting();
-        nodeCpus.podsChanged();
-        for (const told of roomListeners) told();
-      },
-      onGone() {
-        workers.delete(uid);
-        counters.podGone(uid);
-        if (pods.get(pod.metadata.name, pod.metadata.namespace)?.metadata.uid === uid) gone.add(uid);
-        if (isStaticPod(pod)) statics.gone(pod);
-        wakeWaiting();
-      },
-    });
-    workers.set(uid, worker);
-    nodeCpus.podsChanged();
-  }
 
   async function untilTrue(attempt: () => Promise<void>, what: string): Promise<void> {
     for (;;) {
@@ -322,7 +189,6 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     }
   }
 
-  let stopWatching: (() => void) | undefined;
   const chores: Timer[] = [];
 
   async function start(): Promise<void> {
@@ -339,34 +205,16 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     await Promise.all([pods.synced, services.synced, agent.registered]);
     if (closed.signal.aborted) return;
     statics.apiKnown();
-    // Pods that run or ended already come first, so that they are counted when new ones are admitted.
-    const known = [...pods.list()].sort((a, b) => Number(b.status.startTime !== undefined) - Number(a.status.startTime !== undefined));
-    for (const pod of known) begin(pod);
-    stopWatching = pods.subscribe({
-      added: begin,
-      updated(pod, old) {
-        if (pod.metadata.uid !== old.metadata.uid) {
-          gone.delete(old.metadata.uid);
-          workers.get(old.metadata.uid)?.removed();
-        }
-        begin(pod);
-        workers.get(pod.metadata.uid)?.update(pod);
-      },
-      deleted(pod) {
-        if (isMirrorPod(pod)) return statics.mirrorChanged(pod);
-        gone.delete(pod.metadata.uid);
-        workers.get(pod.metadata.uid)?.removed();
-      },
-    });
+    workers.follow();
     const clean = (): void => {
-      nodeCpus.manager()?.keepOnly(workers);
-      cleanOrphans(context, workers).catch((error: unknown) => log.warn('cleaning up orphans failed', { error: messageOf(error) }));
+      nodeCpus.placement()?.keepOnly(workers.byUid);
+      cleanOrphans(context, workers.byUid).catch((error: unknown) => log.warn('cleaning up orphans failed', { error: messageOf(error) }));
     };
     clean();
     void keepLogsSmall(context, closed.signal, { maxBytes: settings.containerLogMaxBytes, maxFiles: settings.containerLogMaxFiles });
     const clockJumped = (byMs: number): void => {
       log.warn('the clock was set', { byMs });
-      for (const worker of workers.values()) worker.clockJumped();
+      workers.clockJumped();
     };
     chores.push(world.clock.every(orphansEveryMs, clean), onClockJump(world.clock, clockJumped));
     recorder.event(nodeReference, 'Normal', 'Starting', 'Starting kubelet.');
@@ -381,7 +229,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   const stopCounting = options.host === undefined ? watchPodStarts(pods, counters, world.clock) : undefined;
 
   return {
-    pods: servedPods(workers, observed),
+    pods: servedPods(workers.byUid, observed),
     stats: {
       host,
       counters,
@@ -404,26 +252,21 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       agent.refresh();
       await shutDownPods({
         clock: world.clock,
-        pods: () => [...workers.values()].filter((worker) => worker.counts()),
+        pods: () => workers.counted(),
         graceMs,
         criticalMs,
-        onEnd(callback) {
-          roomListeners.add(callback);
-          return () => void roomListeners.delete(callback);
-        },
+        onEnd: (callback) => workers.onRoom(callback),
       });
       await statuses.flushAll();
     },
     close() {
       closed.abort(new Error('the kubelet was closed'));
-      stopWatching?.();
       stopCounting?.();
       for (const chore of chores) chore.cancel();
       statics.close();
       room.close();
       nodeCpus.close();
-      for (const worker of workers.values()) worker.close();
-      workers.clear();
+      workers.close();
       agent.close();
       drivers.close();
       observed.close();
@@ -432,14 +275,4 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       recorder.close();
     },
   };
-}
-
-/** `spec.containers{web}`. */
-function fieldPathOf({ spec }: Pod, container: string): string {
-  const list = spec.initContainers?.some(({ name }) => name === container)
-    ? 'initContainers'
-    : spec.ephemeralContainers?.some(({ name }) => name === container)
-      ? 'ephemeralContainers'
-      : 'containers';
-  return `spec.${list}{${container}}`;
 }

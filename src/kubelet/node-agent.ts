@@ -10,7 +10,7 @@ import type { ReservedResources } from './configuration/settings.ts';
 import { messageOf } from './handler.ts';
 import type { Host } from './host.ts';
 import { nodeLabels, nodeStatus } from './node-status.ts';
-import type { ContainerRuntime, Image, RuntimeCondition } from './runtime/runtime.ts';
+import type { ContainerRuntime, Image, RuntimeStatus } from './runtime/runtime.ts';
 
 export interface NodeAgentOptions {
   readonly world: World;
@@ -39,6 +39,8 @@ export interface NodeAgent {
   /** The Node as the API has it, or as it was registered. */
   node(): Node | undefined;
   networkReady(): boolean;
+  /** What the runtime said of itself last; undefined while it does not answer. */
+  runtimeStatus(): RuntimeStatus | undefined;
   /** Resolves when the Node is in the API. */
   readonly registered: Promise<void>;
   /** Looks at the runtime at once and writes what changed. */
@@ -66,7 +68,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
   let registered: Node | undefined;
   const known = Promise.withResolvers<void>();
   let runtimeVersion = '';
-  let conditions: readonly RuntimeCondition[] | undefined;
+  let runtimeStatus: RuntimeStatus | undefined;
   let images: readonly Image[] = [];
   let wroteMs = 0;
   let podCidr = '';
@@ -99,7 +101,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
         shuttingDown: options.shuttingDown?.() === true,
         volumesInUse: options.volumesInUse(),
         runtimeVersion,
-        runtimeConditions: conditions,
+        runtimeStatus,
         images,
         nowMs: world.clock.now(),
       },
@@ -132,17 +134,17 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
         const version = await runtime.version();
         runtimeVersion = `${version.runtimeName}://${version.runtimeVersion.replace(/^v/, '')}`;
       }
-      conditions = await runtime.status();
+      runtimeStatus = await runtime.status();
       images = await runtime.listImages();
     } catch (error) {
       log.debug('the runtime could not be asked', { error: messageOf(error) });
-      conditions = undefined;
+      runtimeStatus = undefined;
     }
     if (networkReady() !== wasReady) options.onNetworkChange();
   }
 
   function networkReady(): boolean {
-    return conditions?.find(({ type }) => type === 'NetworkReady')?.status === true;
+    return runtimeStatus?.conditions.find(({ type }) => type === 'NetworkReady')?.status === true;
   }
 
   async function writeIfChanged(): Promise<void> {
@@ -253,6 +255,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     node: current,
     registered: known.promise,
     networkReady,
+    runtimeStatus: () => runtimeStatus,
     refresh,
     close() {
       closed.abort(new Error('the kubelet was closed'));

@@ -1,14 +1,13 @@
 /** The node's CPUs and memory among its pods: all of them held to what is allocatable, shares by quality of service, and whole CPUs where that is asked for. */
-import { join } from 'node:path';
 import type { Timer } from '../world/world.ts';
-import { type KubeletSettings, reservedOf } from './configuration/settings.ts';
+import { createNodePlacement } from './allocation/node-placement.ts';
+import type { Placement } from './allocation/placement.ts';
+import { type KubeletSettings, type ReservedCgroup, reservedOf } from './configuration/settings.ts';
 import type { KubeletContext } from './context.ts';
-import { CpuManager } from './cpu-manager.ts';
-import { parseCpuSet } from './cpu-set.ts';
 import { messageOf } from './handler.ts';
 import type { HostFacts } from './host.ts';
 import type { PodWorker } from './pod-worker.ts';
-import { cpuShares } from './resources.ts';
+import { bytes, cpuShares, milli } from './resources.ts';
 
 export interface NodeCpusOptions {
   readonly context: Pick<KubeletContext, 'world' | 'runtime' | 'observed' | 'host' | 'rootDir'>;
@@ -20,21 +19,19 @@ export interface NodeCpusOptions {
 export interface NodeCpus {
   /** Before the first pod begins. */
   start(): Promise<void>;
-  /** Undefined where no container has CPUs of its own. */
-  manager(): CpuManager | undefined;
+  /** Undefined where containers run anywhere. */
+  placement(): Placement | undefined;
   /** Pods came, went or were resized. */
   podsChanged(): void;
   close(): void;
 }
 
 const shareOutAfterMs = 100;
-const mostStateBytes = 2 ** 20;
 
 export function createNodeCpus({ context, settings, facts, workers }: NodeCpusOptions): NodeCpus {
-  const { world, runtime, observed, host, rootDir } = context;
+  const { world, host } = context;
   const log = world.log.child('node-cpus');
-  const stateFile = join(rootDir, 'cpu_manager_state');
-  let manager: CpuManager | undefined;
+  const placement = createNodePlacement({ context, settings, facts });
   let sharing: Timer | undefined;
   let closed = false;
 
@@ -45,36 +42,23 @@ export function createNodeCpus({ context, settings, facts, workers }: NodeCpusOp
     await host.cgroups.limitAll({ cpuShares: cpuShares(facts.cpus * 1000 - cpuMillis), memoryLimitBytes: facts.memoryBytes - memoryBytes });
   }
 
-  async function restored(): Promise<CpuManager> {
-    const { cpuMillis } = reservedOf(settings, facts);
-    const count = Math.max(1, Math.ceil(cpuMillis / 1000));
-    const first = Array.from({ length: count }, (_, cpu) => cpu);
-    const reserved = settings.reservedSystemCpus === '' ? first : (parseCpuSet(settings.reservedSystemCpus) ?? first);
-    const saved = await host.disk.readTail(stateFile, mostStateBytes);
-    return new CpuManager({ cpus: facts.cpus, reserved, onChange: moveShared, ...(saved !== undefined && { saved }) });
-  }
-
-  /** Those without CPUs of their own leave the ones that were given away. */
-  function moveShared(): void {
-    const move = async (): Promise<void> => {
-      if (!manager) return;
-      await host.disk.writeFile(stateFile, manager.state(), 0o600);
-      for (const uid of observed.uids()) {
-        for (const { id, name, state } of observed.pod(uid).containers) {
-          if (state !== 'running' || manager.isExclusive(uid, name)) continue;
-          await runtime.updateContainerResources(id, { cpus: manager.cpusetOf(uid, name) });
-        }
-      }
-    };
-    move().catch((error: unknown) => log.warn('moving containers to the shared CPUs failed', { error: messageOf(error) }));
+  /** What runs beside the pods gets no more than what is reserved for it. */
+  async function limitOthers({ reservation, path, compressible }: ReservedCgroup): Promise<void> {
+    const { cpu, memory, pid } = settings[reservation];
+    await host.cgroups.limitExisting(path, {
+      ...(cpu !== undefined && { cpuShares: cpuShares(milli(cpu)) }),
+      ...(!compressible && memory !== undefined && { memoryLimitBytes: bytes(memory) }),
+      ...(!compressible && pid !== undefined && { pids: bytes(pid) }),
+    });
   }
 
   return {
     async start() {
       await limitPods();
-      if (settings.cpuManagerPolicy === 'static') manager = await restored();
+      for (const cgroup of settings.reservedCgroups) await limitOthers(cgroup);
+      await placement.start();
     },
-    manager: () => manager,
+    placement: placement.placement,
     podsChanged() {
       // Those of one moment are counted together; a simulated machine has nothing to share.
       if (!host.disk.keeps || sharing || closed) return;

@@ -4,6 +4,7 @@ import type { Timer } from '../world/world.ts';
 import type { Rejection } from './admission.ts';
 import type { KubeletSettings } from './configuration/settings.ts';
 import type { KubeletContext } from './context.ts';
+import { withAllocatableMemory } from './eviction/derived-thresholds.ts';
 import { type EvictionManager, createEvictionManager } from './eviction/eviction-manager.ts';
 import type { Gauge } from './eviction/gauge.ts';
 import { removeDeadContainers } from './garbage/dead-containers.ts';
@@ -74,12 +75,13 @@ export function createNodeRoom({ context, settings, gauge, workers, tell, onCond
       eviction = createEvictionManager({
         world,
         gauge,
-        thresholds: settings.evictionThresholds,
+        thresholds: settings.enforcePodsAllocatable ? withAllocatableMemory(settings.evictionThresholds) : settings.evictionThresholds,
         transitionMs: settings.evictionTransitionMs,
         maxGraceSeconds: settings.evictionMaxGraceSeconds,
         pods: () => [...workers.values()].filter((worker) => worker.counts()),
         reclaimDisk,
         onConditions,
+        tell,
       });
       timer = world.clock.every(imagesEveryMs, () => {
         images.collect().catch((error: unknown) => log.warn('collecting images failed', { error: messageOf(error) }));

@@ -4,7 +4,7 @@ import { parseQuantity } from '../machinery/quantity.ts';
 import { timestamp } from '../world/world.ts';
 import type { ReservedResources } from './configuration/settings.ts';
 import type { HostFacts } from './host.ts';
-import type { Image, RuntimeCondition } from './runtime/runtime.ts';
+import type { Image, RuntimeCondition, RuntimeStatus } from './runtime/runtime.ts';
 
 /** The version this kubelet speaks. */
 export const kubeletVersion = 'v1.36.0';
@@ -22,7 +22,8 @@ export interface NodeFacts {
   readonly shuttingDown: boolean;
   readonly volumesInUse: readonly string[];
   readonly runtimeVersion: string;
-  readonly runtimeConditions: readonly RuntimeCondition[] | undefined;
+  /** Undefined while it does not answer. */
+  readonly runtimeStatus: RuntimeStatus | undefined;
   readonly images: readonly Image[];
   readonly nowMs: number;
 }
@@ -68,6 +69,7 @@ export function nodeStatus(facts: NodeFacts, previous: readonly V1NodeCondition[
       systemUUID: host.systemUuid,
     },
     images: nodeImages(facts.images),
+    ...(facts.runtimeStatus && runtimeFeatures(facts.runtimeStatus)),
     ...(facts.volumesInUse.length > 0 && { volumesInUse: [...facts.volumesInUse] }),
   };
 }
@@ -82,6 +84,18 @@ function resources(cpuMillis: number, memoryBytes: number, storageBytes: number,
     'hugepages-2Mi': '0',
     memory: written(`${Math.floor(memoryBytes / 1024)}Ki`),
     pods: String(pods),
+  };
+}
+
+/** What newer runtimes tell of themselves. */
+function runtimeFeatures({ handlers, supplementalGroupsPolicy }: RuntimeStatus): Pick<V1NodeStatus, 'features' | 'runtimeHandlers'> {
+  return {
+    ...(supplementalGroupsPolicy && { features: { supplementalGroupsPolicy } }),
+    ...(handlers.length > 0 && {
+      runtimeHandlers: handlers
+        .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+        .map(({ name, recursiveReadOnlyMounts, userNamespaces }) => ({ name, features: { recursiveReadOnlyMounts, userNamespaces } })),
+    }),
   };
 }
 
@@ -111,10 +125,10 @@ function nodeImages(images: readonly Image[]): { names: string[]; sizeBytes: num
     .map(({ repoDigests, repoTags, sizeBytes }) => ({ names: [...repoDigests, ...repoTags].slice(0, 5), sizeBytes }));
 }
 
-function nodeConditions({ runtimeConditions, pressure, shuttingDown, nowMs }: NodeFacts, previous: readonly V1NodeCondition[]): V1NodeCondition[] {
+function nodeConditions({ runtimeStatus, pressure, shuttingDown, nowMs }: NodeFacts, previous: readonly V1NodeCondition[]): V1NodeCondition[] {
   const wanted: Omit<V1NodeCondition, 'lastHeartbeatTime' | 'lastTransitionTime'>[] = [
     ...pressures.map(({ type, under, free }) => (pressure.has(type) ? { type, status: 'True', ...under } : { type, status: 'False', ...free })),
-    readyCondition(runtimeConditions, shuttingDown),
+    readyCondition(runtimeStatus?.conditions, shuttingDown),
   ];
   return wanted.map((condition) => {
     const before = previous.find(({ type }) => type === condition.type);

@@ -41,3 +41,13 @@ export function isTerminalPhase(phase: string | undefined): boolean {
 export function formatPod(pod: Pod): string {
   return `${pod.metadata.name}_${pod.metadata.namespace}(${pod.metadata.uid})`;
 }
+
+/** `spec.containers{web}`. */
+export function containerFieldPath({ spec }: Pod, container: string): string {
+  const list = spec.initContainers?.some(({ name }) => name === container)
+    ? 'initContainers'
+    : spec.ephemeralContainers?.some(({ name }) => name === container)
+      ? 'ephemeralContainers'
+      : 'containers';
+  return `spec.${list}{${container}}`;
+}

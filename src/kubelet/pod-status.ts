@@ -142,16 +142,21 @@ function containerStatus(input: StatusInput, spec: V1Container, role: ContainerR
     imageID: instance?.imageRef ?? '',
     ...(id !== undefined && { containerID: id }),
     started,
+    ...(instance?.user && { user: { linux: { ...instance.user, supplementalGroups: [...instance.user.supplementalGroups] } } }),
     ...(isRunning && spec.resources?.requests !== undefined && { allocatedResources: spec.resources.requests }),
     ...(isRunning && (resources?.requests !== undefined || resources?.limits !== undefined) && { resources }),
     ...(spec.volumeMounts !== undefined && {
       volumeMounts: spec.volumeMounts.map(({ name, mountPath, readOnly }) => ({
         name,
         mountPath,
-        ...(readOnly === true && { readOnly, recursiveReadOnly: 'Disabled' }),
+        ...(readOnly === true && { readOnly, recursiveReadOnly: isRecursive(instance, mountPath) ? 'Enabled' : 'Disabled' }),
       })),
     }),
   };
+}
+
+function isRecursive(instance: ContainerStatus | undefined, mountPath: string): boolean {
+  return instance?.mounts.some(({ containerPath, recursiveReadOnly }) => containerPath === mountPath && recursiveReadOnly === true) === true;
 }
 
 function statusBefore({ initContainerStatuses = [], containerStatuses = [], ephemeralContainerStatuses = [] }: V1PodStatus, container: string) {

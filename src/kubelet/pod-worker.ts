@@ -1,35 +1,31 @@
 /**
- * Looks after one pod from the moment the node learns of it until nothing of it is left. Holds what `pod-plan.ts` cannot see in the runtime (what is
- * under way, back-offs, probes), asks it what to do next whenever something changed, and carries that out; every action runs by itself, so one
- * container's slow image holds nothing else up. Upstream: the pod workers and `SyncPod`, `SyncTerminatingPod` and `SyncTerminatedPod`.
+ * Looks after one pod from the moment the node learns of it until nothing of it is left: asks `pod-plan.ts` what to do next whenever something changed, and
+ * has its parts (`pod-preparation.ts`, `pod-sandbox.ts`, `pod-containers.ts`) carry that out; every action runs by itself, so one container's slow image holds
+ * nothing else up. Upstream: the pod workers and `SyncPod`, `SyncTerminatingPod` and `SyncTerminatedPod`.
  */
 import type { Pod } from '../api/kinds.ts';
-import type { V1PodStatus } from '../api/types.ts';
-import { equal } from '../machinery/equal.ts';
 import type { Timer } from '../world/world.ts';
 import { type Rejection, admit } from './admission.ts';
-import { BackOff } from './back-off.ts';
 import type { KubeletContext } from './context.ts';
-import { removeDeadInstances } from './dead-instances.ts';
-import { deleteFromApi, giveBack, removeRemains } from './farewell.ts';
+import { Farewell, removeRemains } from './farewell.ts';
 import { messageOf } from './handler.ts';
 import { LastWords } from './last-words.ts';
-import { startInstance, stopInstance } from './instances.ts';
 import type { ObservedPod } from './observed-pods.ts';
+import { PodContainers } from './pod-containers.ts';
 import { type PodDirectories, podDirectories } from './pod-directories.ts';
-import { type Action, type Plan, newestInstance, planPod, sandboxTask } from './pod-plan.ts';
+import { PodEnding, activeDeadlineMs, graceMsOf } from './pod-ending.ts';
+import { type Action, type Plan, planPod } from './pod-plan.ts';
+import { PodPreparation } from './pod-preparation.ts';
+import { PodReport } from './pod-report.ts';
+import { PodSandbox } from './pod-sandbox.ts';
+import type { PodScope } from './pod-scope.ts';
+import { formatPod, isTerminalPhase } from './pod-spec.ts';
 import { PodTasks } from './pod-tasks.ts';
 import { type PodProbes, createPodProbes } from './probes.ts';
-import { containerOf, formatPod, isTerminalPhase } from './pod-spec.ts';
-import { type Verdict, type Waiting, podStatus } from './pod-status.ts';
-import type { ClaimedUsage } from './stats/usage-reader.ts';
-import { type PodVolumes, createPodVolumes } from './volumes/pod-volumes.ts';
 import { carryOutResize, resizeTask } from './resize/carry-out-resize.ts';
 import { PodResize } from './resize/pod-resize.ts';
-import type { SandboxConfig } from './runtime/runtime.ts';
-import { createSandbox } from './sandboxes.ts';
 import { shutdownVerdict } from './shutdown.ts';
-import { ConfigError, StartError } from './start-error.ts';
+import type { ClaimedUsage } from './stats/usage-reader.ts';
 
 export interface PodWorkerOptions {
   readonly context: KubeletContext;
@@ -44,117 +40,62 @@ export interface PodWorkerOptions {
   readonly onGone: () => void;
 }
 
-export interface PodWorker {
-  readonly pod: Pod;
-  /** With the resources it was granted, which may not be yet what its spec asks for. */
-  readonly granted: Pod;
-  /** A resize of it waits until others leave room. */
-  readonly waitsForRoom: boolean;
-  /** The API has a newer version. */
-  update(pod: Pod): void;
-  /** The API has it no more. */
-  removed(): void;
-  /** Something about it may have changed: look again. */
-  wake(): void;
-  /** What its volumes wait for may have come: those that could not be made are tried again at once. */
-  retryVolumes(): void;
-  /** What the volumes behind its claims hold. */
-  claimedUsage(): Promise<readonly ClaimedUsage[]>;
-  /**
-   * Whether it counts when others are admitted. As upstream, one that the API has no more does not, even while its containers end: whoever deleted it by
-   * force (a preempting scheduler) has given its place to others already.
-   */
-  counts(): boolean;
-  /** The node cannot keep it: it ends as failed, and is not started again. */
-  evict(message: string, graceSeconds: number): void;
-  /** The machine is going down: it ends as failed. */
-  shutDown(graceSeconds: number): void;
-  /** The clock was set: moments that were waited for may be long past, or far away. */
-  clockJumped(): void;
-  /** Stops looking after it; what runs keeps running. */
-  close(): void;
-}
-
-const prepareTask = 'volumes of the pod';
-/** How long a container that crashed a second time waits. */
-const firstCrashMs = 10_000;
 /** Before a stop, or the removal from the API, is tried again. */
 const retryMs = 2000;
-/** A container that cannot be made (a missing Secret) is tried again after so long, or when what it refers to changes. */
-const containerHoldMs = 10_000;
+/** Deleted by force: the API does not wait, and so neither do we, much. */
+const forcedGraceMs = 1000;
 
-export function createPodWorker(options: PodWorkerOptions): PodWorker {
-  return new Worker(options);
-}
-
-class Worker implements PodWorker {
+export class PodWorker implements PodScope {
   pod: Pod;
-  readonly #context: KubeletContext;
+  readonly context: KubeletContext;
+  readonly directories: PodDirectories;
+  readonly tasks: PodTasks;
   readonly #others: PodWorkerOptions['others'];
   readonly #refusal: PodWorkerOptions['refusal'];
   readonly #onRoom: () => void;
   readonly #onGone: () => void;
-  readonly #directories: PodDirectories;
-  readonly #volumes: PodVolumes;
+  readonly #preparation: PodPreparation;
+  readonly #sandbox: PodSandbox;
+  readonly #containers: PodContainers;
   readonly #probes: PodProbes;
-  readonly #crashes: BackOff;
-  readonly #tasks: PodTasks;
   readonly #lastWords: LastWords;
   readonly #resize: PodResize;
-  readonly #killing = new Map<string, number>();
-  readonly #waiting = new Map<string, Waiting>();
-  /** Restart back-offs already told of: at most one event for each. */
-  readonly #toldBackOff = new Map<string, number>();
-  #sandboxConfig: SandboxConfig | undefined;
-  #status: V1PodStatus;
+  readonly #ending: PodEnding;
+  readonly #report: PodReport;
+  readonly #farewell: Farewell;
   #admitted = false;
-  #prepared = false;
-  #termination: { deadlineMs: number } | undefined;
-  #verdict: Verdict | undefined;
   #inApi = true;
-  /** Under way. */
-  #farewell = false;
-  #givenBack = false;
   readonly #closed = new AbortController();
   #wakePending = false;
   #timer: Timer | undefined;
 
   constructor({ context, pod, others, refusal, onRoom, onGone }: PodWorkerOptions) {
     this.pod = pod;
-    this.#context = context;
+    this.context = context;
     this.#others = others;
     this.#refusal = refusal;
     this.#onRoom = onRoom;
     this.#onGone = onGone;
-    this.#status = pod.status;
-    this.#directories = podDirectories(context.rootDir, pod.metadata.uid);
-    this.#crashes = new BackOff(Math.min(firstCrashMs, context.crashBackOffMaxMs), context.crashBackOffMaxMs);
+    const { world, runtime, network } = context;
+    this.directories = podDirectories(context.rootDir, pod.metadata.uid);
+    this.tasks = new PodTasks(world.clock, () => this.wake());
     this.#resize = new PodResize(pod);
-    this.#tasks = new PodTasks(context.world.clock, () => this.wake());
     this.#lastWords = new LastWords(context, () => this.wake());
-    const { world, client, watched, host, runtime, network } = context;
-    this.#volumes = createPodVolumes({
-      world,
-      client,
-      watched,
-      disk: host.disk,
-      csi: context.csi,
-      directories: this.#directories,
-      pod,
-      node: context.node,
-      onFailure: (message) => context.tell(this.pod, 'Warning', 'FailedMount', message),
-      addresses: () => ({ podIps: this.#podIps(), hostIps: context.nodeIps }),
-      allocatable: () => context.node()?.status.allocatable ?? {},
-      onChange: () => {
-        this.#tasks.releaseAll();
-        this.wake();
-      },
+    this.#ending = new PodEnding(world.clock, () => this.tasks.abortAll());
+    this.#preparation = new PodPreparation(this);
+    this.#sandbox = new PodSandbox(this);
+    this.#containers = new PodContainers({
+      scope: this,
+      volumes: this.#preparation.volumes,
+      sandbox: this.#sandbox,
+      resize: this.#resize,
+      pause: () => this.#pause(),
     });
     this.#probes = createPodProbes({
       world,
       runtime,
       network,
-      podIp: () => this.#podIps()[0] ?? '',
+      podIp: () => this.podIps[0] ?? '',
       onChange: () => this.wake(),
       tell: (container, message) => context.tell(this.pod, 'Warning', 'Unhealthy', message, container.name),
       onAttempt: ({ name: container }, kind, result) => {
@@ -162,16 +103,16 @@ class Worker implements PodWorker {
         context.counters.probe({ namespace, pod: name, podUid, container }, kind, result);
       },
     });
-    this.#readTermination();
-    this.wake();
-  }
-
-  update(pod: Pod): void {
-    this.#resize.remember(this.#observed().containers);
-    this.pod = pod;
-    this.#resize.update(pod);
-    this.#volumes.update(pod);
-    this.#readTermination();
+    this.#report = new PodReport({
+      scope: this,
+      containers: this.#containers,
+      probes: this.#probes,
+      lastWords: this.#lastWords,
+      resize: this.#resize,
+      ending: this.#ending,
+    });
+    this.#farewell = new Farewell(this, this.#preparation.volumes, onRoom);
+    this.#ending.follow(pod);
     this.wake();
   }
 
@@ -179,59 +120,84 @@ class Worker implements PodWorker {
     return this.#resize.effective;
   }
 
+  get observed(): ObservedPod {
+    return this.context.observed.pod(this.pod.metadata.uid);
+  }
+
+  get podIps(): readonly string[] {
+    if (this.pod.spec.hostNetwork === true) return this.context.nodeIps;
+    return this.observed.sandboxes[0]?.ips ?? [];
+  }
+
+  /** A resize of it waits until others leave room. */
   get waitsForRoom(): boolean {
     return this.#resize.isWaiting;
   }
 
+  /** The API has a newer version. */
+  update(pod: Pod): void {
+    this.#resize.remember(this.observed.containers);
+    this.pod = pod;
+    this.#resize.update(pod);
+    this.#preparation.volumes.update(pod);
+    this.#ending.follow(pod);
+    this.wake();
+  }
+
+  /** The API has it no more. */
   removed(): void {
     this.#inApi = false;
-    // Deleted by force: the API does not wait, and so neither do we, much.
-    this.#terminate(this.pod.metadata.deletionTimestamp === undefined ? this.#graceMs() : 1000);
+    this.#ending.begin(this.pod.metadata.deletionTimestamp === undefined ? graceMsOf(this.pod) : forcedGraceMs);
     this.wake();
   }
 
+  /**
+   * Whether it counts when others are admitted. As upstream, one that the API has no more does not, even while its containers end: whoever deleted it by
+   * force (a preempting scheduler) has given its place to others already.
+   */
   counts(): boolean {
-    return this.#inApi && !this.#farewell && !this.#givenBack && !isTerminalPhase(this.#status.phase);
+    return this.#inApi && !this.#farewell.hasBegun && !isTerminalPhase(this.#report.status.phase);
   }
 
+  /** The node cannot keep it: it ends as failed, and is not started again. */
   evict = (message: string, graceSeconds: number): void => {
-    if (this.#verdict) return;
-    this.#context.tell(this.pod, 'Warning', 'Evicted', message);
-    this.#fail({ reason: 'Evicted', message, disrupted: true }, graceSeconds);
+    if (this.#ending.verdict) return;
+    this.context.tell(this.pod, 'Warning', 'Evicted', message);
+    this.#ending.fail({ reason: 'Evicted', message, disrupted: true }, graceSeconds * 1000);
+    this.wake();
   };
 
+  /** The machine is going down: it ends as failed. */
   shutDown(graceSeconds: number): void {
-    if (!this.#verdict) this.#fail({ ...shutdownVerdict, disrupted: true }, graceSeconds);
-  }
-
-  #fail(verdict: Verdict, graceSeconds: number): void {
-    this.#verdict = verdict;
-    this.#terminate(graceSeconds * 1000);
+    if (this.#ending.verdict) return;
+    this.#ending.fail({ ...shutdownVerdict, disrupted: true }, graceSeconds * 1000);
     this.wake();
   }
 
+  /** The clock was set: moments that were waited for may be long past, or far away. */
   clockJumped(): void {
-    this.#tasks.releaseAll();
-    this.#volumes.clockJumped();
+    this.tasks.releaseAll();
+    this.#preparation.volumes.clockJumped();
     this.wake();
   }
 
+  /** What its volumes wait for may have come: those that could not be made are tried again at once. */
+  retryVolumes(): void {
+    this.#preparation.retry();
+  }
+
+  /** What the volumes behind its claims hold. */
+  claimedUsage(): Promise<readonly ClaimedUsage[]> {
+    return this.#preparation.volumes.claimedUsage();
+  }
+
+  /** Stops looking after it; what runs keeps running. */
   close(): void {
     this.#closed.abort(new Error('the pod is not looked after any more'));
     this.#timer?.cancel();
-    this.#tasks.abortAll();
+    this.tasks.abortAll();
     this.#probes.close();
-    void this.#volumes.close();
-  }
-
-  retryVolumes(): void {
-    if (this.#prepared) return;
-    this.#tasks.release(prepareTask);
-    this.wake();
-  }
-
-  claimedUsage(): Promise<readonly ClaimedUsage[]> {
-    return this.#volumes.claimedUsage();
+    void this.#preparation.volumes.close();
   }
 
   wake(): void {
@@ -244,346 +210,143 @@ class Worker implements PodWorker {
     });
   }
 
-  #graceMs(): number {
-    const { metadata, spec } = this.pod;
-    return (metadata.deletionGracePeriodSeconds ?? spec.terminationGracePeriodSeconds ?? 30) * 1000;
-  }
-
-  #podIps(): readonly string[] {
-    if (this.pod.spec.hostNetwork === true) return this.#context.nodeIps;
-    return this.#observed().sandboxes[0]?.ips ?? [];
-  }
-
-  #observed(): ObservedPod {
-    return this.#context.observed.pod(this.pod.metadata.uid);
-  }
-
-  #readTermination(): void {
-    if (this.pod.metadata.deletionTimestamp !== undefined) this.#terminate(this.#graceMs());
-    else if (isTerminalPhase(this.pod.status.phase)) this.#terminate(0);
-  }
-
-  /** Ends the pod; a shorter grace period than before takes its place, a longer one does not. */
-  #terminate(graceMs: number): void {
-    const deadlineMs = this.#context.world.clock.now() + graceMs;
-    if (this.#termination && this.#termination.deadlineMs <= deadlineMs) return;
-    this.#termination = { deadlineMs };
-    this.#tasks.abortAll();
-  }
-
   #step(): void {
-    const { world } = this.#context;
-    const nowMs = world.clock.now();
+    const { clock } = this.context.world;
+    const nowMs = clock.now();
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#admit();
-    const deadlineMs = this.#activeDeadlineMs();
-    if (deadlineMs !== undefined && nowMs >= deadlineMs && !this.#termination) {
-      this.#verdict = { reason: 'DeadlineExceeded', message: 'Pod was active on the node longer than the specified deadline' };
-      this.#context.tell(this.pod, 'Normal', 'DeadlineExceeded', this.#verdict.message);
-      this.#terminate(this.#graceMs());
-    }
-    this.#prepare(nowMs);
-    const observed = this.#observed();
-    if (!this.#termination) this.#resizeStep(observed, nowMs);
-    this.#probes.sync(this.pod, observed.containers, this.#termination !== undefined);
+    const deadlineMs = activeDeadlineMs(this.pod, this.#report.status.startTime);
+    if (deadlineMs !== undefined && nowMs >= deadlineMs) this.#exceedDeadline();
+    if (!this.#ending.termination) this.#preparation.attempt(nowMs);
+    const { observed } = this;
+    if (!this.#ending.termination) this.#resizeStep(observed, nowMs);
+    this.#probes.sync(this.pod, observed.containers, this.#ending.termination !== undefined);
     let plan = this.#plan(nowMs);
     if (plan.outcome === 'completed') {
-      this.#terminate(this.#graceMs());
+      this.#ending.begin(graceMsOf(this.pod));
       plan = this.#plan(nowMs);
     }
     for (const action of plan.actions) this.#carryOut(action, nowMs);
-    // It is worked out again when a container has to be started anew.
-    if (plan.actions.length === 0 && this.#prepared && this.#tasks.busy().size === 0) this.#sandboxConfig = undefined;
+    if (plan.actions.length === 0 && this.#preparation.isDone && this.tasks.busy().size === 0) this.#sandbox.forgetConfig();
     this.#lastWords.hear(observed.containers, this.pod.status);
     // An end is told of once, with its last words: reading them takes no time to speak of.
     if (this.#lastWords.areHeard()) {
-      this.#publish(nowMs);
+      this.#report.publish(nowMs, this.#inApi);
       if (plan.outcome === 'stopped') void this.#finish();
     }
-    let wakeAtMs = plan.wakeAtMs;
-    if (!this.#termination && deadlineMs !== undefined) wakeAtMs = Math.min(wakeAtMs ?? deadlineMs, deadlineMs);
-    const resizeMs = this.#tasks.heldUntilMs(resizeTask);
-    if (!this.#termination && resizeMs > nowMs) wakeAtMs = Math.min(wakeAtMs ?? resizeMs, resizeMs);
-    const heldMs = this.#tasks.heldUntilMs(prepareTask);
-    if (!this.#prepared && heldMs > nowMs) wakeAtMs = Math.min(wakeAtMs ?? heldMs, heldMs);
-    if (wakeAtMs !== undefined) this.#timer = world.clock.after(wakeAtMs - nowMs, () => this.wake());
+    const wakeAtMs = earliest(
+      plan.wakeAtMs,
+      this.#preparation.retryAtMs(nowMs),
+      ...(this.#ending.termination ? [] : [deadlineMs, this.#resizeAtMs(nowMs)]),
+    );
+    if (wakeAtMs !== undefined) this.#timer = clock.after(wakeAtMs - nowMs, () => this.wake());
   }
 
   #plan(nowMs: number): Plan {
+    const { observed } = this;
     return planPod({
       pod: this.granted,
-      observed: this.#observed(),
+      observed,
       nowMs,
       // A sandbox that has its network keeps it, whatever the node says later.
-      prepared: this.#prepared && (this.#mayHaveNetwork() || this.#observed().sandboxes[0]?.ready === true),
-      termination: this.#termination,
-      busy: this.#tasks.busy(),
-      killing: this.#killing,
+      prepared: this.#preparation.isDone && (this.#mayHaveNetwork() || observed.sandboxes[0]?.ready === true),
+      termination: this.#ending.termination,
+      busy: this.tasks.busy(),
+      killing: this.#containers.killing,
       verdict: (id) => this.#probes.verdict(id),
-      crashBackOffUntilMs: (name, finishedAtMs) => this.#crashes.untilMs(name, finishedAtMs),
-      heldUntilMs: (task) => this.#tasks.heldUntilMs(task),
+      crashBackOffUntilMs: (name, finishedAtMs) => this.#containers.crashBackOffUntilMs(name, finishedAtMs),
+      heldUntilMs: (task) => this.tasks.heldUntilMs(task),
     });
   }
 
   #mayHaveNetwork(): boolean {
-    return this.pod.spec.hostNetwork === true || this.#context.networkReady();
+    return this.pod.spec.hostNetwork === true || this.context.networkReady();
+  }
+
+  #carryOut(action: Action, nowMs: number): void {
+    switch (action.type) {
+      case 'create-sandbox':
+        return this.#sandbox.create(action.attempt);
+      case 'stop-sandbox':
+        return this.#sandbox.stop(action.id);
+      case 'start-container':
+        return this.#containers.start(action);
+      case 'kill-container':
+        return this.#containers.kill(action);
+      case 'back-off':
+        return this.#containers.backOff(action, nowMs);
+    }
   }
 
   /** Once, when the pod is first seen; one that already runs here was admitted before. */
   #admit(): void {
-    if (this.#admitted || this.#termination) return;
+    if (this.#admitted || this.#ending.termination) return;
     this.#admitted = true;
-    const node = this.#context.node();
-    if (!node || this.#observed().sandboxes.length > 0) return;
-    const rejection = this.#refusal(this.pod) ?? admit(this.pod, node, this.#others()) ?? this.#context.cpus?.admit(this.pod);
+    const node = this.context.node();
+    if (!node || this.observed.sandboxes.length > 0) return;
+    const rejection = this.#refusal(this.pod) ?? admit(this.pod, node, this.#others()) ?? this.context.placement?.admit(this.pod);
     if (!rejection) return;
-    this.#verdict = rejection;
-    this.#context.tell(this.pod, 'Warning', rejection.reason, rejection.message);
-    this.#terminate(0);
+    this.context.tell(this.pod, 'Warning', rejection.reason, rejection.message);
+    this.#ending.fail(rejection, 0);
   }
 
-  #activeDeadlineMs(): number | undefined {
-    const { activeDeadlineSeconds } = this.pod.spec;
-    const { startTime } = this.#status;
-    return activeDeadlineSeconds === undefined || startTime === undefined ? undefined : Date.parse(startTime) + activeDeadlineSeconds * 1000;
-  }
-
-  #prepare(nowMs: number): void {
-    if (this.#prepared || this.#termination || this.#tasks.isBusy(prepareTask) || this.#tasks.heldUntilMs(prepareTask) > nowMs) return;
-    const { host } = this.#context;
-    this.#tasks.run(
-      prepareTask,
-      async () => {
-        await Promise.all([host.cgroups.create(this.granted), this.#volumes.prepare()]);
-        this.#prepared = true;
-      },
-      (error) => {
-        this.#tasks.hold(prepareTask);
-        this.#context.tell(this.pod, 'Warning', error instanceof ConfigError ? 'FailedMount' : 'FailedCreatePodContainer', messageOf(error));
-      },
-    );
-  }
-
-  #carryOut(action: Action, nowMs: number): void {
-    const context = this.#context;
-    const { pod } = this;
-    switch (action.type) {
-      case 'create-sandbox':
-        if (action.attempt > 0) context.tell(pod, 'Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
-        this.#tasks.run(
-          sandboxTask,
-          async () => {
-            this.#sandboxConfig = await createSandbox(context, pod, action.attempt, this.#directories);
-          },
-          (error) => {
-            this.#tasks.hold(sandboxTask);
-            context.tell(pod, 'Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${messageOf(error)}`);
-          },
-        );
-        return;
-      case 'stop-sandbox':
-        this.#tasks.run(
-          sandboxTask,
-          async () => {
-            await context.runtime.stopPodSandbox(action.id);
-            await context.observed.refreshSandbox(action.id);
-            await Promise.all(
-              this.#observed()
-                .containers.filter(({ state }) => state === 'running')
-                .map(({ id }) => context.observed.refreshContainer(id)),
-            );
-          },
-          (error) => {
-            this.#tasks.hold(sandboxTask);
-            context.tell(pod, 'Warning', 'FailedKillPod', `error killing pod: ${messageOf(error)}`);
-          },
-        );
-        return;
-      case 'start-container':
-        this.#start(action);
-        return;
-      case 'kill-container':
-        this.#kill(action);
-        return;
-      case 'back-off': {
-        const { name } = action.container;
-        const delay = this.#goSeconds(this.#crashes.delayMs(name));
-        this.#waiting.set(name, {
-          reason: 'CrashLoopBackOff',
-          message: `back-off ${delay} restarting failed container=${name} pod=${formatPod(pod)}`,
-        });
-        if (this.#toldBackOff.get(name) === action.untilMs || action.untilMs <= nowMs) return;
-        this.#toldBackOff.set(name, action.untilMs);
-        context.tell(pod, 'Warning', 'BackOff', `Back-off restarting failed container ${name} in pod ${formatPod(pod)}`, name);
-      }
-    }
-  }
-
-  /** As Go prints a duration of whole seconds: `10s`, `1m20s`, `5m0s`. */
-  #goSeconds(ms: number): string {
-    const seconds = Math.round(ms / 1000);
-    return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`;
-  }
-
-  #start({ container, role, sandboxId, attempt, previous }: Extract<Action, { type: 'start-container' }>): void {
-    const { world, images } = this.#context;
-    const { name } = container;
-    if (previous && previous.state !== 'running') {
-      this.#crashes.count(name, world.clock.now(), previous.finishedAtMs || world.clock.now());
-    }
-    this.#tasks.run(
-      name,
-      async (signal) => {
-        const instance = await startInstance({
-          context: this.#context,
-          pod: this.granted,
-          container,
-          role,
-          sandboxId,
-          attempt,
-          sandbox: await this.#configOfSandbox(sandboxId),
-          volumes: this.#volumes,
-          directories: this.#directories,
-          podIps: this.#podIps(),
-          signal,
-        });
-        this.#waiting.delete(name);
-        if (!instance) return;
-        this.#resize.given(instance.id, container);
-        removeDeadInstances(this.#context, this.pod.metadata.uid, name).catch((error: unknown) => {
-          this.#context.world.log.debug('removing old instances failed', { container: name, error: messageOf(error) });
-        });
-      },
-      (error) => {
-        if (!(error instanceof StartError)) {
-          this.#context.world.log.warn('starting a container failed', { pod: formatPod(this.pod), container: name, error: String(error) });
-          this.#waiting.set(name, { reason: 'CreateContainerError', message: messageOf(error) });
-          this.#tasks.hold(name, containerHoldMs);
-          return;
-        }
-        this.#waiting.set(name, { reason: error.reason, message: error.message });
-        const nowMs = world.clock.now();
-        const isPullFailure = error.reason === 'ErrImagePull' || error.reason === 'RegistryUnavailable';
-        const retryAtMs = isPullFailure || error.reason === 'ImagePullBackOff' ? images.retryAtMs(this.pod, container) : nowMs + containerHoldMs;
-        // After the first failed pull the container is asked for once more, to say that it now waits.
-        const delayMs = isPullFailure ? Math.min(2000, Math.max(0, retryAtMs - nowMs)) : retryAtMs - nowMs;
-        // An instance that was created is one more crash: its own back-off says when.
-        if (error.reason === 'RunContainerError' || error.reason === 'PostStartHookError') this.#tasks.release(name);
-        else this.#tasks.hold(name, Math.max(0, delayMs));
-      },
-    );
-  }
-
-  /** After a restart of the kubelet the sandbox's configuration is worked out anew: it depends on the pod alone. */
-  async #configOfSandbox(sandboxId: string): Promise<SandboxConfig> {
-    if (this.#sandboxConfig) return this.#sandboxConfig;
-    const attempt = this.#observed().sandboxes.find(({ id }) => id === sandboxId)?.attempt ?? 0;
-    this.#sandboxConfig = await this.#context.sandboxConfigOf(this.pod, attempt);
-    return this.#sandboxConfig;
+  #exceedDeadline(): void {
+    if (this.#ending.termination) return;
+    const message = 'Pod was active on the node longer than the specified deadline';
+    this.context.tell(this.pod, 'Normal', 'DeadlineExceeded', message);
+    this.#ending.fail({ reason: 'DeadlineExceeded', message }, graceMsOf(this.pod));
   }
 
   #resizeStep({ containers }: ObservedPod, nowMs: number): void {
     const graceMs = (this.pod.spec.terminationGracePeriodSeconds ?? 30) * 1000;
     carryOutResize({
-      context: this.#context,
+      context: this.context,
       pod: this.pod,
       resize: this.#resize,
-      tasks: this.#tasks,
-      running: containers.filter(({ state, id }) => state === 'running' && !this.#killing.has(id)),
+      tasks: this.tasks,
+      running: containers.filter(({ state, id }) => state === 'running' && !this.#containers.killing.has(id)),
       others: this.#others,
-      restart: (instance, message) => this.#kill({ type: 'kill-container', instance, deadlineMs: nowMs + graceMs, reason: 'changed', message }),
+      restart: (instance, message) =>
+        this.#containers.kill({ type: 'kill-container', instance, deadlineMs: nowMs + graceMs, reason: 'changed', message }),
       onRoom: this.#onRoom,
     });
   }
 
-  #kill({ instance, deadlineMs, reason, message }: Extract<Action, { type: 'kill-container' }>): void {
-    const isFirst = !this.#killing.has(instance.id);
-    this.#killing.set(instance.id, deadlineMs);
-    if (isFirst) this.#context.tell(this.pod, 'Normal', 'Killing', message, instance.name);
-    stopInstance({
-      context: this.#context,
-      pod: this.pod,
-      instance,
-      podIp: this.#podIps()[0] ?? '',
-      deadlineMs,
-      // A second, shorter one only hurries the runtime up.
-      withHook: isFirst && reason !== 'startup',
-    })
-      .catch((error: unknown) => {
-        this.#context.tell(this.pod, 'Warning', 'FailedKillPod', `error killing container ${instance.name}: ${messageOf(error)}`);
-        return this.#pause();
-      })
-      .finally(() => {
-        if (this.#killing.get(instance.id) !== deadlineMs) return;
-        this.#killing.delete(instance.id);
-        this.wake();
-      });
+  #resizeAtMs(nowMs: number): number | undefined {
+    const heldMs = this.tasks.heldUntilMs(resizeTask);
+    return heldMs > nowMs ? heldMs : undefined;
   }
 
-  #publish(nowMs: number): void {
-    const observed = this.#observed();
-    const nothingRuns = !observed.containers.some(({ state }) => state === 'running');
-    const ended = this.#termination !== undefined && nothingRuns && this.#tasks.busy().size === 0;
-    for (const name of this.#waiting.keys()) if (newestInstance(observed, name)?.state === 'running') this.#waiting.delete(name);
-    const status = podStatus({
-      pod: this.granted,
-      observed,
-      nowMs,
-      runtimeName: this.#context.runtimeName,
-      hostIps: this.#context.nodeIps,
-      previous: this.#status,
-      waiting: (name) => this.#waiting.get(name),
-      hooked: (name) => this.#tasks.isBusy(name) && containerOf(this.pod, name)?.spec.lifecycle?.postStart !== undefined,
-      started: ({ id }) => this.#probes.verdict(id).started,
-      ready: ({ id }) => this.#probes.ready(id),
-      terminationMessage: (instance) => this.#lastWords.of(instance),
-      ended,
-      resources: ({ id }) => this.#resize.resourcesOf(id),
-      resize: this.#resize.conditions(),
-      verdict: nothingRuns ? this.#verdict : undefined,
-    });
-    const shown = this.#context.apiPod(this.pod);
-    // Where the API has it already, one copy is enough.
-    this.#status = shown && equal(status, shown.status) ? shown.status : status;
-    if (this.#inApi && shown) this.#context.statuses.write(shown, this.#status);
-  }
-
-  /** Nothing runs any more: the node takes back what it lent, and, if the API waits for that, the pod goes from there too. */
+  /** Nothing runs any more. */
   async #finish(): Promise<void> {
-    if (this.#farewell) return;
-    this.#farewell = true;
-    try {
-      await this.#volumes.close();
-      if (!this.#givenBack) await giveBack(this.#context, this.pod, this.#directories);
-      this.#givenBack = true;
-      this.#context.cpus?.release(this.pod.metadata.uid);
-      this.#onRoom();
-      if (this.#inApi && this.pod.metadata.deletionTimestamp === undefined) return;
-      if (this.#inApi) await deleteFromApi(this.#context, this.pod);
-    } catch (error) {
-      if (this.#inApi) {
-        this.#context.world.log.warn('saying farewell to a pod failed; trying again', { pod: formatPod(this.pod), error: messageOf(error) });
-        await this.#pause();
-        this.wake();
-        return;
-      }
-    } finally {
-      this.#farewell = false;
+    if (this.#farewell.isUnderWay) return;
+    const { context, pod } = this;
+    const outcome = await this.#farewell.attempt(() => this.#inApi);
+    if (outcome === 'failed') {
+      await this.#pause();
+      this.wake();
     }
-    if (this.#closed.signal.aborted) return;
+    if (outcome !== 'left' || this.#closed.signal.aborted) return;
     this.close();
-    this.#context.statuses.forget((this.#context.apiPod(this.pod) ?? this.pod).metadata.uid);
-    this.#context.images.forget(this.pod);
+    context.statuses.forget((context.apiPod(pod) ?? pod).metadata.uid);
+    context.images.forget(pod);
     this.#onGone();
     // What cannot be removed now is found and removed as an orphan.
-    await removeRemains(this.#context, this.pod).catch((error: unknown) => {
-      this.#context.world.log.debug('removing the remains of a pod failed', { pod: formatPod(this.pod), error: messageOf(error) });
+    await removeRemains(context, pod).catch((error: unknown) => {
+      context.world.log.debug('removing the remains of a pod failed', { pod: formatPod(pod), error: messageOf(error) });
     });
   }
 
   /** Before something that failed is tried again. */
   #pause(): Promise<void> {
-    return this.#context.world.clock.sleep(retryMs, this.#closed.signal).catch(() => {});
+    return this.context.world.clock.sleep(retryMs, this.#closed.signal).catch(() => {});
   }
+}
+
+/** Of those that there are. */
+function earliest(...moments: readonly (number | undefined)[]): number | undefined {
+  let first: number | undefined;
+  for (const moment of moments) if (moment !== undefined && (first === undefined || moment < first)) first = moment;
+  return first;
 }

@@ -1,8 +1,6 @@
 /** Probes over the real network: HTTP, TCP and gRPC's health protocol. Messages read as Go's network errors, which people search for. */
-import { Client, credentials, status as grpcStatus } from '@grpc/grpc-js';
-import { request as httpRequest } from 'node:http';
-import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
+import { http, https } from '../world/http-modules.ts';
 import type { Clock } from '../world/world.ts';
 import type { GrpcProbeRequest, HttpProbeRequest, ProbeNetwork, TcpProbeRequest } from './runtime/probe-network.ts';
 
@@ -37,7 +35,7 @@ function get(
   url: URL,
 ): Promise<{ status: number; body: string; location: string | undefined }> {
   return new Promise((resolve, reject) => {
-    const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
+    const { request: send } = url.protocol === 'https:' ? https() : http();
     const given = new Map(headers.map(([name, value]) => [name.toLowerCase(), value]));
     if (!given.has('user-agent')) given.set('user-agent', 'kube-probe/1.36');
     if (!given.has('accept')) given.set('accept', '*/*');
@@ -108,7 +106,8 @@ function healthCheckRequest(service: string): Buffer {
 }
 
 /** grpc.health.v1.Health/Check. Its two messages have one field each, so they are written and read by hand. */
-function checkHealth(clock: Clock, { host, port, timeoutMs, service }: GrpcProbeRequest): Promise<string> {
+async function checkHealth(clock: Clock, { host, port, timeoutMs, service }: GrpcProbeRequest): Promise<string> {
+  const { Client, credentials, status: grpcStatus } = await import('@grpc/grpc-js');
   return new Promise((resolve, reject) => {
     const client = new Client(host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`, credentials.createInsecure());
     const deadline = clock.now() + timeoutMs;

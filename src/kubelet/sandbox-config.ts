@@ -3,7 +3,7 @@ import type { Pod } from '../api/kinds.ts';
 import type { DnsConfig } from './dns-config.ts';
 import type { PodHostname } from './hosts-file.ts';
 import { podNameLabel, podNamespaceLabel, podUidLabel } from './labels.ts';
-import type { PortMapping, SandboxConfig } from './runtime/runtime.ts';
+import type { IdMapping, PortMapping, SandboxConfig } from './runtime/runtime.ts';
 import { sysctlName } from './security-admission.ts';
 import { isPrivileged, podNamespaces, seccompProfile } from './security.ts';
 
@@ -16,6 +16,8 @@ export interface SandboxSetting {
   readonly cgroupParent: string;
   /** The RuntimeClass's handler; '' for the default. */
   readonly runtimeHandler: string;
+  /** Of the pod's own; undefined for the host's. */
+  readonly users: IdMapping | undefined;
   readonly seccompRoot: string;
 }
 
@@ -27,6 +29,7 @@ export function sandboxConfig({
   dns,
   cgroupParent,
   runtimeHandler,
+  users,
   seccompRoot,
 }: SandboxSetting): SandboxConfig {
   const { metadata, spec } = pod;
@@ -54,6 +57,8 @@ export function sandboxConfig({
       seccompProfile: profile.type === 'Localhost' ? { ...profile, localhostRef: `${seccompRoot}/${profile.localhostRef}` } : profile,
     }),
     runtimeHandler,
+    ...(security.supplementalGroupsPolicy === 'Strict' && { supplementalGroupsPolicy: 'Strict' }),
+    ...(users && { users }),
   };
 }
 

@@ -4,15 +4,19 @@ import type { KubeletContext } from './context.ts';
 import { podDns } from './dns-config.ts';
 import { hostsFile, podHostname } from './hosts-file.ts';
 import { type PodDirectories, podLogDirectory } from './pod-directories.ts';
-import type { SandboxConfig } from './runtime/runtime.ts';
+import { handlerOf, type SandboxConfig } from './runtime/runtime.ts';
 import { sandboxConfig } from './sandbox-config.ts';
 import { ConfigError } from './start-error.ts';
 
-type SandboxContext = Pick<KubeletContext, 'dns' | 'logRoot' | 'host' | 'seccompRoot' | 'runtimeHandler'>;
+type SandboxContext = Pick<KubeletContext, 'dns' | 'logRoot' | 'host' | 'seccompRoot' | 'runtimeHandler' | 'runtimeStatus' | 'users'>;
 
 export async function sandboxConfigFor(context: SandboxContext, pod: Pod, attempt: number): Promise<SandboxConfig> {
+  const runtimeHandler = await context.runtimeHandler(pod);
   // Run on the host's users after all, the pod would be less safe than it asked to be.
-  if (pod.spec.hostUsers === false) throw new ConfigError('user namespaces is not supported by the runtime (spec.hostUsers: false)');
+  if (pod.spec.hostUsers === false && handlerOf(context.runtimeStatus(), runtimeHandler)?.userNamespaces !== true) {
+    throw new ConfigError("can't set `spec.hostUsers: false`, runtime does not support user namespaces");
+  }
+  const users = await context.users.of(pod);
   return sandboxConfig({
     pod,
     attempt,
@@ -20,7 +24,8 @@ export async function sandboxConfigFor(context: SandboxContext, pod: Pod, attemp
     logDirectory: podLogDirectory(context.logRoot, pod),
     dns: podDns(pod, context.dns),
     cgroupParent: context.host.cgroups.parentOf(pod),
-    runtimeHandler: await context.runtimeHandler(pod),
+    runtimeHandler,
+    users,
     seccompRoot: context.seccompRoot,
   });
 }

@@ -4,7 +4,7 @@ import type { Pod } from '../api/kinds.ts';
 import type { V1PodSpec } from '../api/types.ts';
 import { admitSecurity, sysctlName } from './security-admission.ts';
 
-const plain = { allowedUnsafeSysctls: [], hasAppArmor: false };
+const plain = { allowedUnsafeSysctls: [], hasAppArmor: false, strictGroups: false };
 
 function pod(spec: Partial<V1PodSpec>, annotations: Record<string, string> = {}): Pod {
   const metadata = { name: 'x', namespace: 'default', uid: 'u', creationTimestamp: '', resourceVersion: '1', annotations };
@@ -57,4 +57,16 @@ describe('AppArmor', () => {
   });
 
   test('is let through where it is', () => assert.equal(admitSecurity(pod(confined), { ...plain, hasAppArmor: true }), undefined));
+});
+
+describe('groups without those of the image', () => {
+  const strict: Partial<V1PodSpec> = { securityContext: { supplementalGroupsPolicy: 'Strict' } };
+
+  test('are refused where the runtime cannot leave those out', () => {
+    const refused = admitSecurity(pod(strict), plain);
+    assert.equal(refused?.reason, 'SupplementalGroupsPolicyNotSupported');
+    assert.equal(refused.message, 'Pod was rejected: SupplementalGroupsPolicy=Strict is not supported in this node');
+  });
+
+  test('are let through where it can', () => assert.equal(admitSecurity(pod(strict), { ...plain, strictGroups: true }), undefined));
 });

@@ -1,6 +1,6 @@
 /**
- * What a pod may ask of the kernel on this node: sysctls that touch nothing beyond the pod, or were allowed by whoever runs the node; and AppArmor only where
- * the kernel has it. https://kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster/
+ * What a pod may ask of the kernel and the runtime of this node: sysctls that touch nothing beyond the pod, or were allowed by whoever runs the node; AppArmor
+ * where the kernel has it; groups without the image's where the runtime can leave those out. https://kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster/
  */
 import type { Pod } from '../api/kinds.ts';
 import type { Rejection } from './admission.ts';
@@ -25,17 +25,19 @@ const safeSysctls: ReadonlySet<string> = new Set([
 const ipcPrefixes = ['kernel.shm', 'kernel.msg', 'fs.mqueue.'];
 const netPrefix = 'net.';
 
-export interface KernelSettings {
+export interface NodeAbilities {
   /** Names, or beginnings with `*` behind: `kernel.msg*`. */
   readonly allowedUnsafeSysctls: readonly string[];
   readonly hasAppArmor: boolean;
+  /** The runtime knows `supplementalGroupsPolicy: Strict`. */
+  readonly strictGroups: boolean;
 }
 
-export function admitSecurity(pod: Pod, settings: KernelSettings): Rejection | undefined {
-  return forbiddenSysctl(pod, settings) ?? missingAppArmor(pod, settings) ?? strictGroups(pod);
+export function admitSecurity(pod: Pod, settings: NodeAbilities): Rejection | undefined {
+  return forbiddenSysctl(pod, settings) ?? missingAppArmor(pod, settings) ?? missingStrictGroups(pod, settings);
 }
 
-function forbiddenSysctl({ spec }: Pod, { allowedUnsafeSysctls }: KernelSettings): Rejection | undefined {
+function forbiddenSysctl({ spec }: Pod, { allowedUnsafeSysctls }: NodeAbilities): Rejection | undefined {
   for (const given of spec.securityContext?.sysctls ?? []) {
     const name = sysctlName(given.name);
     const why = refusal(name, spec, allowedUnsafeSysctls);
@@ -60,16 +62,16 @@ function refusal(name: string, spec: Pod['spec'], allowed: readonly string[]): s
   return undefined;
 }
 
-/** No runtime that this kubelet speaks to leaves the groups of the image out. */
-function strictGroups({ spec }: Pod): Rejection | undefined {
-  if (spec.securityContext?.supplementalGroupsPolicy !== 'Strict') return undefined;
+/** Upstream refuses only where the runtime tells that it cannot; one that does not know the field would add the image's groups all the same. */
+function missingStrictGroups({ spec }: Pod, { strictGroups }: NodeAbilities): Rejection | undefined {
+  if (strictGroups || spec.securityContext?.supplementalGroupsPolicy !== 'Strict') return undefined;
   return {
     reason: 'SupplementalGroupsPolicyNotSupported',
     message: 'Pod was rejected: SupplementalGroupsPolicy=Strict is not supported in this node',
   };
 }
 
-function missingAppArmor({ spec, metadata }: Pod, { hasAppArmor }: KernelSettings): Rejection | undefined {
+function missingAppArmor({ spec, metadata }: Pod, { hasAppArmor }: NodeAbilities): Rejection | undefined {
   if (hasAppArmor) return undefined;
   const holders = [spec, ...(spec.initContainers ?? []), ...spec.containers];
   const inField = holders.some(({ securityContext }) => {

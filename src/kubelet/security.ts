@@ -1,7 +1,7 @@
 /** What a pod's and a container's security contexts add up to. The container's own wins field by field. */
 import type { Pod } from '../api/kinds.ts';
 import type { V1Container, V1SeccompProfile } from '../api/types.ts';
-import type { ContainerSecurity, Image, NamespaceMode, SecurityProfile } from './runtime/runtime.ts';
+import type { ContainerSecurity, IdMapping, Image, NamespaceMode, SecurityProfile } from './runtime/runtime.ts';
 import { ConfigError } from './start-error.ts';
 import { formatPod } from './pod-spec.ts';
 
@@ -58,13 +58,15 @@ export interface SecuritySetting {
   readonly seccompDefault?: boolean;
   /** The container whose processes an ephemeral one is to see. */
   readonly targetId?: string;
+  /** Of the pod's own; the host's when absent. */
+  readonly users?: IdMapping | undefined;
 }
 
 export function containerSecurity(
   pod: Pod,
   container: V1Container,
   image: Image,
-  { seccompRoot, seccompDefault = false, targetId }: SecuritySetting,
+  { seccompRoot, seccompDefault = false, targetId, users }: SecuritySetting,
 ): ContainerSecurity {
   const ofPod = pod.spec.securityContext ?? {};
   const own = container.securityContext ?? {};
@@ -84,6 +86,7 @@ export function containerSecurity(
       (image.username === '' || image.uid !== undefined ? { runAsUser: image.uid ?? 0 } : { runAsUsername: image.username })),
     ...(runAsGroup !== undefined && { runAsGroup }),
     supplementalGroups,
+    ...(ofPod.supplementalGroupsPolicy === 'Strict' && { supplementalGroupsPolicy: 'Strict' }),
     readonlyRootfs: own.readOnlyRootFilesystem === true,
     noNewPrivileges: own.allowPrivilegeEscalation === false,
     ...(profile &&
@@ -93,6 +96,7 @@ export function containerSecurity(
     ...(!privileged && own.procMount !== 'Unmasked' && { maskedPaths, readonlyPaths }),
     ...podNamespaces(pod),
     ...(targetId !== undefined && pod.spec.shareProcessNamespace !== true && pod.spec.hostPID !== true && { pid: 'target', targetId }),
+    ...(users && { users }),
   };
 }
 

@@ -25,7 +25,7 @@ describe('containers over CRI', { skip: process.getuid?.() !== 0 && 'needs root'
   test('the runtime says what it is, and that it is ready', async () => {
     const { runtimeName, runtimeApiVersion } = await host.runtime.version();
     assert.deepEqual([runtimeName, runtimeApiVersion], ['containerd', 'v1']);
-    const conditions = await host.runtime.status();
+    const { conditions } = await host.runtime.status();
     assert.deepEqual(
       conditions.filter(({ status }) => !status),
       [],

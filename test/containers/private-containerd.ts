@@ -1,16 +1,20 @@
 /** A containerd of a test's own, with a pod network on a bridge of its own, in a directory that is gone afterwards. */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { loadBuiltImages } from '../../src/cluster/images/load.ts';
 import { pauseImage, pauseImageName } from '../../src/cluster/images/pause.ts';
 import { type Containerd, startContainerd, stopContainerd } from '../../src/kubelet/runtime/containerd.ts';
+import { unmountBelow } from '../../src/kubelet/runtime/containerd-remains.ts';
 import { criRuntime } from '../../src/kubelet/runtime/cri.ts';
 import type { ContainerConfig, ContainerRuntime, SandboxConfig } from '../../src/kubelet/runtime/runtime.ts';
 import { containerNameLabel, podUidLabel } from '../../src/kubelet/labels.ts';
+import { plainContainer, plainSandbox } from '../../src/kubelet/runtime/plain-configs.ts';
+import { realWorld } from '../../src/world/real.ts';
 import type { World } from '../../src/world/world.ts';
+import { lastWill } from '../support/last-will.ts';
 
 const run = promisify(execFile);
 
@@ -30,8 +34,10 @@ export interface PrivateContainerd {
 /** `subnet` is the pods' and the test's own: `10.201.1` for 10.201.1.0/24. */
 export async function privateContainerd(world: World, subnet: string): Promise<PrivateContainerd> {
   const directory = await mkdtemp(join(tmpdir(), 'k8ts-cri-'));
-  const clusterId = `test-${subnet.replaceAll('.', '-')}`;
-  const bridge = `kt${subnet.replaceAll('.', '')}`.slice(0, 15);
+  // Users of a pod's own have to come through to its files.
+  await chmod(directory, 0o711);
+  const will = lastWill('"$@"', process.execPath, import.meta.filename, directory, subnet);
+  const { clusterId, bridge } = namesFor(subnet);
   const cniConfDir = join(directory, 'cni');
   await mkdir(cniConfDir);
   await writeFile(join(cniConfDir, '10-test.conflist'), JSON.stringify(network(bridge, subnet, directory)));
@@ -41,24 +47,9 @@ export async function privateContainerd(world: World, subnet: string): Promise<P
   await loadBuiltImages(containerd, [pauseImage(process.arch === 'arm64' ? 'arm64' : 'amd64')]);
 
   const sandbox = (name: string, more: Partial<SandboxConfig> = {}): SandboxConfig => ({
-    name,
-    namespace: 'default',
-    uid: `uid-${name}`,
-    attempt: 0,
-    hostname: name,
+    ...plainSandbox(name),
     logDirectory: join(directory, 'logs', name),
-    dns: { servers: [], searches: [], options: [] },
-    portMappings: [],
-    labels: {},
-    annotations: {},
-    sysctls: {},
     cgroupParent: `${containerd.controlGroup}/pods/${name}`,
-    network: 'pod',
-    pid: 'container',
-    ipc: 'pod',
-    privileged: false,
-    supplementalGroups: [],
-    runtimeHandler: '',
     ...more,
   });
   return {
@@ -67,7 +58,7 @@ export async function privateContainerd(world: World, subnet: string): Promise<P
     runtime,
     start: () => startContainerd(options),
     sandbox,
-    container: (image, more = {}) => ({ ...plainContainer, image, ...more }),
+    container: (image, more = {}) => ({ ...plainContainer(image), ...more }),
     async run(name, container) {
       const config = sandbox(name);
       await mkdir(config.logDirectory, { recursive: true });
@@ -80,44 +71,32 @@ export async function privateContainerd(world: World, subnet: string): Promise<P
     },
     async close() {
       runtime.close();
-      await stopContainerd(options);
-      await run('ip', ['link', 'delete', bridge]).catch(() => undefined);
-      await rm(directory, { recursive: true, force: true });
+      await sweep(world, directory, subnet);
+      will.withdraw();
     },
   };
 }
 
-const plainContainer: ContainerConfig = {
-  name: 'main',
-  attempt: 0,
-  image: '',
-  command: [],
-  args: [],
-  workingDir: '',
-  env: [],
-  mounts: [],
-  devices: [],
-  labels: {},
-  annotations: {},
-  logPath: 'main.log',
-  stdin: false,
-  stdinOnce: false,
-  tty: false,
-  resources: {},
-  security: {
-    privileged: false,
-    addCapabilities: [],
-    dropCapabilities: [],
-    supplementalGroups: [],
-    readonlyRootfs: false,
-    noNewPrivileges: false,
-    network: 'pod',
-    pid: 'container',
-    ipc: 'pod',
-  },
-};
+function namesFor(subnet: string): { readonly clusterId: string; readonly bridge: string } {
+  return { clusterId: `test-${subnet.replaceAll('.', '-')}`, bridge: `kt${subnet.replaceAll('.', '')}`.slice(0, 15) };
+}
+
+/** Ends what such a containerd runs, and takes its traces away. */
+async function sweep(world: World, directory: string, subnet: string): Promise<void> {
+  const { clusterId, bridge } = namesFor(subnet);
+  await stopContainerd({ dataDir: directory, clusterId, world });
+  await unmountBelow(directory);
+  await run('ip', ['link', 'delete', bridge]).catch(() => undefined);
+  await rm(directory, { recursive: true, force: true });
+}
 
 function network(bridge: string, subnet: string, directory: string): object {
   const ipam = { type: 'host-local', dataDir: join(directory, 'ipam'), ranges: [[{ subnet: `${subnet}.0/24` }]] };
   return { cniVersion: '1.0.0', name: 'test', plugins: [{ type: 'bridge', bridge, isGateway: true, ipam }] };
+}
+
+// As a program it carries out the last will of a test: `private-containerd.ts DIRECTORY SUBNET`.
+if (import.meta.main) {
+  const [directory, subnet] = process.argv.slice(2);
+  if (directory !== undefined && subnet !== undefined) await sweep(realWorld({ level: 'silent' }), directory, subnet);
 }

@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import type { Pod } from '../../src/api/kinds.ts';
 import type { V1ResourceRequirements } from '../../src/api/types.ts';
 import { manifestDirectory } from '../../src/kubelet/static-pods/manifest-directory.ts';
+import { defaultPlacement } from '../../src/kubelet/configuration/placement-settings.ts';
 import { realWorld } from '../../src/world/real.ts';
 import { type RealKubelet, realKubelet } from './real-kubelet.ts';
 
@@ -168,7 +169,17 @@ spec:
 
 describe('whole CPUs on a node that gives them', { skip: process.getuid?.() !== 0 && 'needs root' }, () => {
   test('belong to one container, also for a new kubelet, and the others keep off', async () => {
-    const settings = { cpuManagerPolicy: 'static' as const, reservedSystemCpus: '0' };
+    const settings = {
+      placement: {
+        ...defaultPlacement,
+        cpuPolicy: 'static' as const,
+        reservedCpus: '0',
+        memoryPolicy: 'Static' as const,
+        // What eviction keeps free, and nothing else, is kept back.
+        reservedMemory: new Map([[0, 100 * 2 ** 20]]),
+        topologyPolicy: 'single-numa-node' as const,
+      },
+    };
     const it = await realKubelet(world, '10.201.15', () => ({ settings }));
     try {
       const allowed = (name: string): Promise<string> => it.output(name, 'grep Cpus_allowed_list /proc/1/status | cut -f2');
@@ -178,6 +189,16 @@ describe('whole CPUs on a node that gives them', { skip: process.getuid?.() !== 
       it.put('owns', { resources: { limits: { cpu: '1', memory: '32Mi' } } });
       await it.until(() => it.isReady('owns'));
       assert.equal(await allowed('owns'), '1');
+      assert.equal(await it.output('owns', 'cat /sys/fs/cgroup/cpuset/cpuset.mems 2>/dev/null || cat /sys/fs/cgroup/cpuset.mems.effective'), '0');
+      const kept = async (file: string): Promise<unknown> => JSON.parse(await readFile(join(it.host.directory, 'kubelet', file), 'utf8')).entries;
+      await it.until(async () => Object.keys((await kept('cpu_manager_state').catch(() => ({}))) ?? {}).length === 1);
+      const { uid } = it.pod('owns')?.metadata ?? { uid: '' };
+      assert.deepEqual(await kept('cpu_manager_state'), { [uid]: { main: '1' } });
+      assert.deepEqual(await kept('memory_manager_state'), { [uid]: { main: [{ numaAffinity: [0], type: 'memory', size: 32 * 2 ** 20 }] } });
+      it.put('too-late', { resources: { limits: { cpu: '1', memory: '32Mi' } } });
+      await it.until(() => it.pod('too-late')?.status.phase === 'Failed');
+      assert.equal(it.pod('too-late')?.status.reason, 'TopologyAffinityError');
+      assert.equal(it.pod('too-late')?.status.message, 'Pod was rejected: Resources cannot be allocated with Topology locality');
       await it.until(async () => !(await allowed('shares')).includes('1'));
       it.stop();
       it.start();

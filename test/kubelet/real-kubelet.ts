@@ -8,7 +8,8 @@ import { createInformers } from '../../src/client/informers.ts';
 import { createClient } from '../../src/client/typed-client.ts';
 import { loadImages } from '../../src/cluster/images/load.ts';
 import { type FakeApi, fakeApi } from '../../src/kubelet/fake-api.ts';
-import { type Kubelet, type KubeletOptions, createKubelet } from '../../src/kubelet/kubelet.ts';
+import { type Kubelet, createKubelet } from '../../src/kubelet/kubelet.ts';
+import type { KubeletOptions } from '../../src/kubelet/kubelet-options.ts';
 import type { World } from '../../src/world/world.ts';
 import { type PrivateContainerd, privateContainerd } from '../containers/private-containerd.ts';
 import { buildBusyboxImage } from '../images/debian-image.ts';
@@ -85,9 +86,10 @@ export async function realKubelet(
         command: ['sh', '-c', 'trap "exit 0" TERM; while :; do sleep 0.1; done'],
         ...container,
       };
+      const metadata = { name, namespace: 'default', labels: { app: name } };
       return api.put({
         kind: 'Pod',
-        metadata: { name, namespace: 'default' },
+        metadata,
         spec: { nodeName: 'node-1', restartPolicy: 'Always', containers: [main], ...spec },
         status: { phase: 'Pending' },
       }) as Pod;

@@ -82,8 +82,15 @@ function labelsOf(column: string): Record<string, string> {
 }
 
 async function importArchive(target: LoadTarget, source: readonly string[], input?: AsyncIterable<Buffer>): Promise<string[]> {
-  const output = await ctr(target, ['images', 'import', ...source], input);
+  // Since 2.0 the daemon unpacks unless asked otherwise, and then tells names only as far as a column is wide.
+  const local = (await majorVersion(target)) >= 2 ? ['--local'] : [];
+  const output = await ctr(target, ['images', 'import', ...local, ...source], input);
   return [...output.matchAll(/^unpacking (\S+) \(/gm)].map((match) => match[1] ?? '');
+}
+
+async function majorVersion(target: LoadTarget): Promise<number> {
+  // `ctr github.com/containerd/containerd/v2 2.1.9`, in older ones `ctr containerd.io 1.6.20~ds1`.
+  return Number(/ v?(\d+)\.\d+\.\d+/.exec(await ctr(target, ['--version']))?.[1] ?? 1);
 }
 
 async function ctr(target: LoadTarget, args: readonly string[], input?: AsyncIterable<Buffer>): Promise<string> {

@@ -85,6 +85,34 @@ volumeStatsAggPeriod: 0s
     assert.deepEqual([evictionTransitionMs, imageGarbage], [defaultSettings.evictionTransitionMs, defaultSettings.imageGarbage]);
   });
 
+  test('says where containers of guaranteed pods run, and what those beside the pods may take', () => {
+    const file = readKubeletConfiguration(`${head}
+cpuManagerPolicy: static
+cpuManagerPolicyOptions: {full-pcpus-only: 'true'}
+reservedSystemCPUs: 0-1
+memoryManagerPolicy: Static
+reservedMemory: [{numaNode: 0, limits: {memory: 1Gi}}, {numaNode: 1, limits: {memory: 512Mi}}]
+topologyManagerPolicy: single-numa-node
+topologyManagerScope: pod
+topologyManagerPolicyOptions: {prefer-closest-numa-nodes: 'true'}
+enforceNodeAllocatable: [pods, kube-reserved, system-reserved-compressible]
+kubeReservedCgroup: /kubelet
+systemReservedCgroup: /system
+`);
+    const { placement, reservedCgroups, enforcePodsAllocatable } = { ...defaultSettings, ...file.settings };
+    assert.deepEqual([placement.cpuPolicy, placement.cpuOptions.wholeCores, placement.reservedCpus], ['static', true, '0-1']);
+    assert.deepEqual([placement.memoryPolicy, placement.reservedMemory.get(1)], ['Static', 2 ** 29]);
+    assert.deepEqual([placement.topologyPolicy, placement.topologyScope, placement.preferClosest], ['single-numa-node', 'pod', true]);
+    assert.equal(enforcePodsAllocatable, true);
+    assert.deepEqual(reservedCgroups, [
+      { reservation: 'systemReserved', path: '/system', compressible: true },
+      { reservation: 'kubeReserved', path: '/kubelet', compressible: false },
+    ]);
+    const shown = shownConfiguration(file);
+    assert.deepEqual(shown.enforceNodeAllocatable, ['pods', 'system-reserved-compressible', 'kube-reserved']);
+    assert.deepEqual([shown.kubeReservedCgroup, shown.topologyManagerPolicy], ['/kubelet', 'single-numa-node']);
+  });
+
   test('that is empty changes nothing', () => assert.deepEqual(readKubeletConfiguration(head).settings.evictionThresholds, undefined));
 
   for (const [name, text, message] of [
@@ -106,9 +134,41 @@ volumeStatsAggPeriod: 0s
     ],
     ['with crossed marks', `${head}imageGCLowThresholdPercent: 85`, /^imageGCLowThresholdPercent: Invalid value: 85: must be less than/],
     [
-      'that asks for what is not there',
-      `${head}topologyManagerPolicy: restricted`,
-      /^topologyManagerPolicy: Invalid value: "restricted": only none is supported$/,
+      'with an unknown policy',
+      `${head}topologyManagerPolicy: strict`,
+      /^topologyManagerPolicy: Invalid value: "strict": must be one of , none, best-effort/,
+    ],
+    [
+      'with an unready option',
+      `${head}cpuManagerPolicy: static\ncpuManagerPolicyOptions: {align-by-socket: 'true'}`,
+      /^cpuManagerPolicyOptions: CPU Manager Policy Alpha/,
+    ],
+    [
+      'with options for no policy',
+      `${head}cpuManagerPolicyOptions: {full-pcpus-only: 'true'}`,
+      /^cpuManagerPolicyOptions: the none policy takes no options$/,
+    ],
+    ['that keeps no memory back', `${head}memoryManagerPolicy: Static`, /^reservedMemory: is required with memoryManagerPolicy Static$/],
+    [
+      'that keeps memory back twice',
+      `${head}reservedMemory: [{numaNode: 0, limits: {memory: 1Gi}}, {numaNode: 0, limits: {memory: 1Gi}}]`,
+      /^reservedMemory\[1\]\.numaNode: Duplicate value: 0$/,
+    ],
+    [
+      'that asks for too many nodes',
+      `${head}topologyManagerPolicyOptions: {max-allowable-numa-nodes: '7'}`,
+      /^topologyManagerPolicyOptions: the minimum value/,
+    ],
+    [
+      'that enforces nothing and something',
+      `${head}enforceNodeAllocatable: [none, pods]`,
+      /^enforceNodeAllocatable: Invalid value: "none": may not stand with others$/,
+    ],
+    ['that enforces what it does not name', `${head}enforceNodeAllocatable: [pods, kube-reserved]`, /^kubeReservedCgroup: must be given when/],
+    [
+      'that enforces twice',
+      `${head}systemReservedCgroup: /s\nenforceNodeAllocatable: [system-reserved, system-reserved-compressible]`,
+      /^enforceNodeAllocatable: Invalid value: "system-reserved": may not stand with/,
     ],
     ['that asks for pods from elsewhere', `${head}staticPodURL: http://x`, /^staticPodURL: is not supported by this kubelet$/],
     ['with wrong CPUs', `${head}reservedSystemCPUs: 3-1`, /^reservedSystemCPUs: Invalid value: "3-1": must be a list of CPUs/],

@@ -6,8 +6,9 @@ import { parse as parseYaml } from 'yaml';
 import type { V1Taint } from '../../api/types.ts';
 import { ThresholdError, defaultHardThresholds, thresholdsOf } from '../eviction/thresholds.ts';
 import { defaultImageGarbage } from '../garbage/image-garbage.ts';
-import { parseCpuSet } from '../cpu-set.ts';
+import { enforcementIn, shownEnforcement } from './enforcement.ts';
 import { ConfigurationError, Fields } from './fields.ts';
+import { placementIn, shownPlacement } from './placement-settings.ts';
 import { type KubeletSettings, defaultSettings } from './settings.ts';
 
 export interface KubeletFile {
@@ -87,8 +88,6 @@ const withoutEffect = [
   'readOnlyPort',
   'maxOpenFiles',
   'podCIDR',
-  'topologyManagerScope',
-  'topologyManagerPolicyOptions',
   'showHiddenMetricsForVersion',
   'enableContentionProfiling',
   'enableDebugFlagsHandler',
@@ -102,16 +101,7 @@ const withoutEffect = [
 ];
 
 /** What asks for something that would not be done. */
-const notSupported = [
-  'staticPodURL',
-  'staticPodURLHeader',
-  'podsPerCore',
-  'reservedMemory',
-  'cpuManagerPolicyOptions',
-  'shutdownGracePeriodByPodPriority',
-  'userNamespaces',
-  'tracing',
-];
+const notSupported = ['staticPodURL', 'staticPodURLHeader', 'podsPerCore', 'shutdownGracePeriodByPodPriority', 'userNamespaces', 'tracing'];
 
 const reservable = ['cpu', 'memory', 'ephemeral-storage', 'pid'];
 
@@ -163,26 +153,6 @@ function places(fields: Fields): Omit<KubeletFile, 'settings'> {
 }
 
 function settingsIn(fields: Fields): Partial<KubeletSettings> {
-  const enforced = fields.texts('enforceNodeAllocatable');
-  for (const name of enforced ?? []) {
-    if (!['none', 'pods'].includes(name)) {
-      throw new ConfigurationError(`enforceNodeAllocatable: Invalid value: ${JSON.stringify(name)}: only pods and none are supported`);
-    }
-  }
-  fields.passOver(['kubeReservedCgroup', 'systemReservedCgroup']);
-  for (const [name, only] of [
-    ['topologyManagerPolicy', 'none'],
-    ['memoryManagerPolicy', 'None'],
-  ] as const) {
-    const policy = fields.text(name);
-    if (policy !== undefined && policy !== '' && policy !== only) {
-      throw new ConfigurationError(`${name}: Invalid value: ${JSON.stringify(policy)}: only ${only} is supported`);
-    }
-  }
-  const reservedSystemCpus = fields.text('reservedSystemCPUs');
-  if (reservedSystemCpus !== undefined && parseCpuSet(reservedSystemCpus) === undefined) {
-    throw new ConfigurationError(`reservedSystemCPUs: Invalid value: ${JSON.stringify(reservedSystemCpus)}: must be a list of CPUs such as 0-1,3`);
-  }
   const crashLoop = fields.section('crashLoopBackOff');
   const crashBackOffMaxMs = crashLoop?.durationMs('maxContainerRestartPeriod') || undefined;
   crashLoop?.end();
@@ -198,7 +168,7 @@ function settingsIn(fields: Fields): Partial<KubeletSettings> {
     // As upstream, no time at all stands for the default.
     evictionTransitionMs: fields.durationMs('evictionPressureTransitionPeriod') || undefined,
     evictionMaxGraceSeconds: fields.integer('evictionMaxPodGracePeriod', 0),
-    enforcePodsAllocatable: enforced === undefined ? undefined : enforced.includes('pods'),
+    ...enforcementIn(fields),
     imageGarbage: imageGarbage(fields),
     serializeImagePulls: fields.flag('serializeImagePulls'),
     maxParallelImagePulls: fields.integer('maxParallelImagePulls', 1),
@@ -209,8 +179,7 @@ function settingsIn(fields: Fields): Partial<KubeletSettings> {
     seccompDefault: fields.flag('seccompDefault'),
     shutdownGraceMs,
     shutdownCriticalMs,
-    cpuManagerPolicy: fields.choice('cpuManagerPolicy', ['none', 'static']),
-    reservedSystemCpus,
+    placement: placementIn(fields),
   });
 }
 
@@ -286,7 +255,7 @@ export function shownConfiguration(file: Partial<KubeletFile>): Record<string, u
     evictionSoftGracePeriod: Object.fromEntries(soft.map(({ signal, graceMs }) => [signal, seconds(graceMs)])),
     evictionPressureTransitionPeriod: seconds(settings.evictionTransitionMs),
     evictionMaxPodGracePeriod: settings.evictionMaxGraceSeconds,
-    enforceNodeAllocatable: [settings.enforcePodsAllocatable ? 'pods' : 'none'],
+    ...shownEnforcement(settings),
     imageGCHighThresholdPercent: settings.imageGarbage.highPercent,
     imageGCLowThresholdPercent: settings.imageGarbage.lowPercent,
     imageMinimumGCAge: seconds(settings.imageGarbage.minimumAgeMs),
@@ -297,7 +266,6 @@ export function shownConfiguration(file: Partial<KubeletFile>): Record<string, u
     allowedUnsafeSysctls: settings.allowedUnsafeSysctls,
     shutdownGracePeriod: seconds(settings.shutdownGraceMs),
     shutdownGracePeriodCriticalPods: seconds(settings.shutdownCriticalMs),
-    cpuManagerPolicy: settings.cpuManagerPolicy,
-    reservedSystemCPUs: settings.reservedSystemCpus,
+    ...shownPlacement(settings.placement),
   });
 }

@@ -2,6 +2,7 @@
 import { type Threshold, defaultHardThresholds, thresholdsOf, valueOf } from '../eviction/thresholds.ts';
 import { type ImageGarbageSettings, defaultImageGarbage } from '../garbage/image-garbage.ts';
 import { bytes, milli } from '../resources.ts';
+import { type PlacementSettings, defaultPlacement } from './placement-settings.ts';
 
 export interface KubeletSettings {
   readonly maxPods: number;
@@ -15,6 +16,8 @@ export interface KubeletSettings {
   readonly evictionMaxGraceSeconds: number;
   /** Whether pods' cgroups together are held to what is allocatable. */
   readonly enforcePodsAllocatable: boolean;
+  /** Cgroups of others on the node that are held to what is reserved for them. */
+  readonly reservedCgroups: readonly ReservedCgroup[];
   readonly imageGarbage: ImageGarbageSettings;
   readonly serializeImagePulls: boolean;
   /** 0 for any number at a time. */
@@ -29,9 +32,15 @@ export interface KubeletSettings {
   /** Of a stop of the kubelet itself: how long pods may take to end, and how much of it is kept for critical ones. 0 lets them run on. */
   readonly shutdownGraceMs: number;
   readonly shutdownCriticalMs: number;
-  readonly cpuManagerPolicy: 'none' | 'static';
-  /** CPUs kept from exclusive use: `0-1,3`. */
-  readonly reservedSystemCpus: string;
+  readonly placement: PlacementSettings;
+}
+
+export interface ReservedCgroup {
+  readonly reservation: 'kubeReserved' | 'systemReserved';
+  /** From the root of the hierarchy: `/system.slice`. */
+  readonly path: string;
+  /** Only of what can be shared more thinly: CPU, not memory and processes. */
+  readonly compressible: boolean;
 }
 
 export const defaultSettings: KubeletSettings = {
@@ -43,6 +52,7 @@ export const defaultSettings: KubeletSettings = {
   evictionTransitionMs: 300_000,
   evictionMaxGraceSeconds: 0,
   enforcePodsAllocatable: true,
+  reservedCgroups: [],
   imageGarbage: defaultImageGarbage,
   serializeImagePulls: false,
   maxParallelImagePulls: 0,
@@ -53,8 +63,7 @@ export const defaultSettings: KubeletSettings = {
   seccompDefault: false,
   shutdownGraceMs: 0,
   shutdownCriticalMs: 0,
-  cpuManagerPolicy: 'none',
-  reservedSystemCpus: '',
+  placement: defaultPlacement,
 };
 
 export interface ReservedResources {

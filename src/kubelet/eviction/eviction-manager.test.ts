@@ -16,18 +16,27 @@ interface Dial extends Gauge {
   readonly readings: Map<Signal, Reading>;
   /** By the pod's name. */
   readonly used: Map<string, Partial<LocalUsage>>;
+  apart: boolean;
 }
 
 function dial(): Dial {
   const readings = new Map<Signal, Reading>();
   const used = new Map<string, Partial<LocalUsage>>();
-  const nothing: LocalUsage = { memoryBytes: 0, diskBytes: 0, inodes: 0, processes: 0, containers: [], volumes: new Map() };
-  return {
+  const nothing: LocalUsage = { memoryBytes: 0, disk: onDisk({}), processes: 0, containers: [], volumes: new Map() };
+  const made: Dial = {
     readings,
     used,
+    apart: false,
+    imagesApart: async () => made.apart,
     read: async () => new Map(readings),
     usage: async (pods) => new Map(pods.map(({ metadata }) => [metadata.uid, { ...nothing, ...used.get(metadata.name) }])),
   };
+  return made;
+}
+
+function onDisk(parts: Partial<LocalUsage['disk']>): LocalUsage['disk'] {
+  const none = { bytes: 0, inodes: 0 };
+  return { layers: none, logs: none, volumes: none, ...parts };
 }
 
 function memory(available: number): Reading {
@@ -71,6 +80,7 @@ describe('a node that runs out of memory', () => {
     assert.deepEqual([target?.status, target?.reason], ['True', 'TerminationByKubelet']);
     assert.ok(events(it).some((event) => event.startsWith('Evicted: The node was low on resource: memory.')));
     assert.equal(nodeCondition(it, 'MemoryPressure')?.reason, 'KubeletHasInsufficientMemory');
+    assert.ok(events(it).includes('EvictionThresholdMet: Attempting to reclaim memory'));
 
     gauge.readings.set('memory.available', memory(4000));
     await it.world.advance(290_000);
@@ -138,6 +148,42 @@ describe('a node that runs out of memory', () => {
     await it.world.advanceUntil(() => podOf(it)?.status.phase === 'Failed', 60_000);
     assert.equal(it.world.clock.now() - atMs, 20_000);
   });
+
+  test('does not end a second pod before the first is gone', async () => {
+    const gauge = dial();
+    const evictionThresholds = thresholdsOf({
+      hard: {},
+      soft: { 'memory.available': '1Gi' },
+      softGracePeriods: { 'memory.available': '5s' },
+    });
+    const it = rig(() => ({ stopDelayMs: 60_000 }), { gauge, settings: { evictionThresholds, evictionMaxGraceSeconds: 25 } });
+    for (const name of ['first', 'second']) putPod(it, {}, { name });
+    await ready(it, 'first', 'second');
+    gauge.used.set('first', { memoryBytes: 200 * mebi });
+    gauge.used.set('second', { memoryBytes: 100 * mebi });
+    gauge.readings.set('memory.available', memory(500));
+    const evictions = (): number => events(it).filter((event) => event.startsWith('Evicted')).length;
+    await it.world.advanceUntil(() => evictions() === 1, 30_000);
+    await it.world.advance(24_000);
+    assert.equal(evictions(), 1, 'room is on its way');
+    await it.world.advanceUntil(() => evictions() === 2, 5000);
+    await it.world.advance(1000);
+    assert.deepEqual(failed(it, 'first', 'second'), ['first']);
+  });
+
+  test('or of what all pods together may have, does the same, where pods are held to that', async () => {
+    for (const enforcePodsAllocatable of [true, false]) {
+      const gauge = dial();
+      const it = rig(undefined, { gauge, settings: { enforcePodsAllocatable } });
+      putPod(it);
+      await ready(it, 'web');
+      gauge.readings.set('memory.available', memory(4000));
+      gauge.readings.set('allocatableMemory.available', { available: 99 * mebi, capacity: 1024 * mebi });
+      await it.world.advance(25_000);
+      assert.equal(podOf(it, 'web')?.status.reason, enforcePodsAllocatable ? 'Evicted' : undefined);
+      assert.equal(nodeCondition(it, 'MemoryPressure')?.status, enforcePodsAllocatable ? 'True' : 'False');
+    }
+  });
 });
 
 describe('a node that runs out of disk', () => {
@@ -169,8 +215,8 @@ describe('a node that runs out of disk', () => {
     const it = rig(undefined, { gauge });
     for (const name of ['few', 'many']) putPod(it, {}, { name });
     await ready(it, 'few', 'many');
-    gauge.used.set('few', { inodes: 10 });
-    gauge.used.set('many', { inodes: 10_000 });
+    gauge.used.set('few', { disk: onDisk({ layers: { bytes: 0, inodes: 10 } }) });
+    gauge.used.set('many', { disk: onDisk({ logs: { bytes: 0, inodes: 10_000 } }) });
     gauge.readings.set('nodefs.inodesFree', disk(4));
     await it.world.advanceUntil(() => failed(it, 'few', 'many').length > 0, 15_000);
     assert.equal(podOf(it, 'many')?.status.message, 'The node was low on resource: inodes. Threshold quantity: 5000, available: 4000. ');
@@ -178,6 +224,26 @@ describe('a node that runs out of disk', () => {
     await it.world.advanceUntil(() => podOf(it, 'late')?.status.phase === 'Failed', 5000);
     assert.equal(podOf(it, 'late')?.status.message, 'The node had condition: [DiskPressure]. ');
   });
+
+  for (const [signal, victim] of [
+    ['nodefs.available', 'hoarder'],
+    ['imagefs.available', 'builder'],
+  ] as const) {
+    test(`with images on a disk of their own, and ${signal} short: ends who fills that disk`, async () => {
+      const gauge = dial();
+      gauge.apart = true;
+      const it = rig(undefined, { gauge });
+      it.runtime.localImages.add('old:1');
+      for (const name of ['hoarder', 'builder']) putPod(it, {}, { name });
+      await ready(it, 'hoarder', 'builder');
+      gauge.used.set('hoarder', { disk: onDisk({ logs: { bytes: 600, inodes: 1 }, layers: { bytes: 1, inodes: 1 } }) });
+      gauge.used.set('builder', { disk: onDisk({ volumes: { bytes: 300, inodes: 1 }, layers: { bytes: 200, inodes: 1 } }) });
+      gauge.readings.set(signal, disk(4));
+      await it.world.advanceUntil(() => failed(it, 'hoarder', 'builder').length > 0, 15_000);
+      assert.deepEqual(failed(it, 'hoarder', 'builder'), [victim]);
+      assert.equal(it.runtime.localImages.has('old:1'), signal === 'nodefs.available', 'images are taken back where they help');
+    });
+  }
 
   test('and of process ids, the same', async () => {
     const gauge = dial();
@@ -199,8 +265,12 @@ describe('a pod that writes more than it may', () => {
   };
   const cases: readonly (readonly [name: string, usage: Partial<LocalUsage>, message: string | undefined])[] = [
     ['into its emptyDir', { volumes: new Map([['scratch', mebi + 1]]) }, 'Usage of EmptyDir volume "scratch" exceeds the limit "1Mi". '],
-    ['just what it may', { volumes: new Map([['scratch', mebi]]), diskBytes: 4 * mebi }, undefined],
-    ['altogether', { diskBytes: 4 * mebi + 1 }, 'Pod ephemeral local storage usage exceeds the total limit of containers 4Mi. '],
+    ['just what it may', { volumes: new Map([['scratch', mebi]]), disk: onDisk({ layers: { bytes: 4 * mebi, inodes: 1 } }) }, undefined],
+    [
+      'altogether',
+      { disk: onDisk({ logs: { bytes: 4 * mebi + 1, inodes: 1 } }) },
+      'Pod ephemeral local storage usage exceeds the total limit of containers 4Mi. ',
+    ],
     [
       'in one container',
       { containers: [{ name: 'main', memoryBytes: 0, diskBytes: 5 * mebi }] },

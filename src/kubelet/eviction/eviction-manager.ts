@@ -7,11 +7,12 @@ import { isTolerated } from '../../machinery/tolerations.ts';
 import type { Timer, World } from '../../world/world.ts';
 import { messageOf } from '../handler.ts';
 import { qosClass } from '../qos.ts';
+import { withContainerFs } from './derived-thresholds.ts';
 import type { Gauge } from './gauge.ts';
 import { hasLocalLimit, overLocalLimit } from './local-storage.ts';
 import { lowOnResource, nodeHadCondition } from './messages.ts';
 import { type Pressure, type PressureCondition, type Readings, conditionOf, noPressure, pressureOf } from './pressure.ts';
-import { type Candidate, isCriticalPod, rankForEviction } from './rank.ts';
+import { type Candidate, diskPartsOf, isCriticalPod, rankForEviction, resourceOf } from './rank.ts';
 import type { Threshold } from './thresholds.ts';
 
 export interface EvictionSettings {
@@ -36,6 +37,8 @@ export interface EvictionManagerOptions extends EvictionSettings {
   /** Takes back disk that nobody needs: dead containers, then images that no container uses. */
   readonly reclaimDisk: () => Promise<void>;
   readonly onConditions: () => void;
+  /** A warning on the Node. */
+  readonly tell: (reason: string, message: string) => void;
 }
 
 export interface EvictionManager {
@@ -50,80 +53,126 @@ export interface EvictionManager {
 const lookEveryMs = 10_000;
 /** What is evicted for a hard threshold ends at once; the signal is sent all the same. */
 const hardGraceSeconds = 1;
+/** What an evicted pod held is free when nothing of it runs any more; until then, and no longer than this, no other one has to go. */
+const departureLimitMs = 30_000;
+const departureLookMs = 1000;
+
+/** What is watched, known once it is known where the images lie. */
+interface Watch {
+  readonly thresholds: readonly Threshold[];
+  readonly imagesApart: boolean;
+}
+
+interface Departure {
+  readonly pods: readonly EvictablePod[];
+  readonly sinceMs: number;
+}
 
 export function createEvictionManager(options: EvictionManagerOptions): EvictionManager {
-  const { world, gauge, thresholds, pods } = options;
+  const { world, gauge, pods } = options;
   const log = world.log.child('eviction');
   let pressure: Pressure = { state: noPressure, conditions: new Set(), met: [] };
   let looking: Promise<void> | undefined;
+  let watch: Watch | undefined;
+  let departure: Departure | undefined;
+  let timer: Timer | undefined;
   let closed = false;
 
-  function judge(readings: Readings): void {
+  async function watchOf(): Promise<Watch> {
+    const imagesApart = await gauge.imagesApart();
+    return { imagesApart, thresholds: withContainerFs(options.thresholds, imagesApart) };
+  }
+
+  function judge(thresholds: readonly Threshold[], readings: Readings): void {
     const before = pressure.conditions;
     pressure = pressureOf(pressure.state, thresholds, readings, world.clock.now(), options.transitionMs);
     const { conditions } = pressure;
     if (before.size !== conditions.size || [...conditions].some((condition) => !before.has(condition))) options.onConditions();
   }
 
-  /** Ends those that exceed limits of their own. True when there were any. */
-  async function enforceLocalLimits(): Promise<boolean> {
+  /** Ends those that exceed limits of their own, and answers them. */
+  async function enforceLocalLimits(): Promise<readonly EvictablePod[]> {
     const limited = pods().filter(({ pod }) => hasLocalLimit(pod));
-    if (limited.length === 0) return false;
+    if (limited.length === 0) return [];
     const usage = await gauge.usage(limited.map(({ pod }) => pod));
-    let any = false;
-    for (const { pod, evict } of limited) {
+    return limited.filter(({ pod, evict }) => {
       const used = usage.get(pod.metadata.uid);
       const message = used && overLocalLimit(pod, used);
-      if (message === undefined || isCriticalPod(pod)) continue;
+      if (message === undefined || isCriticalPod(pod)) return false;
       evict(message, hardGraceSeconds);
-      any = true;
-    }
-    return any;
+      return true;
+    });
   }
 
-  async function relieve(threshold: Threshold, readings: Readings): Promise<void> {
+  /** Ends the pod that has to go first, and answers it. */
+  async function relieve(threshold: Threshold, readings: Readings, imagesApart: boolean): Promise<readonly EvictablePod[]> {
     const all = pods().filter(({ pod }) => !isCriticalPod(pod));
     const usage = await gauge.usage(all.map(({ pod }) => pod));
     const candidates = all.flatMap(({ pod }): Candidate[] => {
       const used = usage.get(pod.metadata.uid);
       return used ? [{ pod, usage: used }] : [];
     });
-    const [first] = rankForEviction(candidates, threshold.signal);
+    const [first] = rankForEviction(candidates, threshold.signal, imagesApart);
     const chosen = all.find(({ pod }) => pod === first?.pod);
     if (!first || !chosen) {
       log.warn('the node is short of a resource, and there is no pod to evict', { signal: threshold.signal });
-      return;
+      return [];
     }
     const most = threshold.graceMs > 0 ? options.maxGraceSeconds : hardGraceSeconds;
     const grace = Math.min(most, first.pod.spec.terminationGracePeriodSeconds ?? 30);
     chosen.evict(lowOnResource(threshold, readings.get(threshold.signal), first), grace);
+    return [chosen];
   }
 
-  async function lookNow(): Promise<void> {
+  /** Whether what nobody needs lies where it is tight. */
+  function canReclaim({ signal }: Threshold, imagesApart: boolean): boolean {
+    return conditionOf[signal] === 'DiskPressure' && diskPartsOf(signal, imagesApart).includes('layers');
+  }
+
+  async function lookNow(): Promise<readonly EvictablePod[]> {
+    const { thresholds, imagesApart } = (watch ??= await watchOf());
     let readings = await gauge.read();
-    judge(readings);
-    if (closed || (await enforceLocalLimits())) return;
+    judge(thresholds, readings);
+    if (closed) return [];
+    const overLimit = await enforceLocalLimits();
     const [threshold] = pressure.met;
-    if (!threshold || closed) return;
-    if (conditionOf[threshold.signal] === 'DiskPressure') {
+    if (overLimit.length > 0 || threshold === undefined || closed) return overLimit;
+    options.tell('EvictionThresholdMet', `Attempting to reclaim ${resourceOf[threshold.signal]}`);
+    if (canReclaim(threshold, imagesApart)) {
       await options.reclaimDisk();
       readings = await gauge.read();
       // Judged as if nothing had been asked back yet: what is enough is enough.
       const again = pressureOf(pressure.state, thresholds, readings, world.clock.now(), options.transitionMs);
-      if (!again.met.includes(threshold)) return judge(readings);
+      if (!again.met.includes(threshold)) {
+        judge(thresholds, readings);
+        return [];
+      }
     }
-    if (!closed) await relieve(threshold, readings);
+    return closed ? [] : relieve(threshold, readings, imagesApart);
+  }
+
+  /** Whether room is on its way: a pod that was evicted has not gone yet. */
+  function isAwaited({ pods: leaving, sinceMs }: Departure): boolean {
+    if (world.clock.now() - sinceMs >= departureLimitMs) return false;
+    const left = new Set(pods().map(({ pod }) => pod.metadata.uid));
+    return leaving.some(({ pod }) => left.has(pod.metadata.uid));
   }
 
   function look(): Promise<void> {
     looking ??= lookNow()
+      .then((leaving) => {
+        departure = leaving.length === 0 ? undefined : { pods: leaving, sinceMs: world.clock.now() };
+      })
       .catch((error: unknown) => log.warn('looking for pressure failed', { error: messageOf(error) }))
       .finally(() => (looking = undefined));
     return looking;
   }
 
-  const timer: Timer = world.clock.every(lookEveryMs, () => void look());
-  void look();
+  async function goOn(): Promise<void> {
+    if (departure === undefined || !isAwaited(departure)) await look();
+    if (!closed) timer = world.clock.after(departure === undefined ? lookEveryMs : departureLookMs, () => void goOn());
+  }
+  void goOn();
 
   return {
     conditions: () => pressure.conditions,
@@ -140,7 +189,7 @@ export function createEvictionManager(options: EvictionManagerOptions): Eviction
     look,
     close() {
       closed = true;
-      timer.cancel();
+      timer?.cancel();
     },
   };
 }

@@ -1,11 +1,14 @@
 /** Reads how much of everything the node has left, and how much of it each pod uses. */
-import { readFile, statfs } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Pod } from '../../api/kinds.ts';
+import type { Cgroups } from '../cgroups.ts';
+import { diskSpace } from '../disk-space.ts';
 import { diskUsage, type DiskUsage } from '../disk-usage.ts';
 import { containerNameLabel, podUidLabel } from '../labels.ts';
 import { podDirectories, podLogDirectory, volumeDirectory } from '../pod-directories.ts';
 import type { ContainerRuntime, ContainerStats } from '../runtime/runtime.ts';
+import { cgroupReader } from '../stats/cgroup-counters.ts';
 import type { LocalUsage } from './local-storage.ts';
 import type { Reading, Readings } from './pressure.ts';
 import type { ContainerUsage } from './rank.ts';
@@ -14,6 +17,8 @@ import type { Signal } from './thresholds.ts';
 export interface Gauge {
   read(): Promise<Readings>;
   usage(pods: readonly Pod[]): Promise<ReadonlyMap<string, LocalUsage>>;
+  /** Whether images, and with them containers' own files, lie on another file system than the kubelet's files. */
+  imagesApart(): Promise<boolean>;
 }
 
 export interface GaugeOptions {
@@ -21,64 +26,69 @@ export interface GaugeOptions {
   readonly rootDir: string;
   readonly logRoot: string;
   readonly memoryBytes: number;
-  /** The pod's cgroup, below the mountpoint. */
-  readonly cgroupOf: (pod: Pod) => string;
+  readonly cgroups: Pick<Cgroups, 'parentOf' | 'root'>;
 }
 
-export function realGauge({ runtime, rootDir, logRoot, memoryBytes, cgroupOf }: GaugeOptions): Gauge {
+export function realGauge({ runtime, rootDir, logRoot, memoryBytes, cgroups }: GaugeOptions): Gauge {
+  const groups = cgroupReader();
   let imageRoot: string | undefined;
 
-  async function fileSystem(readings: Map<Signal, Reading>, name: 'nodefs' | 'imagefs', path: string): Promise<void> {
-    const { bavail, bsize, blocks, ffree, files } = await statfs(path);
-    readings.set(`${name}.available`, { available: bavail * bsize, capacity: blocks * bsize });
-    // Some file systems (btrfs) have no fixed number of inodes, and say 0.
-    if (files > 0) readings.set(`${name}.inodesFree`, { available: ffree, capacity: files });
+  /** Empty when the runtime does not tell. */
+  async function imagePlace(): Promise<string> {
+    imageRoot ??= (await runtime.imageFsUsage()).mountpoint;
+    return imageRoot;
+  }
+
+  async function imagesApart(): Promise<boolean> {
+    const place = await imagePlace();
+    if (place === '') return false;
+    const [ours, theirs] = await Promise.all([rootDir, place].map((path) => stat(path).catch(() => undefined)));
+    return ours !== undefined && theirs !== undefined && ours.dev !== theirs.dev;
   }
 
   async function usageOf(pod: Pod, stats: readonly ContainerStats[]): Promise<LocalUsage> {
     const directories = podDirectories(rootDir, pod.metadata.uid);
     const own = stats.filter(({ labels }) => labels[podUidLabel] === pod.metadata.uid);
-    const volumes = new Map<string, number>();
-    let inodes = 0;
-    const measured = async (path: string): Promise<DiskUsage> => {
-      const found = await diskUsage(path);
-      inodes += found.inodes;
-      return found;
-    };
+    const volumes = new Map<string, DiskUsage>();
     for (const { name, emptyDir } of pod.spec.volumes ?? []) {
       if (!emptyDir || emptyDir.medium === 'Memory') continue;
-      volumes.set(name, (await measured(volumeDirectory(directories, 'empty-dir', name))).bytes);
+      volumes.set(name, await diskUsage(volumeDirectory(directories, 'empty-dir', name)));
     }
     const names = [...(pod.spec.initContainers ?? []), ...pod.spec.containers].map(({ name }) => name);
-    const containers = await Promise.all(
-      names.map(async (name): Promise<ContainerUsage> => {
-        const logs = await measured(join(podLogDirectory(logRoot, pod), name));
-        const mine = own.filter(({ labels }) => labels[containerNameLabel] === name);
-        return {
-          name,
-          memoryBytes: mine.reduce((sum, { memoryWorkingSetBytes }) => sum + memoryWorkingSetBytes, 0),
-          diskBytes: logs.bytes + mine.reduce((sum, { writableLayerBytes }) => sum + writableLayerBytes, 0),
-        };
-      }),
-    );
-    const inContainers = containers.reduce((sum, { diskBytes }) => sum + diskBytes, 0);
+    const logs = new Map(await Promise.all(names.map(async (name) => [name, await diskUsage(join(podLogDirectory(logRoot, pod), name))] as const)));
+    const layers = own.map(({ writableLayerBytes, writableLayerInodes }) => ({ bytes: writableLayerBytes, inodes: writableLayerInodes }));
+    const containers = names.map((name): ContainerUsage => {
+      const mine = own.filter(({ labels }) => labels[containerNameLabel] === name);
+      return {
+        name,
+        memoryBytes: mine.reduce((sum, { memoryWorkingSetBytes }) => sum + memoryWorkingSetBytes, 0),
+        diskBytes: (logs.get(name)?.bytes ?? 0) + mine.reduce((sum, { writableLayerBytes }) => sum + writableLayerBytes, 0),
+      };
+    });
     return {
-      memoryBytes: own.reduce((sum, { memoryWorkingSetBytes }) => sum + memoryWorkingSetBytes, 0),
-      diskBytes: inContainers + [...volumes.values()].reduce((sum, size) => sum + size, 0),
-      inodes,
-      processes: await processesIn(cgroupOf(pod)),
+      // The pod's group has what its volumes in memory hold, too.
+      memoryBytes:
+        groups.counters(cgroups.parentOf(pod))?.memory.workingSetBytes ?? containers.reduce((sum, container) => sum + container.memoryBytes, 0),
+      disk: { layers: together(layers), logs: together(logs.values()), volumes: together(volumes.values()) },
+      processes: groups.details(cgroups.parentOf(pod))?.processes ?? 0,
       containers,
-      volumes,
+      volumes: new Map([...volumes].map(([name, { bytes }]) => [name, bytes])),
     };
   }
 
   return {
+    imagesApart,
     async read() {
       const readings = new Map<Signal, Reading>();
       readings.set('memory.available', { available: await memoryAvailable(memoryBytes), capacity: memoryBytes });
-      await fileSystem(readings, 'nodefs', rootDir);
-      imageRoot ??= (await runtime.imageFsUsage()).mountpoint;
-      if (imageRoot !== '') await fileSystem(readings, 'imagefs', imageRoot).catch(() => undefined);
+      const { limitBytes, workingSetBytes = 0 } = groups.counters(cgroups.root)?.memory ?? {};
+      if (limitBytes !== undefined) {
+        readings.set('allocatableMemory.available', { available: Math.max(0, limitBytes - workingSetBytes), capacity: limitBytes });
+      }
+      const imagesAt = await imagePlace();
+      await readFileSystem(readings, 'nodefs', rootDir);
+      if (imagesAt !== '') await readFileSystem(readings, 'imagefs', imagesAt);
+      await readFileSystem(readings, 'containerfs', imagesAt === '' ? rootDir : imagesAt);
       const pids = await processIds();
       if (pids) readings.set('pid.available', pids);
       return readings;
@@ -88,6 +98,23 @@ export function realGauge({ runtime, rootDir, logRoot, memoryBytes, cgroupOf }: 
       return new Map(await Promise.all(pods.map(async (pod) => [pod.metadata.uid, await usageOf(pod, stats)] as const)));
     },
   };
+}
+
+async function readFileSystem(readings: Map<Signal, Reading>, name: 'nodefs' | 'imagefs' | 'containerfs', path: string): Promise<void> {
+  const space = await diskSpace(path);
+  if (space === undefined) return;
+  readings.set(`${name}.available`, { available: space.availableBytes, capacity: space.capacityBytes });
+  // Some file systems (btrfs) have no fixed number of inodes, and say 0.
+  if (space.inodes > 0) readings.set(`${name}.inodesFree`, { available: space.inodesFree, capacity: space.inodes });
+}
+
+function together(usages: Iterable<DiskUsage>): DiskUsage {
+  let [bytes, inodes] = [0, 0];
+  for (const usage of usages) {
+    bytes += usage.bytes;
+    inodes += usage.inodes;
+  }
+  return { bytes, inodes };
 }
 
 /** As the kernel counts it: what could be had without swapping. */
@@ -104,12 +131,4 @@ async function processIds(): Promise<Reading | undefined> {
   const running = /\/(\d+) /.exec(load ?? '')?.[1];
   const capacity = Math.min(Number(most || Infinity), Number(threads || Infinity));
   return running === undefined || !Number.isFinite(capacity) ? undefined : { available: capacity - Number(running), capacity };
-}
-
-async function processesIn(cgroup: string): Promise<number> {
-  for (const root of ['/sys/fs/cgroup/pids', '/sys/fs/cgroup']) {
-    const text = await readFile(join(root, cgroup, 'pids.current'), 'utf8').catch(() => '');
-    if (text !== '') return Number(text);
-  }
-  return 0;
 }

@@ -5,7 +5,7 @@
 import type { Pod } from '../../api/kinds.ts';
 import { bytes } from '../resources.ts';
 import { containerOverLimit, emptyDirOverLimit, podOverLimit } from './messages.ts';
-import type { PodUsage } from './rank.ts';
+import { allDiskParts, diskOf, type PodUsage } from './rank.ts';
 
 /** Sizes of the pod's volumes on the disk, by name. */
 export interface LocalUsage extends PodUsage {
@@ -30,7 +30,7 @@ export function overLocalLimit({ spec }: Pod, usage: LocalUsage): string | undef
   const containers = [...(spec.initContainers ?? []), ...spec.containers];
   const limitOf = (container: (typeof containers)[number]): string | undefined => container.resources?.limits?.['ephemeral-storage'];
   const total = spec.containers.reduce((sum, container) => sum + bytes(limitOf(container)), 0);
-  if (spec.containers.some((container) => limitOf(container) !== undefined) && usage.diskBytes > total) return podOverLimit(total);
+  if (spec.containers.some((container) => limitOf(container) !== undefined) && diskOf(usage, allDiskParts).bytes > total) return podOverLimit(total);
   for (const container of containers) {
     const limit = limitOf(container);
     const used = usage.containers.find(({ name }) => name === container.name)?.diskBytes ?? 0;

@@ -15,10 +15,13 @@ export type PressureCondition = 'MemoryPressure' | 'DiskPressure' | 'PIDPressure
 
 export const conditionOf: Readonly<Record<Signal, PressureCondition>> = {
   'memory.available': 'MemoryPressure',
+  'allocatableMemory.available': 'MemoryPressure',
   'nodefs.available': 'DiskPressure',
   'nodefs.inodesFree': 'DiskPressure',
   'imagefs.available': 'DiskPressure',
   'imagefs.inodesFree': 'DiskPressure',
+  'containerfs.available': 'DiskPressure',
+  'containerfs.inodesFree': 'DiskPressure',
   'pid.available': 'PIDPressure',
 };
 
@@ -57,8 +60,12 @@ export function pressureOf(
   return {
     state: { sinceMs, conditionSeenMs, acted: new Set(met) },
     conditions,
-    met: met.toSorted((a, b) => Number(b.signal === 'memory.available') - Number(a.signal === 'memory.available')),
+    met: met.toSorted((a, b) => Number(isOfMemory(b)) - Number(isOfMemory(a))),
   };
+}
+
+function isOfMemory({ signal }: Threshold): boolean {
+  return conditionOf[signal] === 'MemoryPressure';
 }
 
 function holds({ signal, amount, minimumReclaim }: Threshold, readings: Readings, acted: boolean): boolean {

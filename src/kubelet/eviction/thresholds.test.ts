@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ThresholdError, parseSignalList, thresholdsOf, valueOf } from './thresholds.ts';
+import { withAllocatableMemory, withContainerFs } from './derived-thresholds.ts';
+import { type Threshold, ThresholdError, parseSignalList, thresholdsOf, valueOf } from './thresholds.ts';
 
 describe('thresholds', () => {
   test('are amounts or shares, hard or after a while', () => {
@@ -36,4 +37,27 @@ describe('thresholds', () => {
       assert.throws(make, (error: unknown) => error instanceof ThresholdError && message.test(error.message));
     });
   }
+});
+
+describe('thresholds that follow from others', () => {
+  const set = thresholdsOf({
+    hard: { 'memory.available': '5%', 'nodefs.available': '10%', 'imagefs.available': '15%', 'containerfs.available': '50%' },
+    soft: { 'memory.available': '1Gi', 'nodefs.inodesFree': '7%' },
+    softGracePeriods: { 'memory.available': '1m', 'nodefs.inodesFree': '1m' },
+  });
+  const of = (thresholds: readonly Threshold[], prefix: string) =>
+    thresholds.filter(({ signal }) => signal.startsWith(prefix)).map(({ signal, amount, graceMs }) => [signal, amount.text, graceMs]);
+
+  test('pods together have the hard one of memory', () => {
+    assert.deepEqual(of(withAllocatableMemory(set), 'allocatableMemory'), [['allocatableMemory.available', '5%', 0]]);
+    assert.deepEqual(withAllocatableMemory([]), []);
+  });
+
+  test("containers' files have those of the file system they lie on, and none of their own", () => {
+    assert.deepEqual(of(withContainerFs(set, false), 'containerfs'), [
+      ['containerfs.available', '10%', 0],
+      ['containerfs.inodesFree', '7%', 60_000],
+    ]);
+    assert.deepEqual(of(withContainerFs(set, true), 'containerfs'), [['containerfs.available', '15%', 0]]);
+  });
 });

@@ -7,10 +7,13 @@ import { isQuantity, parseQuantity } from '../../machinery/quantity.ts';
 
 export const signals = [
   'memory.available',
+  'allocatableMemory.available',
   'nodefs.available',
   'nodefs.inodesFree',
   'imagefs.available',
   'imagefs.inodesFree',
+  'containerfs.available',
+  'containerfs.inodesFree',
   'pid.available',
 ] as const;
 export type Signal = (typeof signals)[number];

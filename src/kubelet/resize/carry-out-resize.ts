@@ -21,13 +21,11 @@ export interface ResizeSetting {
 }
 
 export const resizeTask = 'resources of the pod';
-const exclusiveCpus = 'Resize is infeasible for Guaranteed Pods alongside CPU Manager static policy';
 
 export function carryOutResize(setting: ResizeSetting): void {
   const { context, pod, resize, tasks, running, others, restart } = setting;
   const node = context.node();
-  const isExclusive = pod.spec.containers.some(({ name }) => context.cpus?.isExclusive(pod.metadata.uid, name) === true);
-  if (node) tell(setting, resize.decide(node, others(), isExclusive ? exclusiveCpus : undefined));
+  if (node) tell(setting, resize.decide(node, others(), context.placement?.obstacle(resize.effective, pod)));
   if (!resize.isUnderWay) return;
   const steps = resize.steps(running);
   for (const { container, instance, change } of steps) {

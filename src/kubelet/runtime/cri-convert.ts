@@ -5,10 +5,12 @@ import type {
   ContainerSecurity,
   ContainerState,
   ContainerStatus,
+  IdMapping,
   Image,
   ImageAuth,
   LinuxResources,
   Mount,
+  RuntimeStatus,
   Sandbox,
   SandboxConfig,
   SandboxStatus,
@@ -42,6 +44,7 @@ export function sandboxConfigMessage(config: SandboxConfig): Encodable<typeof me
         runAsUser: optionalInteger(config.runAsUser),
         runAsGroup: optionalInteger(config.runAsGroup),
         supplementalGroups: config.supplementalGroups,
+        supplementalGroupsPolicy: config.supplementalGroupsPolicy,
         seccomp: securityProfile(config.seccompProfile),
       },
     },
@@ -56,7 +59,7 @@ export function containerConfigMessage(config: ContainerConfig): Encodable<typeo
     args: config.args,
     workingDir: config.workingDir,
     envs: config.env,
-    mounts: config.mounts.map((mount) => ({ ...mount, propagation: propagationName[mount.propagation] })),
+    mounts: config.mounts.map((mount) => mountMessage(mount, config.security.users)),
     devices: config.devices,
     labels: config.labels,
     annotations: config.annotations,
@@ -76,6 +79,17 @@ export function resourcesMessage(resources: LinuxResources): Encodable<typeof me
     memoryLimitInBytes: resources.memoryLimitBytes,
     oomScoreAdj: resources.oomScoreAdj,
     cpusetCpus: resources.cpus,
+    cpusetMems: resources.memoryNodes,
+  };
+}
+
+function mountMessage({ image, propagation, ...mount }: Mount, users: IdMapping | undefined): Encodable<typeof messages.Mount> {
+  const ids = users === undefined ? undefined : [users];
+  return {
+    ...mount,
+    propagation: propagationName[propagation],
+    ...(image !== undefined && { image: { image } }),
+    ...(ids && { uidMappings: ids, gidMappings: ids }),
   };
 }
 
@@ -117,7 +131,31 @@ export function containerStatusOf(message: ContainerStatusMessage, sandboxId: st
     reason: message.reason,
     message: message.message,
     logPath: message.logPath,
-    mounts: message.mounts.map((mount): Mount => ({ ...mount, propagation: propagationOf[mount.propagation] })),
+    mounts: message.mounts.map(mountOf),
+    ...(message.user?.linux && { user: message.user.linux }),
+  };
+}
+
+function mountOf({ containerPath, hostPath, readonly, propagation, recursiveReadOnly, image }: Decoded<typeof messages.Mount>): Mount {
+  return {
+    containerPath,
+    hostPath,
+    readonly,
+    propagation: propagationOf[propagation],
+    ...(recursiveReadOnly && { recursiveReadOnly }),
+    ...(image && { image: image.image }),
+  };
+}
+
+export function runtimeStatusOf({ status, runtimeHandlers, features }: Decoded<typeof messages.StatusResponse>): RuntimeStatus {
+  return {
+    conditions: status?.conditions ?? [],
+    handlers: runtimeHandlers.map((handler) => ({
+      name: handler.name,
+      recursiveReadOnlyMounts: handler.features?.recursiveReadOnlyMounts === true,
+      userNamespaces: handler.features?.userNamespaces === true,
+    })),
+    supplementalGroupsPolicy: features?.supplementalGroupsPolicy === true,
   };
 }
 
@@ -161,15 +199,22 @@ function containerSecurityMessage(security: ContainerSecurity): NonNullable<Enco
     runAsGroup: optionalInteger(security.runAsGroup),
     readonlyRootfs: security.readonlyRootfs,
     supplementalGroups: security.supplementalGroups,
+    supplementalGroupsPolicy: security.supplementalGroupsPolicy,
     noNewPrivs: security.noNewPrivileges,
-    maskedPaths: security.maskedPaths ?? (security.privileged ? [] : defaultMaskedPaths),
-    readonlyPaths: security.readonlyPaths ?? (security.privileged ? [] : defaultReadonlyPaths),
+    maskedPaths: security.maskedPaths ?? [],
+    readonlyPaths: security.readonlyPaths ?? [],
     seccomp: securityProfile(security.seccompProfile),
   };
 }
 
-function namespaceOptions(modes: Pick<ContainerSecurity, 'network' | 'pid' | 'ipc' | 'targetId'>) {
-  return { network: modeName[modes.network], pid: modeName[modes.pid], ipc: modeName[modes.ipc], targetId: modes.targetId };
+function namespaceOptions(modes: Pick<ContainerSecurity, 'network' | 'pid' | 'ipc' | 'targetId' | 'users'>) {
+  return {
+    network: modeName[modes.network],
+    pid: modeName[modes.pid],
+    ipc: modeName[modes.ipc],
+    targetId: modes.targetId,
+    ...(modes.users && { usernsOptions: { mode: modeName.pod, uids: [modes.users], gids: [modes.users] } }),
+  };
 }
 
 function optionalInteger(value: number | undefined): { readonly value: number } | undefined {
@@ -200,20 +245,3 @@ const stateOf: Readonly<Record<ContainerMessage['state'], ContainerState>> = {
   CONTAINER_EXITED: 'exited',
   CONTAINER_UNKNOWN: 'unknown',
 };
-
-/** What the kubelet hides of /proc and /sys with `procMount: Default`. */
-const defaultMaskedPaths = [
-  '/proc/asound',
-  '/proc/acpi',
-  '/proc/kcore',
-  '/proc/keys',
-  '/proc/latency_stats',
-  '/proc/timer_list',
-  '/proc/timer_stats',
-  '/proc/sched_debug',
-  '/proc/scsi',
-  '/sys/firmware',
-  '/sys/devices/virtual/powercap',
-];
-
-const defaultReadonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];

@@ -8,11 +8,16 @@ export const Empty = message({});
 
 // Sandboxes
 
+const IdMapping = message({ hostId: integer(1), containerId: integer(2), length: integer(3) });
 const NamespaceOption = message({
   network: enumeration(1, ['POD', 'CONTAINER', 'NODE', 'TARGET']),
   pid: enumeration(2, ['POD', 'CONTAINER', 'NODE', 'TARGET']),
   ipc: enumeration(3, ['POD', 'CONTAINER', 'NODE', 'TARGET']),
   targetId: string(4),
+  usernsOptions: nested(
+    5,
+    message({ mode: enumeration(1, ['POD', 'CONTAINER', 'NODE', 'TARGET']), uids: repeated(2, IdMapping), gids: repeated(3, IdMapping) }),
+  ),
 });
 const Int64Value = message({ value: integer(1) });
 const SecurityProfile = message({ profileType: enumeration(1, ['RuntimeDefault', 'Unconfined', 'Localhost']), localhostRef: string(2) });
@@ -24,6 +29,7 @@ const LinuxContainerResources = message({
   memoryLimitInBytes: integer(4),
   oomScoreAdj: integer(5),
   cpusetCpus: string(6),
+  cpusetMems: string(7),
 });
 
 const LinuxSandboxSecurityContext = message({
@@ -33,6 +39,7 @@ const LinuxSandboxSecurityContext = message({
   privileged: boolean(6),
   runAsGroup: nested(8, Int64Value),
   seccomp: nested(9, SecurityProfile),
+  supplementalGroupsPolicy: enumeration(11, ['Merge', 'Strict']),
 });
 
 const PodSandboxMetadata = message({ name: string(1), uid: string(2), namespace: string(3), attempt: integer(4) });
@@ -86,6 +93,11 @@ export const Mount = message({
   hostPath: string(2),
   readonly: boolean(3),
   propagation: enumeration(5, ['PROPAGATION_PRIVATE', 'PROPAGATION_HOST_TO_CONTAINER', 'PROPAGATION_BIDIRECTIONAL']),
+  uidMappings: repeated(6, IdMapping),
+  gidMappings: repeated(7, IdMapping),
+  recursiveReadOnly: boolean(8),
+  image: nested(9, ImageSpec),
+  imageSubPath: string(10),
 });
 
 const LinuxContainerSecurityContext = message({
@@ -101,6 +113,7 @@ const LinuxContainerSecurityContext = message({
   maskedPaths: strings(13),
   readonlyPaths: strings(14),
   seccomp: nested(15, SecurityProfile),
+  supplementalGroupsPolicy: enumeration(17, ['Merge', 'Strict']),
 });
 
 export const ContainerConfig = message({
@@ -160,6 +173,7 @@ export const ContainerStatus = message({
   annotations: stringMap(13),
   mounts: repeated(14, Mount),
   logPath: string(15),
+  user: nested(18, message({ linux: nested(1, message({ uid: integer(1), gid: integer(2), supplementalGroups: integers(3) })) })),
 });
 export const ContainerStatusResponse = message({ status: nested(1, ContainerStatus), info: stringMap(2) });
 
@@ -204,6 +218,11 @@ export const VersionRequest = message({ version: string(1) });
 export const VersionResponse = message({ version: string(1), runtimeName: string(2), runtimeVersion: string(3), runtimeApiVersion: string(4) });
 export const StatusResponse = message({
   status: nested(1, message({ conditions: repeated(1, message({ type: string(1), status: boolean(2), reason: string(3), message: string(4) })) })),
+  runtimeHandlers: repeated(
+    3,
+    message({ name: string(1), features: nested(2, message({ recursiveReadOnlyMounts: boolean(1), userNamespaces: boolean(2) })) }),
+  ),
+  features: nested(4, message({ supplementalGroupsPolicy: boolean(1) })),
 });
 export const UpdateRuntimeConfigRequest = message({
   runtimeConfig: nested(1, message({ networkConfig: nested(1, message({ podCidr: string(1) })) })),

@@ -13,6 +13,7 @@ import {
   imageOf,
   milliseconds,
   resourcesMessage,
+  runtimeStatusOf,
   sandboxConfigMessage,
   sandboxOf,
   sandboxStatusOf,
@@ -96,7 +97,7 @@ export function criRuntime({ socket, world, onCall }: CriRuntimeOptions): Contai
       return { runtimeName, runtimeVersion, runtimeApiVersion };
     },
     async status() {
-      return (await runtime('Status', messages.Empty, messages.StatusResponse, {})).status?.conditions ?? [];
+      return runtimeStatusOf(await runtime('Status', messages.Empty, messages.StatusResponse, {}));
     },
     async updateRuntimeConfig(podCidr) {
       await runtime('UpdateRuntimeConfig', messages.UpdateRuntimeConfigRequest, messages.Empty, { runtimeConfig: { networkConfig: { podCidr } } });

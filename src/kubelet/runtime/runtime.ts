@@ -12,8 +12,7 @@ export interface ContainerRuntime {
   readonly keptLog?: (containerId: string) => Promise<string>;
 
   version(): Promise<{ runtimeName: string; runtimeVersion: string; runtimeApiVersion: string }>;
-  /** Conditions `RuntimeReady` and `NetworkReady`. */
-  status(): Promise<readonly RuntimeCondition[]>;
+  status(): Promise<RuntimeStatus>;
   updateRuntimeConfig(podCidr: string): Promise<void>;
 
   runPodSandbox(config: SandboxConfig): Promise<string>;
@@ -57,6 +56,26 @@ export interface ContainerRuntime {
   close(): void;
 }
 
+export interface RuntimeStatus {
+  /** `RuntimeReady` and `NetworkReady`. */
+  readonly conditions: readonly RuntimeCondition[];
+  /** None where the runtime does not tell, as before containerd 2.0. */
+  readonly handlers: readonly RuntimeHandler[];
+  /** Whether it can leave out the groups that an image gives a user. */
+  readonly supplementalGroupsPolicy: boolean;
+}
+
+/** What a RuntimeClass names; '' is the default. */
+export interface RuntimeHandler {
+  readonly name: string;
+  readonly recursiveReadOnlyMounts: boolean;
+  readonly userNamespaces: boolean;
+}
+
+export function handlerOf(status: RuntimeStatus | undefined, name: string): RuntimeHandler | undefined {
+  return status?.handlers.find((handler) => handler.name === name);
+}
+
 export interface RuntimeCondition {
   readonly type: string;
   readonly status: boolean;
@@ -86,6 +105,15 @@ export interface PortMapping {
 /** `target`: that of another container, whose id comes with it. */
 export type NamespaceMode = 'pod' | 'container' | 'node' | 'target';
 
+/** Users and groups of a pod's own: `length` of them from `containerId` on inside are those from `hostId` on outside. */
+export interface IdMapping {
+  readonly hostId: number;
+  readonly containerId: number;
+  readonly length: number;
+}
+
+export type SupplementalGroupsPolicy = 'Merge' | 'Strict';
+
 export interface SandboxConfig extends PodIdentity {
   /** Counts sandboxes of one pod, from 0. */
   readonly attempt: number;
@@ -104,8 +132,11 @@ export interface SandboxConfig extends PodIdentity {
   readonly runAsUser?: number;
   readonly runAsGroup?: number;
   readonly supplementalGroups: readonly number[];
+  readonly supplementalGroupsPolicy?: SupplementalGroupsPolicy;
   readonly seccompProfile?: SecurityProfile;
   readonly runtimeHandler: string;
+  /** The host's users when absent. */
+  readonly users?: IdMapping;
 }
 
 export interface SecurityProfile {
@@ -129,8 +160,14 @@ export interface SandboxStatus extends Sandbox {
 
 export interface Mount {
   readonly containerPath: string;
+  /** '' for an image. */
   readonly hostPath: string;
+  /** An image, in the runtime's words, whose files are mounted, or a directory of them. */
+  readonly image?: string;
+  readonly imageSubPath?: string;
   readonly readonly: boolean;
+  /** What is mounted below it is read-only too. */
+  readonly recursiveReadOnly?: boolean;
   readonly propagation: 'private' | 'host-to-container' | 'bidirectional';
 }
 
@@ -148,6 +185,8 @@ export interface LinuxResources {
   readonly oomScoreAdj?: number;
   /** `0-1,3`; any when absent. */
   readonly cpus?: string;
+  /** NUMA nodes to have memory from, as a list of the same form; any when absent. */
+  readonly memoryNodes?: string;
 }
 
 export interface ContainerConfig {
@@ -180,6 +219,7 @@ export interface ContainerSecurity {
   readonly runAsUsername?: string;
   readonly runAsGroup?: number;
   readonly supplementalGroups: readonly number[];
+  readonly supplementalGroupsPolicy?: SupplementalGroupsPolicy;
   readonly readonlyRootfs: boolean;
   readonly noNewPrivileges: boolean;
   readonly seccompProfile?: SecurityProfile;
@@ -190,6 +230,8 @@ export interface ContainerSecurity {
   /** With `pid: 'target'`: whose processes it sees. */
   readonly targetId?: string;
   readonly ipc: NamespaceMode;
+  /** The pod's; the host's users when absent. */
+  readonly users?: IdMapping;
 }
 
 export type ContainerState = 'created' | 'running' | 'exited' | 'unknown';
@@ -218,6 +260,14 @@ export interface ContainerStatus extends Container {
   readonly message: string;
   readonly logPath: string;
   readonly mounts: readonly Mount[];
+  /** Whom its first process ran as at its start, where the runtime tells. */
+  readonly user?: ContainerUser;
+}
+
+export interface ContainerUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly supplementalGroups: readonly number[];
 }
 
 export interface ExecSyncResult {

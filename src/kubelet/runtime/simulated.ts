@@ -12,6 +12,7 @@ import type {
   ContainerStatus,
   ContainerState,
   RuntimeCondition,
+  RuntimeStatus,
   RuntimeEvent,
   Sandbox,
   SandboxConfig,
@@ -209,9 +210,8 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts, optio
     async version() {
       return { runtimeName: 'simulated', runtimeVersion: '1.0.0', runtimeApiVersion: 'v1' };
     },
-    async status(): Promise<readonly RuntimeCondition[]> {
-      return [
-        { type: 'RuntimeReady', status: true, reason: '', message: '' },
+    async status(): Promise<RuntimeStatus> {
+      const network: RuntimeCondition =
         networkReady && (podCidr !== undefined || !needsPodCidr)
           ? { type: 'NetworkReady', status: true, reason: '', message: '' }
           : {
@@ -219,8 +219,9 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts, optio
               status: false,
               reason: 'NetworkPluginNotReady',
               message: 'Network plugin returns error: cni plugin not initialized',
-            },
-      ];
+            };
+      const conditions = [{ type: 'RuntimeReady', status: true, reason: '', message: '' }, network];
+      return { conditions, handlers: [], supplementalGroupsPolicy: false };
     },
     async updateRuntimeConfig(cidr) {
       podCidr = cidr;

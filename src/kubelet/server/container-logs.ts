@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Pod } from '../../api/kinds.ts';
 import type { World } from '../../world/world.ts';
 import type { ContainerRuntime } from '../runtime/runtime.ts';
-import { LogOptionError, type LogOptions, parseLogOptions } from './log-options.ts';
+import { type LogOptions, logOptionsOf } from './log-options.ts';
 import { readKeptLog } from './kept-log.ts';
 import { readLog } from './log-reader.ts';
 import { HttpError } from './responses.ts';
@@ -26,8 +26,8 @@ export interface ContainerLogsOptions {
 }
 
 export async function serveContainerLogs(served: ContainerLogsOptions): Promise<void> {
-  const { pods, runtime, changes, world, path, response } = served;
-  const options = optionsOf(served);
+  const { pods, runtime, changes, world, path, query, response } = served;
+  const options = logOptionsOf(query, world.clock.now());
   const pod = findPod(pods, path);
   const container = pods.container(path.namespace, path.pod, path.container);
   const logPath = logPathOf(pod, path, container, options);
@@ -58,15 +58,6 @@ export async function serveContainerLogs(served: ContainerLogsOptions): Promise<
   response.flushHeaders();
   // The caller may go at any time; that is no error of ours.
   await pipeline(Readable.from(log), response).catch(() => gone.abort());
-}
-
-function optionsOf({ query, world }: ContainerLogsOptions): LogOptions {
-  try {
-    return parseLogOptions(query, world.clock.now());
-  } catch (error) {
-    if (error instanceof LogOptionError) throw new HttpError(400, error.message);
-    throw error;
-  }
 }
 
 function logPathOf(pod: Pod, path: ContainerPath, container: ServedContainer | undefined, options: LogOptions): string {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { readKeptLog } from './kept-log.ts';
-import { parseLogOptions } from './log-options.ts';
+import { logOptionsOf } from './log-options.ts';
 
 const line = (text: string): string => `2026-01-01T10:00:00.000000000Z stdout F ${text}\n`;
 const log = line('one') + line('two') + line('three');
@@ -15,7 +15,7 @@ class Talker {
   read(query: string, signal = new AbortController().signal): AsyncGenerator<Buffer> {
     return readKeptLog({
       read: async () => this.written,
-      options: parseLogOptions(new URLSearchParams(query), Date.parse('2026-01-01T10:00:03Z')),
+      options: logOptionsOf(new URLSearchParams(query), Date.parse('2026-01-01T10:00:03Z')),
       container: {
         isRunning: async () => this.running,
         onChange: (callback) => {

@@ -1,4 +1,6 @@
-/** Which part of a container's log is asked for, as `PodLogOptions` has it, read from a request's query. */
+/** Which part of a container's log is shown, at the moment of asking: what `PodLogOptions` come to. */
+import { parsePodLogOptions, UnreadableOption, validatePodLogOptions } from '../../machinery/pod-log-options.ts';
+import { HttpError } from './responses.ts';
 
 export interface LogOptions {
   readonly follow: boolean;
@@ -13,43 +15,38 @@ export interface LogOptions {
   readonly stream: 'stdout' | 'stderr' | undefined;
 }
 
-/** Throws `LogOptionError` in upstream's words. */
-export function parseLogOptions(query: URLSearchParams, nowMs: number): LogOptions {
-  const sinceSeconds = wholeNumber(query, 'sinceSeconds', 1);
-  const sinceTime = query.get('sinceTime') ?? '';
-  if (sinceSeconds !== undefined && sinceTime !== '') throw new LogOptionError('at most one of `sinceTime` or `sinceSeconds` may be specified');
-  const stream = query.get('stream') ?? '';
+/** Throws a 400 for what cannot be read, and a 422 for what makes no sense. */
+export function logOptionsOf(query: URLSearchParams, nowMs: number): LogOptions {
+  const options = readable(withTail(query));
+  const [error] = validatePodLogOptions(options);
+  if (error !== undefined) throw new HttpError(422, String(error));
+  const { follow, previous, timestamps, tailLines, limitBytes, sinceSeconds, sinceTimeMs, stream } = options;
   return {
-    follow: flag(query, 'follow'),
-    previous: flag(query, 'previous'),
-    timestamps: flag(query, 'timestamps'),
-    tailLines: wholeNumber(query, 'tailLines', 0),
-    sinceMs: sinceSeconds === undefined ? parseTime(sinceTime) : nowMs - sinceSeconds * 1000,
-    limitBytes: wholeNumber(query, 'limitBytes', 1),
+    follow,
+    previous,
+    timestamps,
+    tailLines,
+    limitBytes,
+    sinceMs: sinceSeconds === undefined ? sinceTimeMs : nowMs - sinceSeconds * 1000,
     stream: stream === 'Stdout' ? 'stdout' : stream === 'Stderr' ? 'stderr' : undefined,
   };
 }
 
-export class LogOptionError extends Error {}
-
-/** Upstream's query conversion: present without a value is true. */
-function flag(query: URLSearchParams, name: string): boolean {
-  const value = query.get(name);
-  return value !== null && value !== 'false' && value !== '0';
+function readable(query: URLSearchParams): ReturnType<typeof parsePodLogOptions> {
+  try {
+    return parsePodLogOptions(query);
+  } catch (error) {
+    if (error instanceof UnreadableOption) throw new HttpError(400, error.message);
+    throw error;
+  }
 }
 
-function wholeNumber(query: URLSearchParams, name: string, least: number): number | undefined {
-  const text = query.get(name) ?? '';
-  if (text === '') return undefined;
-  const value = Number(text);
-  if (!Number.isSafeInteger(value)) throw new LogOptionError(`${name}: Invalid value: ${JSON.stringify(text)}: must be a whole number`);
-  if (value < least) throw new LogOptionError(`${name}: Invalid value: ${value}: must be greater than ${least === 0 ? 'or equal to 0' : '0'}`);
-  return value;
-}
-
-function parseTime(text: string): number | undefined {
-  if (text === '') return undefined;
-  const ms = Date.parse(text);
-  if (Number.isNaN(ms)) throw new LogOptionError(`sinceTime: Invalid value: ${JSON.stringify(text)}: must be an RFC 3339 time`);
-  return ms;
+/** Older callers say `tail`, and `tail=all` for no bound. */
+function withTail(query: URLSearchParams): URLSearchParams {
+  const tail = query.get('tail') ?? '';
+  if (tail === '') return query;
+  const plain = new URLSearchParams(query);
+  if (tail === 'all') plain.delete('tailLines');
+  else plain.set('tailLines', tail);
+  return plain;
 }

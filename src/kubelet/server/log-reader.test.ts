@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { realWorld } from '../../world/real.ts';
 import { parseLogLine } from './log-line.ts';
-import { LogOptionError, type LogOptions, parseLogOptions } from './log-options.ts';
+import { type LogOptions, logOptionsOf } from './log-options.ts';
+import { HttpError } from './responses.ts';
 import { readLog } from './log-reader.ts';
 
 const world = realWorld({ level: 'silent' });
@@ -51,7 +52,7 @@ describe('what is asked for', () => {
   for (const [query, output] of cases) {
     test(`${query || 'everything'} gives ${JSON.stringify(output)}`, async (t) => {
       const path = await logFile(t, log);
-      assert.equal(await read(path, parseLogOptions(new URLSearchParams(query), now)), output);
+      assert.equal(await read(path, logOptionsOf(new URLSearchParams(query), now)), output);
     });
   }
 
@@ -63,12 +64,12 @@ describe('what is asked for', () => {
     'sinceTime=yesterday',
     'sinceSeconds=1&sinceTime=2026-01-01T10:00:00Z',
   ]) {
-    test(`${query} is refused`, () => assert.throws(() => parseLogOptions(new URLSearchParams(query), now), LogOptionError));
+    test(`${query} is refused`, () => assert.throws(() => logOptionsOf(new URLSearchParams(query), now), HttpError));
   }
 
   test('a last line that is not whole yet counts for nothing', async (t) => {
     const path = await logFile(t, `${log}2026-01-01T10:00:04.000000000Z stdout F fi`);
-    const lastOf = (tailLines: number): Promise<string> => read(path, parseLogOptions(new URLSearchParams({ tailLines: String(tailLines) }), now));
+    const lastOf = (tailLines: number): Promise<string> => read(path, logOptionsOf(new URLSearchParams({ tailLines: String(tailLines) }), now));
     assert.equal(await lastOf(1), 'four with  blanks\n');
     assert.equal(await lastOf(2), 'ee\nfour with  blanks\n');
   });
@@ -76,7 +77,7 @@ describe('what is asked for', () => {
   test('the last lines of a file larger than what is read at once are found', async (t) => {
     const lines = Array.from({ length: 20_000 }, (_, index) => `2026-01-01T10:00:00Z stdout F line ${index}\n`);
     const path = await logFile(t, lines.join(''));
-    const options = parseLogOptions(new URLSearchParams('tailLines=5000'), now);
+    const options = logOptionsOf(new URLSearchParams('tailLines=5000'), now);
     const output = await read(path, options);
     assert.equal(output.split('\n').length - 1, 5000);
     assert.ok(output.startsWith('line 15000\n'));
@@ -85,7 +86,7 @@ describe('what is asked for', () => {
 });
 
 describe('following', () => {
-  const follow = parseLogOptions(new URLSearchParams('follow=true'), 0);
+  const follow = logOptionsOf(new URLSearchParams('follow=true'), 0);
 
   test('goes on until the container ends, across a rotation', async (t) => {
     const path = await logFile(t, line('first'));

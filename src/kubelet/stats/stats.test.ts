@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { simulatedWorld } from '../../world/simulated.ts';
 import { simulatedHost } from '../host.ts';
+import { plainContainer, plainSandbox } from '../runtime/plain-configs.ts';
 import { simulatedRuntime } from '../runtime/simulated.ts';
-import type { SandboxConfig } from '../runtime/runtime.ts';
 import { KubeletCounters } from './kubelet-counters.ts';
 import { busyNanoseconds, interfacesOf, memoryInfo } from './machine.ts';
 import { Histogram, MetricsText } from './metrics-text.ts';
@@ -15,60 +15,11 @@ const world = simulatedWorld(1);
 /** A simulated node with one pod of one container. */
 async function node(): Promise<{ stats: NodeStats; counters: KubeletCounters }> {
   const runtime = simulatedRuntime(world);
-  const sandbox: SandboxConfig = {
-    name: 'web',
-    namespace: 'default',
-    uid: 'u1',
-    attempt: 0,
-    hostname: 'web',
-    logDirectory: '/logs',
-    dns: { servers: [], searches: [], options: [] },
-    portMappings: [],
-    labels: {},
-    annotations: { 'simulated.k8ts.local/cpu': '250m', 'simulated.k8ts.local/memory': '64Mi' },
-    cgroupParent: '',
-    sysctls: {},
-    network: 'pod',
-    pid: 'container',
-    ipc: 'pod',
-    privileged: false,
-    supplementalGroups: [],
-    runtimeHandler: '',
-  };
+  const annotations = { 'simulated.k8ts.local/cpu': '250m', 'simulated.k8ts.local/memory': '64Mi' };
+  const sandbox = { ...plainSandbox('web'), uid: 'u1', annotations };
   const sandboxId = await runtime.runPodSandbox(sandbox);
-  const id = await runtime.createContainer(
-    sandboxId,
-    {
-      name: 'c',
-      attempt: 0,
-      image: 'x',
-      command: [],
-      args: [],
-      workingDir: '',
-      env: [],
-      mounts: [],
-      devices: [],
-      labels: { 'io.kubernetes.pod.uid': 'u1', 'io.kubernetes.container.name': 'c' },
-      annotations: {},
-      logPath: 'c/0.log',
-      stdin: false,
-      stdinOnce: false,
-      tty: false,
-      resources: {},
-      security: {
-        privileged: false,
-        addCapabilities: [],
-        dropCapabilities: [],
-        supplementalGroups: [],
-        readonlyRootfs: false,
-        noNewPrivileges: false,
-        network: 'pod',
-        pid: 'container',
-        ipc: 'pod',
-      },
-    },
-    sandbox,
-  );
+  const labels = { 'io.kubernetes.pod.uid': 'u1', 'io.kubernetes.container.name': 'c' };
+  const id = await runtime.createContainer(sandboxId, { ...plainContainer('x'), name: 'c', labels }, sandbox);
   await runtime.startContainer(id);
   const counters = new KubeletCounters();
   return {

@@ -131,7 +131,8 @@ export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
       if (owned) await giveToGroup(setting(), path);
       return madeAt(path, { readonly: inline.readOnly });
     }
-    if (volume.image) throw new VolumeError('SetUp', 'image volumes are not supported by the container runtime: they need containerd 2.1 or later');
+    // The runtime's own work, container by container.
+    if (volume.image) return madeAt('', { readonly: true });
     const kind = Object.keys(volume).find((key) => key !== 'name') ?? 'unknown';
     throw new VolumeError('SetUp', `no volume plugin matched name: ${kind}`);
   }

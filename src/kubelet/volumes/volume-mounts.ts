@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import type { V1Container } from '../../api/types.ts';
 import type { Disk } from '../disk.ts';
 import type { PodDirectories } from '../pod-directories.ts';
-import type { Device, Mount } from '../runtime/runtime.ts';
+import type { Device, Mount, RuntimeHandler } from '../runtime/runtime.ts';
 import { ConfigError } from '../start-error.ts';
 import type { PodVolumes } from './pod-volumes.ts';
 import { subPathOf, subPathTarget } from './sub-path.ts';
@@ -16,23 +16,34 @@ export interface MountSetting {
   readonly volumes: PodVolumes;
   readonly directories: PodDirectories;
   readonly disk: Disk;
+  readonly handler: RuntimeHandler | undefined;
+  readonly imageVolumes: ReadonlyMap<string, string>;
 }
 
-export async function volumeMounts({ container, env, volumes, directories, disk }: MountSetting): Promise<Mount[]> {
+export async function volumeMounts({ container, env, volumes, directories, disk, handler, imageVolumes }: MountSetting): Promise<Mount[]> {
   const mounts: Mount[] = [];
   for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
     const volume = volumes.get(mount.name);
     if (!volume) throw new ConfigError(`cannot find volume "${mount.name}" to mount into container "${container.name}"`);
     if (volume.block) throw new ConfigError(`volume ${mount.name} has volumeMode Block, but is specified in volumeMounts`);
-    if (mount.recursiveReadOnly === 'Enabled') {
+    const canRecurse = handler?.recursiveReadOnlyMounts === true;
+    if (mount.recursiveReadOnly === 'Enabled' && !canRecurse) {
       throw new ConfigError(`volume "${mount.name}" requested recursive read-only mode, but it is not supported by the runtime`);
     }
+    const recursive = canRecurse && (mount.recursiveReadOnly === 'Enabled' || mount.recursiveReadOnly === 'IfPossible');
     const subPath = subPathOf(mount, env);
     const place = { disk, directories, container: container.name, index, volume: mount.name, root: volume.path, subPath };
+    const containerPath = mount.mountPath.startsWith('/') ? mount.mountPath : posix.join('/', mount.mountPath);
+    const image = imageVolumes.get(mount.name);
+    if (image !== undefined) {
+      mounts.push({ containerPath, hostPath: '', image, ...(subPath !== '' && { imageSubPath: subPath }), readonly: true, propagation: 'private' });
+      continue;
+    }
     mounts.push({
-      containerPath: mount.mountPath.startsWith('/') ? mount.mountPath : posix.join('/', mount.mountPath),
+      containerPath,
       hostPath: subPath === '' ? volume.path : await subPathTarget(place),
       readonly: mount.readOnly === true || volume.readonly,
+      ...(recursive && { recursiveReadOnly: true }),
       propagation: propagations[mount.mountPropagation ?? ''] ?? 'private',
     });
   }

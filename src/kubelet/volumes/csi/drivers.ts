@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Client } from '../../../client/client.ts';
 import type { World } from '../../../world/world.ts';
-import { type CsiDriver, csiDriver } from './csi-driver.ts';
+import type { CsiDriver } from './csi-driver.ts';
 import { csiNodeWriter } from './csi-node.ts';
 import { type Plugin, watchPlugins } from './registration.ts';
 
@@ -35,6 +35,8 @@ export function watchDrivers({ world, client, nodeName, rootDir, registered, onC
     if (!versions.some((version) => /^v?1\./.test(version))) {
       throw new Error(`none of the versions ${JSON.stringify(versions)} of the CSI driver ${name} is supported: 1.x is`);
     }
+    // gRPC is much to load for a node without drivers.
+    const { csiDriver } = await import('./csi-driver.ts');
     const driver = csiDriver(name, endpoint, world);
     try {
       await registered;

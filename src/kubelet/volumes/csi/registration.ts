@@ -7,7 +7,6 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Timer, World } from '../../../world/world.ts';
 import { Empty, PluginInfo, RegistrationStatus } from './csi-messages.ts';
-import { grpcSocket } from './grpc-socket.ts';
 
 export interface Plugin {
   /** `CSIPlugin`. */
@@ -57,6 +56,7 @@ export function watchPlugins({ world, directory, onRegister, onRemove }: Registr
   }
 
   async function register(path: string, inode: number): Promise<void> {
+    const { grpcSocket } = await import('./grpc-socket.ts');
     const socket = grpcSocket(path, world);
     try {
       const info = await socket.call('/pluginregistration.Registration/GetInfo', Empty, PluginInfo, {}, askTimeoutMs);
