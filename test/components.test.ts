@@ -12,6 +12,7 @@ import { renderKubeconfig } from '../src/client/kubeconfig.ts';
 import { type CertificatePair, createCertificateAuthority, createSigningKey, issueCertificate } from '../src/kubeadm/certificates.ts';
 import { realWorld } from '../src/world/real.ts';
 import { eventually } from './support/cluster-under-test.ts';
+import { lastWill } from './support/last-will.ts';
 import { launcher, run, start, stockTools } from './support/stock-tools.ts';
 
 const world = realWorld({ level: 'silent' });
@@ -44,9 +45,11 @@ function args(flags: Flags): string[] {
 async function begin(name: string, flags: Flags): Promise<Component> {
   const child: ChildProcess = start(launcher, [name, ...args(flags)], { env, timeoutMs: 300_000 });
   const lines: string[] = [];
+  const will = lastWill('kill "$1"', String(child.pid));
   const started = Promise.withResolvers<void>();
   const ended = new Promise<number | null>((resolve) => {
     child.on('close', (code) => {
+      will.withdraw();
       started.reject(new Error(`${name} ended with ${code}:\n${lines.join('\n')}`));
       resolve(code);
     });

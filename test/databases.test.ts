@@ -1,25 +1,24 @@
 /**
- * Databases that nobody here wrote, as StatefulSets with claims behind Services: what they were told is there after their pods were deleted, and after
- * everything (control plane, node agent, container runtime and the databases themselves) was killed at one blow.
+ * Databases that nobody here wrote, as StatefulSets with claims behind Services, on a cluster of two nodes: what they were told from the other node is there
+ * after their pods were deleted, after their node lost its power, and after everything (control plane, nodes, container runtimes and the databases themselves)
+ * was killed at one blow.
  */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { buildMariadbImage, buildRedisImage } from './images/database-images.ts';
+import { buildMariadbImage, buildPostgresImage, buildRedisImage } from './images/database-images.ts';
 import { type ClusterUnderTest, eventually, startClusterUnderTest } from './support/cluster-under-test.ts';
 import { cacheDirectory } from './support/stock-tools.ts';
 
 let cluster: ClusterUnderTest;
 
 before(async () => {
-  const [started, ...archives] = await Promise.all([
-    startClusterUnderTest(),
-    buildMariadbImage(cacheDirectory()).then(async (mariadb) => [mariadb, await buildRedisImage(cacheDirectory())]),
-  ]);
-  cluster = started;
-  for (const archive of archives.flat()) {
-    const loaded = await cluster.k8ts(['image', 'load', archive, '--data-dir', cluster.dataDir]);
+  const archives: string[] = [];
+  for (const build of [buildMariadbImage, buildPostgresImage, buildRedisImage]) archives.push(await build(cacheDirectory()));
+  cluster = await startClusterUnderTest('--nodes', '2');
+  for (const archive of archives) {
+    const loaded = await cluster.k8ts(['image', 'load', archive, '--data-dir', cluster.dataDir], { timeoutMs: 120_000 });
     assert.equal(loaded.code, 0, loaded.stderr);
   }
 });
@@ -45,6 +44,21 @@ const databases: readonly Database[] = [
     probe: ['mariadb', '-h', '127.0.0.1', '-uroot', '-psecret', '-e', 'SELECT 1'],
   },
   {
+    name: 'postgres',
+    image: 'postgres:15',
+    port: 5432,
+    path: '/var/lib/postgresql/data',
+    more: {
+      // The server wants its directory for itself; that of the volume is its group's, too.
+      env: [
+        { name: 'POSTGRES_PASSWORD', value: 'secret' },
+        { name: 'PGDATA', value: '/var/lib/postgresql/data/pgdata' },
+      ],
+      securityContext: { runAsUser: 999, runAsGroup: 999 },
+    },
+    probe: ['pg_isready', '-h', '127.0.0.1'],
+  },
+  {
     name: 'redis',
     image: 'redis:7.0',
     port: 6379,
@@ -54,6 +68,9 @@ const databases: readonly Database[] = [
   },
 ];
 
+const tier = { labelSelector: { matchLabels: { tier: 'database' } }, topologyKey: 'kubernetes.io/hostname' };
+
+/** The databases share a node; who asks them is on the other. */
 function manifests({ name, image, port, path, more, probe }: Database): object[] {
   const labels = { app: name };
   const container = { name, image, imagePullPolicy: 'IfNotPresent', ports: [{ containerPort: port }], ...more };
@@ -67,9 +84,10 @@ function manifests({ name, image, port, path, more, probe }: Database): object[]
         serviceName: name,
         selector: { matchLabels: labels },
         template: {
-          metadata: { labels },
+          metadata: { labels: { ...labels, tier: 'database' } },
           spec: {
-            securityContext: { fsGroup: 999 },
+            securityContext: { fsGroup: 999, fsGroupChangePolicy: 'OnRootMismatch' },
+            affinity: { podAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [tier] } },
             terminationGracePeriodSeconds: 20,
             containers: [
               {
@@ -83,13 +101,13 @@ function manifests({ name, image, port, path, more, probe }: Database): object[]
         volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } } }],
       },
     },
-    // Speaks to the database as its users do: from another pod, through the Service.
     {
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: { name: `${name}-client` },
       spec: {
         terminationGracePeriodSeconds: 0,
+        affinity: { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [tier] } },
         containers: [{ name: 'client', image, imagePullPolicy: 'IfNotPresent', command: ['sleep', '100000'] }],
       },
     },
@@ -114,38 +132,97 @@ function ask(name: string, ...command: readonly string[]): Promise<string> {
 
 const sql = (statement: string): Promise<string> =>
   ask('mariadb', 'mariadb', '-h', 'mariadb', '-uroot', '-psecret', '-N', '-B', 'app', '-e', statement);
+const postgres = (statement: string): Promise<string> =>
+  ask('postgres', 'env', 'PGPASSWORD=secret', 'psql', '-h', 'postgres', '-U', 'postgres', '-q', '-t', '-A', '-c', statement);
 const redis = (...command: string[]): Promise<string> => ask('redis', 'redis-cli', '-h', 'redis', ...command);
 
-async function podUids(): Promise<string> {
-  return cluster.kubectl(['get', 'pods', 'mariadb-0', 'redis-0', '-o', 'jsonpath={.items[*].metadata.uid}']);
+async function write(id: number, text: string): Promise<void> {
+  await sql(`INSERT INTO notes VALUES (${id}, '${text}')`);
+  await postgres(`INSERT INTO notes VALUES (${id}, '${text}')`);
+  assert.equal(await redis('RPUSH', 'notes', text), `${id}\n`);
 }
 
-test('databases with claims work at once, behind Services', async () => {
+async function assertWritten(...texts: string[]): Promise<void> {
+  const expected = texts.map((text) => `${text}\n`).join('');
+  assert.equal(await sql('SELECT text FROM notes ORDER BY id'), expected);
+  assert.equal(await postgres('SELECT text FROM notes ORDER BY id'), expected);
+  assert.equal(await redis('LRANGE', 'notes', '0', '-1'), expected);
+}
+
+/** `what` of each database's pod, by JSONPath. */
+async function ofPods(what: string): Promise<string[]> {
+  const names = databases.map(({ name }) => `${name}-0`);
+  return (await cluster.kubectl(['get', 'pods', ...names, '-o', `jsonpath={range .items[*]}{${what}} {end}`])).trim().split(' ');
+}
+
+const nodesOf = (): Promise<string[]> => ofPods('.spec.nodeName');
+const containersOf = (): Promise<string[]> => ofPods('.status.containerStatuses[0].containerID');
+
+/** Other containers than before serve, in all pods. */
+async function untilStartedAnew(before: readonly string[]): Promise<void> {
+  await eventually('the databases were started anew', async () => {
+    const now = await containersOf();
+    return now.length === before.length && now.every((container) => !before.includes(container)) ? true : undefined;
+  });
+  await untilReady();
+}
+
+test('databases with claims work at once, behind Services, also from another node', async () => {
   const items = databases.flatMap(manifests);
   await cluster.kubectl('create -f -', { input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }) });
   await untilReady();
-  await sql("CREATE TABLE notes (id INT PRIMARY KEY, text VARCHAR(100)); INSERT INTO notes VALUES (1, 'written first')");
-  assert.equal(await sql('SELECT text FROM notes'), 'written first\n');
-  assert.equal(await redis('SET', 'first', 'written first'), 'OK\n');
+  assert.equal(new Set(await nodesOf()).size, 1);
+  const client = await cluster.kubectl('get pod redis-client -o jsonpath={.spec.nodeName}');
+  assert.ok(!(await nodesOf()).includes(client));
+  const table = 'CREATE TABLE notes (id INT PRIMARY KEY, text VARCHAR(100))';
+  await sql(table);
+  await postgres(table);
+  await write(1, 'written first');
+  await assertWritten('written first');
   const claims = await cluster.kubectl([
     'get',
     'pvc',
     '-o',
     'jsonpath={range .items[*]}{.metadata.name} {.spec.storageClassName} {.status.phase}{"\\n"}{end}',
   ]);
-  assert.equal(claims, 'data-mariadb-0 standard Bound\ndata-redis-0 standard Bound\n');
+  assert.equal(claims, databases.map(({ name }) => `data-${name}-0 standard Bound\n`).join(''));
 });
 
 test('what was written is there after the pods were deleted', async () => {
-  const uids = await podUids();
-  await cluster.kubectl('delete pod mariadb-0 redis-0', { timeoutMs: 60_000 });
+  const [nodes, uids] = [await nodesOf(), await ofPods('.metadata.uid')];
+  await cluster.kubectl(['delete', 'pod', ...databases.map(({ name }) => `${name}-0`)], { timeoutMs: 60_000 });
   await untilReady();
-  assert.notEqual(await podUids(), uids);
-  assert.equal(await sql('SELECT text FROM notes WHERE id = 1'), 'written first\n');
-  assert.equal(await redis('GET', 'first'), 'written first\n');
+  assert.notDeepEqual(await ofPods('.metadata.uid'), uids);
+  assert.deepEqual(await nodesOf(), nodes);
+  await assertWritten('written first');
 });
 
-/** Every process whose cgroup or command line says that it is the cluster's: daemons, runtime, shims and what runs in containers. */
+test('what was written is there when a node has come back that had lost its power', async () => {
+  await write(2, 'written before the power cut');
+  const [containers, nodes] = [await containersOf(), await nodesOf()];
+  const [node = ''] = nodes;
+  const killed = await cluster.k8ts(['node', 'kill', node, '--data-dir', cluster.dataDir]);
+  assert.equal(killed.code, 0, killed.stderr);
+  // A pod that is made anew meanwhile cannot run elsewhere: its volume is there.
+  await cluster.kubectl('delete pod redis-0 --force --grace-period=0');
+  await eventually('there is another', async () => ((await cluster.tryKubectl('get pod redis-0')).code === 0 ? true : undefined));
+  const elsewhere = await cluster.kubectl([
+    'get',
+    'pods',
+    '-l',
+    'tier=database',
+    '-o',
+    `jsonpath={.items[?(@.spec.nodeName!="${node}")].spec.nodeName}`,
+  ]);
+  assert.equal(elsewhere, '');
+  const started = await cluster.k8ts(['node', 'start', node, '--data-dir', cluster.dataDir], { timeoutMs: 90_000 });
+  assert.equal(started.code, 0, started.stderr);
+  await untilStartedAnew(containers);
+  assert.deepEqual(await nodesOf(), nodes);
+  await assertWritten('written first', 'written before the power cut');
+});
+
+/** Every process whose cgroup or command line says that it is the cluster's: daemons, runtimes, shims and what runs in containers. */
 function processesOf({ dataDir }: ClusterUnderTest): number[] {
   const { id } = JSON.parse(readFileSync(join(dataDir, 'cluster.json'), 'utf8')) as { id: string };
   const read = (pid: string, file: string): string => {
@@ -157,13 +234,15 @@ function processesOf({ dataDir }: ClusterUnderTest): number[] {
   };
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .filter((pid) => read(pid, 'cmdline').includes(dataDir) || read(pid, 'cgroup').includes(id))
+    .filter(
+      (pid) => read(pid, 'cmdline').includes(`${dataDir}/`) || read(pid, 'cmdline').includes(`${dataDir}\0`) || read(pid, 'cgroup').includes(id),
+    )
     .map(Number);
 }
 
 test('what was written is there after everything was killed at once', async () => {
-  await sql("INSERT INTO notes VALUES (2, 'written last')");
-  assert.equal(await redis('SET', 'last', 'written last'), 'OK\n');
+  await write(3, 'written last');
+  const containers = [...(await containersOf())];
   const names = new Set<string>();
   for (const pid of processesOf(cluster)) {
     try {
@@ -173,20 +252,8 @@ test('what was written is there after everything was killed at once', async () =
       // Its parent took it along.
     }
   }
-  for (const name of ['mariadbd', 'redis-server', 'containerd']) assert.ok(names.has(name), `${name} among ${[...names].join(', ')}`);
+  for (const name of ['mariadbd', 'postgres', 'redis-server', 'containerd']) assert.ok(names.has(name), `${name} among ${[...names].join(', ')}`);
   await cluster.up();
-  await eventually('the databases were started anew', async () => {
-    const counts = await cluster.kubectl([
-      'get',
-      'pods',
-      'mariadb-0',
-      'redis-0',
-      '-o',
-      'jsonpath={.items[*].status.containerStatuses[0].state.running.startedAt}',
-    ]);
-    return counts.split(' ').length === 2 ? true : undefined;
-  });
-  await untilReady();
-  assert.equal(await sql('SELECT text FROM notes ORDER BY id'), 'written first\nwritten last\n');
-  assert.equal(await redis('MGET', 'first', 'last'), 'written first\nwritten last\n');
+  await untilStartedAnew(containers);
+  await assertWritten('written first', 'written before the power cut', 'written last');
 });

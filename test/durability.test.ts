@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from './support/cluster-under-test.ts';
+import { downWithAllIn } from './support/last-will.ts';
 import { launcher, type Outcome, run } from './support/stock-tools.ts';
 
 interface ConfigMap {
@@ -217,10 +218,12 @@ async function assertWatchLeads(plane: ControlPlane, from: Listed): Promise<void
 describe('kill -9 of the control plane while it writes', () => {
   test(`loses nothing acknowledged, ${rounds} times over`, { timeout: 60_000 + rounds * 10_000 }, async (t) => {
     const home = mkdtempSync(join(tmpdir(), 'k8ts-durable-'));
+    const will = downWithAllIn(home);
     const plane = new ControlPlane(home, join(home, 'data'), 6491);
     t.after(async () => {
       await plane.close();
       rmSync(home, { recursive: true, force: true });
+      will.withdraw();
     });
     await plane.up();
     const acknowledged: Acknowledged = new Map();
@@ -265,11 +268,13 @@ describe('a full disk', { skip: isRoot ? false : 'needs root for a small tmpfs' 
       t.skip(`no tmpfs may be mounted here: ${mounted.stderr.trim()}`);
       return;
     }
+    const will = downWithAllIn(home);
     const plane = new ControlPlane(home, join(disk, 'data'), 6492);
     t.after(async () => {
       await plane.close();
       await run('umount', [disk]);
       rmSync(home, { recursive: true, force: true });
+      will.withdraw();
     });
     await plane.up();
     const { pid } = plane;

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type ClusterUnderTest, eventually, startClusterUnderTest } from './support/cluster-under-test.ts';
 import { hostRemains } from './support/host-remains.ts';
+import { type LastWill, lastWill } from './support/last-will.ts';
 import { launcher, type Outcome, run } from './support/stock-tools.ts';
 
 interface Machine {
@@ -21,6 +22,9 @@ interface Machine {
 
 let cluster: ClusterUnderTest;
 let machines: readonly Machine[] = [];
+const wills: LastWill[] = [];
+/** Off the machine with what joined there, and off the host with the machine. */
+const leaveScript = 'nsenter "--net=/run/netns/$1" "$4" down --purge --data-dir "$3"; ip netns delete "$1"; ip link delete "$2"';
 
 before(async () => {
   cluster = await startClusterUnderTest('--control-plane-only');
@@ -35,7 +39,8 @@ before(async () => {
       dataDir: join(cluster.dataDir, `machine-${number}`),
     };
   });
-  for (const { namespace, device, address, router } of machines) {
+  for (const { namespace, device, address, router, dataDir } of machines) {
+    wills.push(lastWill(leaveScript, namespace, device, dataDir, launcher));
     await ip('netns', 'add', namespace);
     await ip('link', 'add', device, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
     await ip('address', 'add', `${router}/24`, 'dev', device);
@@ -52,6 +57,7 @@ after(async () => {
     await run('ip', ['netns', 'delete', machine.namespace]);
     await run('ip', ['link', 'delete', machine.device]);
   }
+  for (const will of wills) will.withdraw();
   await cluster.close();
 });
 

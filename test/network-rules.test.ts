@@ -3,8 +3,6 @@
  * both families. Where the cluster under test has one family only, the other is shown here.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import type { EndpointSlice, Service } from '../src/api/kinds.ts';
 import type { V1ServiceSpec } from '../src/api/types.ts';
@@ -12,9 +10,11 @@ import { FakeTransport } from '../src/client/fake-transport.ts';
 import type { Informers } from '../src/client/informer.ts';
 import { createInformers } from '../src/client/informers.ts';
 import { createClient } from '../src/client/typed-client.ts';
+import { Nftables } from '../src/nftables/nftables.ts';
 import { type Proxy, startProxy } from '../src/proxy/proxy.ts';
 import { realWorld } from '../src/world/real.ts';
 import { eventually } from './support/cluster-under-test.ts';
+import { lastWill } from './support/last-will.ts';
 import { run } from './support/stock-tools.ts';
 
 const place = `k8ts-rules-${process.pid}`;
@@ -23,20 +23,12 @@ const created = { uid: 'u', resourceVersion: '1', creationTimestamp: '2026-01-01
 const world = realWorld({ level: 'silent' });
 let informers: Informers;
 let proxy: Proxy;
+const will = lastWill('ip netns delete "$1"', place);
 
 async function inside(command: string, ...words: string[]): Promise<string> {
   const { code, stdout, stderr } = await run('ip', ['netns', 'exec', place, command, ...words]);
   assert.equal(code, 0, `${command} ${words.join(' ')}: ${stderr}`);
   return stdout;
-}
-
-async function apply(script: string): Promise<void> {
-  const child = spawn('ip', ['netns', 'exec', place, 'nft', '-f', '-'], { stdio: ['pipe', 'ignore', 'pipe'] });
-  let stderr = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  child.stdin.end(script);
-  const [code] = (await once(child, 'close')) as [number];
-  assert.equal(code, 0, `${stderr}\n${script}`);
 }
 
 before(async () => {
@@ -55,7 +47,7 @@ before(async () => {
     table: 'services',
     nodeName: 'here',
     clusterCidr,
-    apply,
+    nftables: new Nftables(['nsenter', `--net=/run/netns/${place}`, 'nft']),
     forget: () => Promise.resolve(),
     list: () => Promise.resolve([]),
   });
@@ -66,6 +58,7 @@ after(async () => {
   await proxy.close();
   informers.close();
   await run('ip', ['netns', 'delete', place]);
+  will.withdraw();
 });
 
 function setService(name: string, spec: V1ServiceSpec, ...ingress: string[]): void {
@@ -165,7 +158,7 @@ test('affinity, source ranges, Local and SCTP are rules that nftables takes, in 
   setService('all', { ...spec, sessionAffinityConfig: { clientIP: { timeoutSeconds: 90 } } }, '198.51.100.9', 'fd00:5::9');
   await rules(/timeout 1m30s/);
   transport.delete('/api/v1/namespaces/shop/services/all');
-  await eventually('nothing is left of it', async () => ((await inside('nft', 'list', 'ruleset')).includes('sctp') ? undefined : true));
+  await eventually('nothing is left of it', async () => ((await inside('nft', 'list', 'ruleset')).includes('. sctp .') ? undefined : true));
   assert.equal(proxy.metrics.failures, 0);
 });
 

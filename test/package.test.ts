@@ -4,9 +4,11 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { downWithAllIn } from './support/last-will.ts';
 import { type Outcome, projectRoot, run, type RunOptions, stockTools } from './support/stock-tools.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'k8ts-package-'));
+const will = downWithAllIn(home);
 const folder = join(home, 'empty');
 const dataDir = join(home, 'data');
 const port = 6480 + (process.pid % 10);
@@ -32,6 +34,7 @@ before(async () => {
 after(async () => {
   await k8ts('down', '--purge', '--data-dir', dataDir);
   rmSync(home, { recursive: true, force: true });
+  will.withdraw();
 });
 
 test('it holds the program, its licence and what to read, and no sources or tests', async () => {

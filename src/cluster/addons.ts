@@ -3,7 +3,8 @@ import { ClusterRole, ClusterRoleBinding, Role, RoleBinding, Service, ServiceAcc
 import { apiVersionOf, type Kind } from '../api/kind.ts';
 import type { Client } from '../client/client.ts';
 import type { KubeObject } from '../machinery/object.ts';
-import { type ClusterConfig, fixedServiceAddresses } from './config.ts';
+import { fixedServiceAddresses } from './address-ranges.ts';
+import type { ClusterConfig } from './config.ts';
 import { dnsServiceAccount } from './pki.ts';
 import { installStorage } from './storage-addon.ts';
 

@@ -9,14 +9,18 @@ import { dirname, join, resolve } from 'node:path';
 import { AddressPool } from '../controllers/load-balancer/pool.ts';
 import type { PodNetworkFacts } from '../kubeadm/cluster-facts.ts';
 import type { PodNetworkMode } from '../kubeadm/pod-network-modes.ts';
+import { type AddressRanges, isDualStack, keptRanges, newRanges, type RangeChoices } from './address-ranges.ts';
+import { ClusterError } from './cluster-error.ts';
 import { freeLink, linkGateway } from './nodes/link-addresses.ts';
+
+export { ClusterError };
 
 /** Raised when the files' layout changes; data of a newer version is refused, data of an older one is carried over. */
 export const dataVersion = 1;
 
 export type RuntimeName = 'containerd' | 'simulated';
 
-export interface ClusterConfig {
+export interface ClusterConfig extends AddressRanges {
   readonly dataVersion: number;
   readonly dataDir: string;
   /** Six hex digits of the data directory's path: part of every device, table and cgroup this cluster makes. */
@@ -30,8 +34,8 @@ export interface ClusterConfig {
   readonly tokenAuthFile: string | undefined;
   readonly nodeName: string;
   readonly nodeIp: string;
-  readonly serviceCidr: string;
-  readonly clusterCidr: string;
+  /** The host's IPv6 address, in a dual-stack cluster on a host that has one. */
+  readonly nodeIp6?: string;
   readonly clusterDomain: string;
   readonly kubeletPort: number;
   readonly dnsPort: number;
@@ -54,7 +58,7 @@ export interface ClusterConfig {
 }
 
 /** What the command line may choose; the rest follows. Absent means "as before, or the default". */
-export interface ClusterChoices {
+export interface ClusterChoices extends RangeChoices {
   readonly dataDir?: string;
   readonly port?: number;
   readonly bindAddress?: string;
@@ -71,14 +75,6 @@ export interface ClusterChoices {
   readonly kubeletConfig?: string;
   readonly nodes?: number;
   readonly podNetwork?: PodNetworkMode;
-}
-
-/** A mistake of the user's or a state of the machine, told in one plain sentence; the command ends with it and without a stack. */
-export class ClusterError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'ClusterError';
-  }
 }
 
 export function isRoot(): boolean {
@@ -171,6 +167,9 @@ export function chooseConfig(choices: ClusterChoices): ClusterConfig {
   if (kubeletConfig !== undefined && !existsSync(kubeletConfig)) throw new ClusterError(`the kubelet's configuration ${kubeletConfig} is not there`);
   const nodes = choices.nodes === undefined ? kept?.nodes : choices.nodes > 1 ? choices.nodes : undefined;
   const podNetwork = choices.podNetwork ?? kept?.podNetwork;
+  const linkCidr = kept?.linkCidr ?? freeLink(place);
+  const ranges = kept === undefined ? newRanges(choices, { place, dataDir, linkCidr }) : keptRanges(kept, choices, dataDir);
+  const nodeIp6 = isDualStack(ranges) ? hostAddress6() : undefined;
   return {
     dataVersion,
     dataDir,
@@ -183,14 +182,14 @@ export function chooseConfig(choices: ClusterChoices): ClusterConfig {
     tokenAuthFile,
     nodeName: kept?.nodeName ?? hostname().toLowerCase(),
     nodeIp: hostAddress(),
-    serviceCidr: kept?.serviceCidr ?? `10.${(96 + place) % 128}.0.0/16`,
-    clusterCidr: kept?.clusterCidr ?? `10.${128 + ((116 + place) % 128)}.0.0/16`,
+    ...(nodeIp6 !== undefined && { nodeIp6 }),
+    ...ranges,
     clusterDomain: kept?.clusterDomain ?? 'cluster.local',
     // Nothing remembers these two, so that another --port also leads away from a port that is taken.
     kubeletPort: kept?.port === port ? kept.kubeletPort : 10250 + 10 * place,
     dnsPort: kept?.port === port ? kept.dnsPort : 10053 + 10 * place,
     loadBalancerPool: checkedPool(choices.loadBalancerPool ?? kept?.loadBalancerPool ?? []),
-    linkCidr: kept?.linkCidr ?? freeLink(place),
+    linkCidr,
     ...(historyRevisions !== undefined && { historyRevisions }),
     ...(ingressHttpPort !== undefined && { ingressHttpPort }),
     ...(ingressHttpsPort !== undefined && { ingressHttpsPort }),
@@ -273,15 +272,16 @@ export function hostAddress(): string {
   return '127.0.0.1';
 }
 
+/** The same of IPv6; undefined where the host has addresses of its links only. */
+export function hostAddress6(): string | undefined {
+  const devices = Object.entries(networkInterfaces()).filter(([device]) => !device.startsWith('k8ts'));
+  const addresses = devices.flatMap(([, list = []]) => list);
+  return addresses.find(({ family, internal, address }) => family === 'IPv6' && !internal && !/^fe[89ab]/i.test(address))?.address;
+}
+
 /** Whole or not at all: a crash leaves the old file. */
 export function writeAtomically(path: string, text: string, mode = 0o644): void {
   const temporary = `${path}.${process.pid}.tmp`;
   writeFileSync(temporary, text, { mode, flush: true });
   renameSync(temporary, path);
-}
-
-/** The addresses within a Service range that have a fixed meaning: the first is the API server's, the tenth the DNS server's. */
-export function fixedServiceAddresses(serviceCidr: string): { apiServer: string; dns: string } {
-  const base = serviceCidr.split('/')[0]?.split('.').slice(0, 3).join('.') ?? '';
-  return { apiServer: `${base}.1`, dns: `${base}.10` };
 }

@@ -15,6 +15,7 @@ import { createEventRecorder } from '../client/events.ts';
 import { createInformers } from '../client/informers.ts';
 import { createClient } from '../client/typed-client.ts';
 import { startControllers } from '../controllers/manager.ts';
+import { splitCidrs } from '../machinery/ip.ts';
 import { type Scheduler, startScheduler } from '../scheduler/scheduler.ts';
 import { openLmdbStore } from '../store/lmdb.ts';
 import { memoryStore } from '../store/memory.ts';
@@ -30,7 +31,7 @@ import { plainListenError } from './listen-error.ts';
 import { installMetricsRoles, metricsApi, metricsUser } from './metrics-api.ts';
 import { frontProxyName, type Pki } from './pki.ts';
 import { podScheduling } from './pod-scheduling.ts';
-import { removeTree } from './remove-tree.ts';
+import { emptyTree, removeTree } from './remove-tree.ts';
 import { readTokens } from './token-file.ts';
 
 export interface ControlPlane {
@@ -84,13 +85,13 @@ export async function startControlPlane(config: ClusterConfig, pki: Pki, world: 
     informers: managerInformers,
     clientFor: (name) => clientFor(named(name)),
     options: {
-      clusterCidrs: [config.clusterCidr],
+      clusterCidrs: splitCidrs(config.clusterCidr),
       rootCa: pki.ca.certificate,
       serviceAccountKey: pki.serviceAccountKey,
       loadBalancerPool: config.loadBalancerPool ?? [],
       signingAuthority: pki.ca,
       // Simulated pods write to no disk: nothing of this machine is a volume of theirs.
-      ...(config.runtime !== 'simulated' && { removePath: removeTree }),
+      ...(config.runtime !== 'simulated' && { removePath: removeTree, emptyPath: emptyTree }),
     },
   });
   const schedulerClient = clientFor(named('system:kube-scheduler'));

@@ -59,6 +59,8 @@ function recordedOf(dataDir: string, name: DaemonName): Recorded | undefined {
 export interface StartedDaemon {
   /** Resolves when it says it is ready; rejects with {@link ClusterError} holding its own words when it fails first. */
   readonly ready: Promise<void>;
+  /** Aborted with a {@link ClusterError} when it ends, before or after that. */
+  readonly ended: AbortSignal;
 }
 
 /**
@@ -73,7 +75,7 @@ export async function startDaemon(
   within: readonly string[] = [],
 ): Promise<StartedDaemon> {
   await previousGone(dataDir, name, world);
-  return { ready: spawnDaemon(dataDir, name, onProgress, within) };
+  return spawnDaemon(dataDir, name, onProgress, within);
 }
 
 /** A process that was killed a moment ago may still be on its way out, with the store's files and its port in its hands: waits for its end. */
@@ -85,7 +87,7 @@ export async function previousGone(dataDir: string, name: DaemonName, world: Wor
   }
 }
 
-function spawnDaemon(dataDir: string, name: DaemonName, onProgress: (text: string) => void, within: readonly string[]): Promise<void> {
+function spawnDaemon(dataDir: string, name: DaemonName, onProgress: (text: string) => void, within: readonly string[]): StartedDaemon {
   const layout = layoutOf(dataDir);
   mkdirSync(layout.logs, { recursive: true });
   mkdirSync(layout.run, { recursive: true });
@@ -102,7 +104,9 @@ function spawnDaemon(dataDir: string, name: DaemonName, onProgress: (text: strin
   });
   closeSync(log);
   child.unref();
-  return new Promise((resolve, reject) => {
+  const end = new AbortController();
+  child.on('exit', () => end.abort(new ClusterError(`${name} ended unexpectedly; its log is ${logPath}`)));
+  const ready = new Promise<void>((resolve, reject) => {
     child.on('error', (error) => reject(new ClusterError(`${name} could not be started: ${error.message}`)));
     const pipe = child.stdio[newsDescriptor] as Readable;
     const lines = createInterface({ input: pipe });
@@ -119,6 +123,7 @@ function spawnDaemon(dataDir: string, name: DaemonName, onProgress: (text: strin
     });
     lines.on('close', () => reject(new ClusterError(`${name} ended before it was ready; its log is ${logPath}`)));
   });
+  return { ready, ended: end.signal };
 }
 
 /** In the daemon: writes its process id and answers how to tell the starter; telling does nothing when nobody listens. */

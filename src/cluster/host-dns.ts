@@ -3,7 +3,8 @@
  * comments that tell whose it is. `off` and `down` take exactly that out again; what others changed meanwhile stays.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { ClusterError, type ClusterConfig, fixedServiceAddresses, hasHostNode, isRoot, readConfig } from './config.ts';
+import { fixedServiceAddresses } from './address-ranges.ts';
+import { ClusterError, type ClusterConfig, hasHostNode, isRoot, readConfig } from './config.ts';
 
 export const resolverFile = '/etc/resolv.conf';
 

@@ -4,7 +4,7 @@ import { ConfigurationError } from '../kubelet/configuration/fields.ts';
 import { type KubeletFile, readKubeletConfiguration, shownConfiguration } from '../kubelet/configuration/kubelet-configuration.ts';
 import type { KubeletSettings } from '../kubelet/configuration/settings.ts';
 import { ThresholdError, parseSignalList, thresholdsOf } from '../kubelet/eviction/thresholds.ts';
-import type { KubeletOptions } from '../kubelet/kubelet.ts';
+import type { KubeletOptions } from '../kubelet/kubelet-options.ts';
 import { manifestDirectory } from '../kubelet/static-pods/manifest-directory.ts';
 import type { World } from '../world/world.ts';
 import { ClusterError } from './config.ts';

@@ -35,7 +35,7 @@ import { withoutNameServer } from './host-dns.ts';
 import { layoutOf } from './layout.ts';
 import { plainListenError } from './listen-error.ts';
 import type { NodeIdentities } from './node-identities.ts';
-import type { NodeSettings } from './node-settings.ts';
+import { nodeIps, type NodeSettings } from './node-settings.ts';
 import { dnsServiceAccount } from './pki.ts';
 
 export interface NodeAgent {
@@ -100,7 +100,7 @@ async function start(
     informers: node.informers,
     runtime: runtime.runtime,
     nodeName: settings.nodeName,
-    nodeIps: [settings.nodeIp],
+    nodeIps: nodeIps(settings),
     rootDir: layout.kubelet,
     logRoot: layout.podLogs,
     ...(real ? { cgroupPrefix: runtime.controlGroup } : { host: simulatedHost() }),
@@ -139,7 +139,7 @@ async function start(
 
 /** Ingresses, from the first one on. */
 async function serveIngress(settings: NodeSettings, identities: NodeIdentities, world: World, closers: Closers): Promise<void> {
-  const { nodeName, nodeIp, ingressHttpPort: httpPort = 80, ingressHttpsPort: httpsPort = 443 } = settings;
+  const { nodeName, ingressHttpPort: httpPort = 80, ingressHttpsPort: httpsPort = 443 } = settings;
   let closed = false;
   closers.push(() => {
     closed = true;
@@ -150,13 +150,19 @@ async function serveIngress(settings: NodeSettings, identities: NodeIdentities, 
     world,
     ...connection,
     nodeName,
-    nodeIp,
+    nodeIps: nodeIps(settings),
     httpPort,
     httpsPort,
     async defaultCertificate() {
       const { createCertificateAuthority, issueCertificate } = await import('../kubeadm/certificates.ts');
       const ca = await createCertificateAuthority(world, 'k8ts-ingress');
-      return issueCertificate(world, { ca, commonName: 'k8ts-ingress', dnsNames: ['ingress.local'], ipAddresses: [nodeIp], usages: ['server'] });
+      return issueCertificate(world, {
+        ca,
+        commonName: 'k8ts-ingress',
+        dnsNames: ['ingress.local'],
+        ipAddresses: nodeIps(settings),
+        usages: ['server'],
+      });
     },
   });
   closers.push(() => ingress.close());
@@ -196,7 +202,7 @@ async function startNetwork(settings: NodeSettings, identities: NodeIdentities, 
     informers: proxied.informers,
     client: node.client,
     nodeName: settings.nodeName,
-    nodeIp: settings.nodeIp,
+    nodeIps: nodeIps(settings),
     id: settings.id,
     clusterCidr: settings.clusterCidr,
     ...settings.podNetwork,

@@ -33,12 +33,16 @@ export interface AwaitedNode {
   readonly log: string;
   readonly world: World;
   readonly sinceMs: number;
+  /** Waiting has no more sense; its reason is why. */
+  readonly ended?: AbortSignal;
 }
 
 /** Rejects with {@link ClusterError} when a minute was not enough, and with what the API server said when it cannot be asked. */
-export async function untilNodeReady({ client, nodeName, log, world, sinceMs }: AwaitedNode): Promise<void> {
+export async function untilNodeReady({ client, nodeName, log, world, sinceMs, ended }: AwaitedNode): Promise<void> {
   const deadline = new AbortController();
-  const timer = world.clock.after(nodeReadyMs, () => deadline.abort());
+  const giveUp = (): void => deadline.abort();
+  ended?.addEventListener('abort', giveUp, { once: true });
+  const timer = world.clock.after(nodeReadyMs, giveUp);
   try {
     const nodes = client.resource(Node);
     const known = await nodes.get(nodeName).catch((error: unknown) => {
@@ -53,8 +57,10 @@ export async function untilNodeReady({ client, nodeName, log, world, sinceMs }: 
     if (!deadline.signal.aborted) throw error;
   } finally {
     timer.cancel();
+    ended?.removeEventListener('abort', giveUp);
     client.transport.close();
   }
+  ended?.throwIfAborted();
   throw new ClusterError(`node ${nodeName} is not Ready after ${nodeReadyMs / 1000} s: see ${log}`);
 }
 

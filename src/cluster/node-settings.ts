@@ -1,6 +1,7 @@
 /** What a node agent must know of its node and its cluster, wherever it runs: on the control plane's host, in a namespace of its own, or far away. */
 import type { PodNetworkFacts } from '../kubeadm/cluster-facts.ts';
-import { type ClusterConfig, fixedServiceAddresses, podNetworkOf, type RuntimeName } from './config.ts';
+import { fixedServiceAddresses, isDualStack } from './address-ranges.ts';
+import { type ClusterConfig, podNetworkOf, type RuntimeName } from './config.ts';
 
 export interface NodeSettings {
   /** The node's own; below it lie its pods' volumes and logs, its container runtime and its certificates. */
@@ -13,7 +14,10 @@ export interface NodeSettings {
   readonly server: string;
   readonly nodeName: string;
   readonly nodeIp: string;
+  /** Its IPv6 address, where it has one; of use in a dual-stack cluster. */
+  readonly nodeIp6?: string;
   readonly runtime: RuntimeName;
+  /** One range, or one of each family: `10.244.0.0/16,fd00:10:244::/56`. */
   readonly clusterCidr: string;
   readonly clusterDomain: string;
   readonly clusterDns: readonly string[];
@@ -31,6 +35,12 @@ export interface NodeSettings {
   readonly kubeletConfig?: string;
 }
 
+/** The addresses the node says it has: one, or in a dual-stack cluster one of each family. */
+export function nodeIps(settings: Pick<NodeSettings, 'nodeIp' | 'nodeIp6' | 'clusterCidr'>): readonly string[] {
+  const { nodeIp, nodeIp6 } = settings;
+  return nodeIp6 !== undefined && isDualStack(settings) ? [nodeIp, nodeIp6] : [nodeIp];
+}
+
 /** What the cluster's options say of every node on this host. */
 export function nodeChoices(
   config: ClusterConfig,
@@ -45,7 +55,7 @@ export function nodeChoices(
 
 /** Those of the node on the control plane's host. */
 export function hostNodeSettings(config: ClusterConfig): NodeSettings {
-  const { dataDir, id, nodeName, nodeIp, runtime, clusterCidr, clusterDomain, kubeletPort, dnsPort } = config;
+  const { dataDir, id, nodeName, nodeIp, nodeIp6, runtime, clusterCidr, clusterDomain, kubeletPort, dnsPort } = config;
   return {
     dataDir,
     id,
@@ -53,6 +63,7 @@ export function hostNodeSettings(config: ClusterConfig): NodeSettings {
     server: `https://127.0.0.1:${config.port}`,
     nodeName,
     nodeIp,
+    ...(nodeIp6 !== undefined && { nodeIp6 }),
     runtime,
     clusterCidr,
     clusterDomain,

@@ -8,9 +8,10 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { CertificatePair, CertificateRequest } from '../kubeadm/certificates.ts';
 import type { World } from '../world/world.ts';
-import { type ClusterConfig, fixedServiceAddresses, writeAtomically } from './config.ts';
+import { fixedServiceAddresses } from './address-ranges.ts';
+import { type ClusterConfig, writeAtomically } from './config.ts';
 import { layoutOf } from './layout.ts';
-import { linkGateway } from './nodes/link-addresses.ts';
+import { linkGateway, linkGateway6 } from './nodes/link-addresses.ts';
 
 export interface Pki {
   readonly ca: CertificatePair;
@@ -57,6 +58,7 @@ export async function ensurePki(config: ClusterConfig, world: World): Promise<Pk
     ensureLeaf(directory, name, { ca, ...request }, world);
   const { apiServer: apiServerIp } = fixedServiceAddresses(config.serviceCidr);
   const domain = config.clusterDomain;
+  const nodeIp6 = config.nodeIp6 === undefined ? [] : [config.nodeIp6];
   const account = `system:serviceaccount:${dnsServiceAccount.namespace}`;
   const [frontProxyClient, apiServer, kubeletClient, admin, kubeletServer, kubelet, proxy, dns, provisioner, ingress] = await Promise.all([
     ensureLeaf(directory, 'front-proxy-client', { ca: frontProxyCa, commonName: frontProxyName, usages: ['client'] }, world),
@@ -71,7 +73,11 @@ export async function ensurePki(config: ClusterConfig, world: World): Promise<Pk
         'localhost',
         hostname().toLowerCase(),
       ],
-      ipAddresses: ['127.0.0.1', '::1', apiServerIp, config.nodeIp, ...(config.linkCidr === undefined ? [] : [linkGateway(config.linkCidr)])],
+      ipAddresses: [
+        ...['127.0.0.1', '::1', apiServerIp, config.nodeIp, ...nodeIp6],
+        ...(config.linkCidr === undefined ? [] : [linkGateway(config.linkCidr)]),
+        ...(config.linkCidr6 === undefined ? [] : [linkGateway6(config.linkCidr6)]),
+      ],
     }),
     leaf('apiserver-kubelet-client', { commonName: 'kube-apiserver-kubelet-client', organizations: ['kubeadm:cluster-admins'], usages: ['client'] }),
     leaf('admin', { commonName: 'kubernetes-admin', organizations: ['system:masters'], usages: ['client'] }),
@@ -80,7 +86,7 @@ export async function ensurePki(config: ClusterConfig, world: World): Promise<Pk
       organizations: ['system:nodes'],
       usages: ['server'],
       dnsNames: [config.nodeName],
-      ipAddresses: ['127.0.0.1', config.nodeIp],
+      ipAddresses: ['127.0.0.1', config.nodeIp, ...nodeIp6],
     }),
     leaf('kubelet', { commonName: `system:node:${config.nodeName}`, organizations: ['system:nodes'], usages: ['client'] }),
     leaf('proxy', { commonName: 'system:kube-proxy', organizations: ['system:node-proxier'], usages: ['client'] }),

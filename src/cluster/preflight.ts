@@ -1,6 +1,7 @@
 /** What this machine must have for real containers: each check names what is missing and the command that mends it. `k8ts doctor` shows all of them. */
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { hasIpv6 } from '../network/forwarding.ts';
 import { ClusterError, isRoot } from './config.ts';
 
 export interface Check {
@@ -65,6 +66,7 @@ function kernelChecks(): Check[] {
   const filesystems = existsSync('/proc/filesystems') ? readFileSync('/proc/filesystems', 'utf8') : '';
   const overlay = /\boverlay$/m.test(filesystems);
   const bridge = existsSync('/proc/sys/net/bridge/bridge-nf-call-iptables');
+  const v6 = hasIpv6();
   return [
     { name: 'overlayfs', ok: overlay, detail: overlay ? 'in the kernel' : 'not in the kernel', ...(!overlay && { fix: 'modprobe overlay' }) },
     {
@@ -74,6 +76,13 @@ function kernelChecks(): Check[] {
         ? 'in the kernel'
         : 'not loaded: a pod cannot reach a Service whose pod is on the same node, and network policies do not hold between pods of one node',
       ...(!bridge && { fix: 'modprobe br_netfilter' }),
+    },
+    {
+      name: 'IPv6',
+      ok: v6,
+      detail: v6 ? 'in the kernel' : 'switched off, or not in the kernel: no cluster with --dual-stack',
+      optional: true,
+      ...(!v6 && existsSync('/proc/sys/net/ipv6') && { fix: 'sysctl net.ipv6.conf.all.disable_ipv6=0' }),
     },
   ];
 }

@@ -1,7 +1,9 @@
 /** `k8ts up`: prepares a cluster's files, starts what does not run yet in the background, waits until the node is Ready and says what to do next. */
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { hasIpv6 } from '../network/forwarding.ts';
 import type { World } from '../world/world.ts';
+import { isDualStack } from './address-ranges.ts';
 import { refuseChanges } from './changed-choices.ts';
 import { checkAddress } from './check-address.ts';
 import {
@@ -108,5 +110,7 @@ function nextSteps(config: ClusterConfig): string[] {
 
 function checkHost(config: ClusterConfig): void {
   if (config.runtime !== 'containerd' || config.controlPlaneOnly) return;
+  if (isDualStack(config) && !hasIpv6())
+    throw new ClusterError('a dual-stack cluster needs IPv6, which is switched off on this machine or not in its kernel (k8ts doctor)');
   checkRealContainers('\nor start with --runtime simulated');
 }

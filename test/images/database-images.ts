@@ -1,9 +1,10 @@
-/** MariaDB and Redis out of Debian's packages, started as the images of the same name on Docker Hub: empty data directories are filled at the first start. */
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+/** MariaDB, PostgreSQL and Redis out of Debian's packages, started as the images of the same name on Docker Hub: empty data directories are filled at the first start. */
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cached, imageCache, linkApplets, unpack } from './debian-image.ts';
 
 export const mariadbImageName = 'docker.io/library/mariadb:10.11';
+export const postgresImageName = 'docker.io/library/postgres:15';
 export const redisImageName = 'docker.io/library/redis:7.0';
 
 const Env = ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'];
@@ -17,6 +18,21 @@ export function buildMariadbImage(directory = imageCache): Promise<string> {
     return { Entrypoint: ['docker-entrypoint.sh'], Cmd: ['mariadbd'], Env, ExposedPorts: { '3306/tcp': {} } };
   };
   return cached(directory, 'mariadb', [mariadbImageName], fill, import.meta.filename);
+}
+
+export function buildPostgresImage(directory = imageCache): Promise<string> {
+  const fill = async (root: string): Promise<object> => {
+    // The compiler for queries is a hundred megabytes that the server only loads for large ones.
+    await unpack(directory, root, ['postgresql-15', 'postgresql-client-15', 'tzdata', 'bash', 'busybox-static'], ['libllvm14']);
+    await rm(join(root, 'usr/lib/postgresql/15/lib/bitcode'), { recursive: true, force: true });
+    await prepare(root, 'postgres:x:999:999::/var/lib/postgresql:/bin/bash\n', 'postgres:x:999:\n');
+    for (const path of ['var/lib/postgresql/data', 'run/postgresql']) await mkdir(join(root, path), { recursive: true });
+    await chmod(join(root, 'run/postgresql'), 0o1777);
+    await writeProgram(join(root, 'usr/local/bin/docker-entrypoint.sh'), postgresEntrypoint);
+    const postgresEnv = [`${Env[0]}:/usr/lib/postgresql/15/bin`, 'PGDATA=/var/lib/postgresql/data'];
+    return { Entrypoint: ['docker-entrypoint.sh'], Cmd: ['postgres'], Env: postgresEnv, StopSignal: 'SIGINT', ExposedPorts: { '5432/tcp': {} } };
+  };
+  return cached(directory, 'postgres', [postgresImageName], fill, import.meta.filename);
 }
 
 export function buildRedisImage(directory = imageCache): Promise<string> {
@@ -62,4 +78,14 @@ SQL
   touch $data/initialized
 fi
 exec mariadbd $options --bind-address=0.0.0.0
+`;
+
+const postgresEntrypoint = `#!/bin/bash
+set -e
+if [ "$1" != postgres ]; then exec "$@"; fi
+if [ ! -s "$PGDATA/PG_VERSION" ]; then
+  initdb --no-locale --encoding=UTF8 --username=postgres --auth-host=scram-sha-256 --pwfile=<(printf '%s\\n' "$POSTGRES_PASSWORD")
+  echo 'host all all all scram-sha-256' >>"$PGDATA/pg_hba.conf"
+fi
+exec "$@" -c listen_addresses='*' -c jit=off -c shared_buffers=16MB
 `;

@@ -95,11 +95,11 @@ export async function cached(
   return archive;
 }
 
-/** Downloads the packages and the libraries they depend on, and unpacks them without running their scripts. */
-export async function unpack(directory: string, root: string, packages: readonly string[]): Promise<void> {
+/** Downloads the packages and the libraries they depend on, `without` some of those, and unpacks them without running their scripts. */
+export async function unpack(directory: string, root: string, packages: readonly string[], without: readonly string[] = []): Promise<void> {
   const downloads = join(directory, 'debs');
   await mkdir(downloads, { recursive: true });
-  const unpacked = new Set<string>();
+  const unpacked = new Set<string>(without);
   const visit = async (name: string): Promise<void> => {
     if (unpacked.has(name)) return;
     unpacked.add(name);

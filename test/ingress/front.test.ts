@@ -40,8 +40,8 @@ describe('the ingress proxy', () => {
       issueCertificate(realWorld(), { ca, commonName: name, dnsNames: [name], usages: ['server'] });
     const [own, other] = await Promise.all([issue('default.local'), issue('named.example.com')]);
     named = other;
-    front = await openFront(host, 0, handlers);
-    secure = await openFront(host, 0, handlers, {
+    front = await openFront(true, 0, handlers);
+    secure = await openFront(true, 0, handlers, {
       ...own,
       contextFor: (name) => (name === 'named.example.com' ? createSecureContext({ cert: named.certificate, key: named.key }) : undefined),
     });

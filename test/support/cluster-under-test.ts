@@ -1,10 +1,14 @@
-/** A cluster started as a user starts one, with a home and kubeconfig of its own, and taken down with all its traces. */
+/**
+ * A cluster started as a user starts one, with a home and kubeconfig of its own, and taken down with all its traces: by `close`, or when the test's process
+ * ends without it.
+ */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { downWithAllIn } from './last-will.ts';
 import { launcher, type Outcome, run, type RunOptions, stockTools } from './stock-tools.ts';
 
 export interface ClusterUnderTest {
@@ -57,6 +61,7 @@ function listening(where: string | number): Promise<Server | undefined> {
 /** Starts one on a port of its own. `args` go to `k8ts up`. */
 export async function startClusterUnderTest(...args: string[]): Promise<ClusterUnderTest> {
   const home = mkdtempSync(join(tmpdir(), 'k8ts-test-'));
+  const will = downWithAllIn(home);
   const [dataDir, kubeconfig] = [join(home, 'data'), join(home, 'kubeconfig')];
   const { port, release } = await claimPort();
   const env = { HOME: home, KUBECONFIG: kubeconfig };
@@ -76,9 +81,11 @@ export async function startClusterUnderTest(...args: string[]): Promise<ClusterU
   };
   const close = async (): Promise<void> => {
     const outcome = await k8ts(['down', '--purge', '--data-dir', dataDir], { timeoutMs: 120_000 });
+    // What could not be taken down is tried again when this process has ended.
+    assert.equal(outcome.code, 0, `k8ts down\n${outcome.stdout}${outcome.stderr}`);
     rmSync(home, { recursive: true, force: true });
     release();
-    assert.equal(outcome.code, 0, `k8ts down\n${outcome.stdout}${outcome.stderr}`);
+    will.withdraw();
   };
   try {
     const output = await up(...args);

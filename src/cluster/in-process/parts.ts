@@ -18,7 +18,7 @@ import type { StoreEvent } from '../../store/store.ts';
 import type { Moment } from '../../world/simulated.ts';
 import { systemClock, systemRandom } from '../../world/system.ts';
 import type { World } from '../../world/world.ts';
-import { fixedServiceAddresses } from '../config.ts';
+import { fixedServiceAddresses } from '../address-ranges.ts';
 import { masters, named } from '../identity.ts';
 import { type MetricsApi, metricsApi } from '../metrics-api.ts';
 import { podScheduling } from '../pod-scheduling.ts';

@@ -5,7 +5,7 @@
 import type { ApiServer, ListenOptions } from '../../apiserver/api-server.ts';
 import type { CertificatePair } from '../../kubeadm/certificates.ts';
 import type { World } from '../../world/world.ts';
-import { fixedServiceAddresses } from '../config.ts';
+import { fixedServiceAddresses } from '../address-ranges.ts';
 
 export interface Credentials {
   readonly ca: CertificatePair;

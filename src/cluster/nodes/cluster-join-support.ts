@@ -1,7 +1,8 @@
 /** Prepares this cluster for machines that join it. Done when first asked for, so that a cluster nobody joins starts no slower. */
 import type { Client } from '../../client/client.ts';
 import { installJoinSupport } from '../../kubeadm/join-support.ts';
-import { advertiseAddress, type ClusterConfig, fixedServiceAddresses, podNetworkOf } from '../config.ts';
+import { fixedServiceAddresses } from '../address-ranges.ts';
+import { advertiseAddress, type ClusterConfig, podNetworkOf } from '../config.ts';
 import type { Pki } from '../pki.ts';
 
 export async function clusterJoinSupport(config: ClusterConfig, pki: Pki, client: Client): Promise<void> {

@@ -5,6 +5,7 @@ import { runningDaemon } from '../daemon.ts';
 import { adminClient } from '../node-ready.ts';
 import type { Pki } from '../pki.ts';
 import { claimNode, forgetNode, localNodes, startNodes } from './local-nodes.ts';
+import { withNodeLocks } from './node-lock.ts';
 import { isJoinedNode } from './node-record.ts';
 
 /** `node-1`, `node-2` and so on: of these there should be some, whatever else was added. */
@@ -27,7 +28,12 @@ export async function startAll(config: ClusterConfig, pki: Pki, world: World, sa
   const nodes = localNodes(config);
   const client = adminClient(config, pki);
   try {
-    await startNodes({ config, pki, client, world, say }, nodes);
+    await withNodeLocks(
+      config,
+      nodes.map(({ name }) => name),
+      world,
+      () => startNodes({ config, pki, client, world, say }, nodes),
+    );
   } catch (error) {
     // What never became a node leaves no name behind.
     for (const node of nodes) if (!isJoinedNode(node.dataDir)) forgetNode(config, node);

@@ -1,8 +1,10 @@
 /** `k8ts join`: makes this machine a node of a cluster elsewhere, with the node agent in the background under a data directory of its own. */
 import { createHash } from 'node:crypto';
+import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import type { World } from '../../world/world.ts';
-import { ClusterError, hostAddress, isRoot, readConfig } from '../config.ts';
+import { ClusterError, hostAddress, hostAddress6, isRoot, readConfig } from '../config.ts';
+import { isV6 } from '../../machinery/ip.ts';
 import { runningDaemon, startDaemon, stopDaemon } from '../daemon.ts';
 import { checkRealContainers } from '../preflight.ts';
 import { joinCluster, joinedNodeReady } from './join.ts';
@@ -36,7 +38,7 @@ export async function joinAsNode(server: string, flags: JoinFlags & { readonly d
         id,
         runtimeId: id,
         nodeName: (flags.nodeName ?? hostname()).toLowerCase(),
-        nodeIp: flags.nodeIp ?? hostAddress(),
+        ...addressesOf(flags),
         runtime: 'containerd',
         kubeletPort: 10_250,
         dnsPort: 10_053,
@@ -45,10 +47,10 @@ export async function joinAsNode(server: string, flags: JoinFlags & { readonly d
     world,
   );
   say(`Joining the cluster at ${server} as ${settings.nodeName}`);
-  const { ready } = await startDaemon(dataDir, 'node-agent', world, (text) => say(`  ${text}`));
+  const { ready, ended } = await startDaemon(dataDir, 'node-agent', world, (text) => say(`  ${text}`));
   try {
     await ready;
-    if (settings.podNetwork.mode !== 'none') await joinedNodeReady(dataDir, world, sinceMs);
+    if (settings.podNetwork.mode !== 'none') await joinedNodeReady(dataDir, world, sinceMs, ended);
   } catch (error) {
     await stopDaemon(dataDir, 'node-agent', world);
     throw error;
@@ -64,10 +66,19 @@ export async function restartJoinedNode(dataDir: string, world: World, say: Say)
     return;
   }
   const sinceMs = world.clock.now();
-  const { ready } = await startDaemon(dataDir, 'node-agent', world, (text) => say(`  ${text}`));
+  const { ready, ended } = await startDaemon(dataDir, 'node-agent', world, (text) => say(`  ${text}`));
   await ready;
-  if (podNetwork.mode !== 'none') await joinedNodeReady(dataDir, world, sinceMs);
+  if (podNetwork.mode !== 'none') await joinedNodeReady(dataDir, world, sinceMs, ended);
   say(`Node ${nodeName} is Ready.`);
+}
+
+/** Those given, or the host's own. Throws {@link ClusterError} for what is no address, or two of one family. */
+function addressesOf({ nodeIp: given }: JoinFlags): { readonly nodeIp: string; readonly nodeIp6?: string } {
+  const addresses = given === undefined ? [hostAddress(), hostAddress6() ?? []].flat() : given.split(',').map((text) => text.trim());
+  const [nodeIp, nodeIp6] = addresses.toSorted((a, b) => Number(isV6(a)) - Number(isV6(b)));
+  if (nodeIp === undefined || isIP(nodeIp) !== 4 || (nodeIp6 !== undefined && isIP(nodeIp6) !== 6) || addresses.length > 2)
+    throw new ClusterError(`--node-ip ${given}: an IPv4 address, and an IPv6 one beside it where the cluster has both`);
+  return { nodeIp, ...(nodeIp6 !== undefined && { nodeIp6 }) };
 }
 
 function check(server: string, flags: JoinFlags & { readonly dataDir: string }): void {

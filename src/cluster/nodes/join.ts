@@ -70,8 +70,8 @@ async function askCluster(server: string, ca: string, token: string, nodeName: s
 }
 
 /** Waits for the node whose agent was started to be Ready, asking as the node itself. */
-export async function joinedNodeReady(dataDir: string, world: World, sinceMs: number): Promise<void> {
+export async function joinedNodeReady(dataDir: string, world: World, sinceMs: number, ended: AbortSignal): Promise<void> {
   const [{ server, nodeName }, layout] = [readNode(dataDir), layoutOf(dataDir)];
   const client = createClient(httpTransport({ server, ca: readTrust(dataDir).ca, ...readPair(layout.pki, 'kubelet') }));
-  await untilNodeReady({ client, nodeName, log: join(layout.logs, 'node-agent.log'), world, sinceMs });
+  await untilNodeReady({ client, nodeName, log: join(layout.logs, 'node-agent.log'), world, sinceMs, ended });
 }

@@ -1,6 +1,6 @@
 /** Addresses on the link between the nodes of one host: a /24, of which the host has the first address and nodes the ones after it. */
 import { networkInterfaces } from 'node:os';
-import { overlaps, parseCidr } from '../../machinery/ip.ts';
+import { formatIp, nthIp, overlaps, parseCidr } from '../../machinery/ip.ts';
 
 const links = 128;
 
@@ -16,6 +16,16 @@ export function freeLink(place: number, taken: readonly string[] = deviceRanges(
 /** The host's address on the link: nodes' way to the API server and to the world. */
 export function linkGateway(linkCidr: string): string {
   return `${prefixOf(linkCidr)}1`;
+}
+
+/** The same of the link's IPv6 range. */
+export function linkGateway6(linkCidr6: string): string {
+  return formatIp(nthIp(parseCidr(linkCidr6), 1));
+}
+
+/** The IPv6 address of the node that has this IPv4 one: both end in the same number. */
+export function linkAddress6(linkCidr6: string, address: string): string {
+  return formatIp(nthIp(parseCidr(linkCidr6), Number(address.slice(address.lastIndexOf('.') + 1))));
 }
 
 /** The first address no node has. Throws when there are 253 of them. */

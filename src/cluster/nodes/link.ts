@@ -1,21 +1,29 @@
 /**
  * The link between the nodes of one host: a bridge on the host, with the host's own address on it, and a way for nodes to the world where the host has one.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
 import { type Run, runCommand } from '../../network/command.ts';
+import { allowForwarding } from '../../network/forwarding.ts';
+import { isV6, splitCidrs } from '../../machinery/ip.ts';
 import { linkName } from '../../network/pod-network.ts';
 import { type ClusterConfig, ClusterError } from '../config.ts';
-import { linkGateway } from './link-addresses.ts';
+import { linkGateway, linkGateway6 } from './link-addresses.ts';
 
 export interface Link {
   readonly device: string;
   readonly cidr: string;
   readonly gateway: string;
+  /** Of IPv6, in a dual-stack cluster. */
+  readonly v6?: { readonly cidr: string; readonly gateway: string };
 }
 
-export function linkOf({ id, linkCidr: cidr, dataDir }: ClusterConfig): Link {
+export function linkOf({ id, linkCidr: cidr, linkCidr6, dataDir }: ClusterConfig): Link {
   if (cidr === undefined) throw new ClusterError(`the cluster in ${dataDir} was started by an earlier k8ts: run k8ts down and k8ts up once`);
-  return { device: linkName(id), cidr, gateway: linkGateway(cidr) };
+  return {
+    device: linkName(id),
+    cidr,
+    gateway: linkGateway(cidr),
+    ...(linkCidr6 !== undefined && { v6: { cidr: linkCidr6, gateway: linkGateway6(linkCidr6) } }),
+  };
 }
 
 function linkTable(id: string): string {
@@ -30,31 +38,35 @@ export async function ensureLink(config: ClusterConfig, run: Run = runCommand): 
     () => false,
   );
   if (!exists) await run('ip', ['link', 'add', link.device, 'type', 'bridge']);
-  await run('ip', ['-batch', '-'], `address replace ${link.gateway}/24 dev ${link.device}\nlink set ${link.device} up`);
-  forward();
+  // Nobody else is on the link: whether another has the address need not be asked, which takes IPv6 a second.
+  const address6 = link.v6 === undefined ? [] : [`address replace ${link.v6.gateway}/64 dev ${link.device} nodad`];
+  const lines = [`address replace ${link.gateway}/24 dev ${link.device}`, ...address6, `link set ${link.device} up`];
+  await run('ip', ['-batch', '-'], lines.join('\n'));
+  await allowForwarding({ v6: link.v6 !== undefined }, run);
   await run('nft', ['-f', '-'], linkRules(linkTable(config.id), link, config.clusterCidr));
   return link;
 }
 
 /** Nodes reach each other and the host as themselves, and the world as the host. */
-function linkRules(table: string, { device, cidr }: Link, clusterCidr: string): string {
-  return `table ip ${table} {}
-delete table ip ${table}
-table ip ${table} {
+function linkRules(table: string, { device, cidr, v6 }: Link, clusterCidr: string): string {
+  return [cidr, ...(v6 === undefined ? [] : [v6.cidr])]
+    .map((range) => {
+      const family = isV6(range) ? 'ip6' : 'ip';
+      const inside = [range, ...splitCidrs(clusterCidr).filter((pods) => isV6(pods) === isV6(range))];
+      return `table ${family} ${table} {}
+delete table ${family} ${table}
+table ${family} ${table} {
   chain postrouting { type nat hook postrouting priority srcnat; policy accept;
-    ip saddr ${cidr} ip daddr != { ${cidr}, ${clusterCidr} } oifname != "${device}" masquerade fully-random
+    ${family} saddr ${range} ${family} daddr != { ${inside.join(', ')} } oifname != "${device}" masquerade fully-random
   }
 }
 `;
-}
-
-function forward(): void {
-  const path = '/proc/sys/net/ipv4/ip_forward';
-  if (readFileSync(path, 'utf8').trim() !== '1') writeFileSync(path, '1');
+    })
+    .join('');
 }
 
 /** What is not there is no error. */
 export async function removeLink(id: string, run: Run = runCommand): Promise<void> {
-  await run('nft', ['delete', 'table', 'ip', linkTable(id)]).catch(() => undefined);
+  for (const family of ['ip', 'ip6']) await run('nft', ['delete', 'table', family, linkTable(id)]).catch(() => undefined);
   await run('ip', ['link', 'delete', linkName(id)]).catch(() => undefined);
 }

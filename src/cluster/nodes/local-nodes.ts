@@ -7,7 +7,9 @@ import { bootstrapTokenText, createBootstrapToken, deleteBootstrapToken, newBoot
 import { endMs } from '../../kubeadm/certificate-keeper.ts';
 import { publicKeyHash } from '../../kubeadm/discovery.ts';
 import { isReason } from '../../machinery/errors.ts';
+import { isV6 } from '../../machinery/ip.ts';
 import { runCommand } from '../../network/command.ts';
+import { podCidrsOf } from '../../network/peers.ts';
 import type { World } from '../../world/world.ts';
 import { type ClusterConfig, ClusterError, hasHostNode, isRoot } from '../config.ts';
 import { killDaemon, runningDaemon, startDaemon, stopDaemon } from '../daemon.ts';
@@ -17,7 +19,7 @@ import { type Pki, readPair } from '../pki.ts';
 import { clusterJoinSupport } from './cluster-join-support.ts';
 import { joinCluster, joinedNodeReady } from './join.ts';
 import { ensureLink, linkOf, removeLink } from './link.ts';
-import { freeAddress } from './link-addresses.ts';
+import { freeAddress, linkAddress6 } from './link-addresses.ts';
 import {
   inside,
   isPluggedIn,
@@ -31,6 +33,7 @@ import {
   unplug,
 } from './namespace.ts';
 import { isJoinedNode, readNode, readTrust, writeNode } from './node-record.ts';
+import { withNodeLocks } from './node-lock.ts';
 import { sweepNode } from './node-remains.ts';
 
 /** A node in a namespace. */
@@ -178,6 +181,7 @@ async function joinNode({ config, pki, world }: Host, node: LocalNode, token: st
     namespace: node.namespace.name,
     nodeName: node.name,
     nodeIp: node.address,
+    ...(config.linkCidr6 !== undefined && { nodeIp6: linkAddress6(config.linkCidr6, node.address) }),
     runtime,
     kubeletPort,
     dnsPort,
@@ -190,17 +194,21 @@ async function startNode(host: Host, node: LocalNode): Promise<void> {
   const sinceMs = world.clock.now();
   // As the cluster was told at its last start, whatever it was when the node joined.
   writeNode({ ...readNode(node.dataDir), ...nodeChoices(config) }, readTrust(node.dataDir));
-  const { ready } = await startDaemon(node.dataDir, 'node-agent', world, (text) => say(`  ${node.name}: ${text}`), inside(node.namespace));
+  const { ready, ended } = await startDaemon(node.dataDir, 'node-agent', world, (text) => say(`  ${node.name}: ${text}`), inside(node.namespace));
   await ready;
   // Without a network of ours it is Ready when another's is there.
-  if (readNode(node.dataDir).podNetwork.mode !== 'none') await joinedNodeReady(node.dataDir, world, sinceMs);
+  if (readNode(node.dataDir).podNetwork.mode !== 'none') await joinedNodeReady(node.dataDir, world, sinceMs, ended);
   if (!hasHostNode(config)) await routeToPods(host, node);
 }
 
 /** The API server calls webhooks and aggregated APIs in pods; without a node on the host, nobody else lays the way there. */
 async function routeToPods({ config, client }: Host, { name, address }: LocalNode): Promise<void> {
-  const { podCIDR } = (await client.resource(Node).get(name)).spec;
-  if (podCIDR !== undefined) await runCommand('ip', ['route', 'replace', podCIDR, 'via', address, 'dev', linkOf(config).device]);
+  const { device, v6 } = linkOf(config);
+  const routes = podCidrsOf(await client.resource(Node).get(name)).flatMap((range) => {
+    const via = !isV6(range) ? address : v6 && linkAddress6(v6.cidr, address);
+    return via === undefined ? [] : [`route replace ${range} via ${via} dev ${device}`];
+  });
+  await runCommand('ip', ['-batch', '-'], routes.join('\n'));
 }
 
 /** `in order`: its containers are stopped first. `at once`: everything of it is killed, as when a machine loses its power. */
@@ -237,6 +245,16 @@ export async function deleteNode({ config, client, world }: Host, node: LocalNod
   forgetNode(config, node);
 }
 
+/** One that was never ready: its Node goes too, unless another machine has the name. */
+export async function abandonNode(host: Host, node: LocalNode): Promise<void> {
+  const known = await host.client
+    .resource(Node)
+    .get(node.name)
+    .catch(() => undefined);
+  if (known?.status.addresses?.some(({ address }) => address === node.address)) await deleteNode(host, node);
+  else forgetNode(host.config, node);
+}
+
 /** Its files, and its claim to an address. */
 export function forgetNode({ dataDir }: ClusterConfig, node: LocalNode): void {
   rmSync(node.dataDir, { recursive: true, force: true });
@@ -247,7 +265,8 @@ export function forgetNode({ dataDir }: ClusterConfig, node: LocalNode): void {
 export async function stopAllNodes(config: ClusterConfig, world: World): Promise<boolean> {
   const nodes = localNodes(config);
   const running = nodes.some((node) => runningDaemon(node.dataDir, 'node-agent') !== undefined);
-  await Promise.all(nodes.map((node) => stopNode(node, world, 'in order')));
+  const names = nodes.map(({ name }) => name);
+  await withNodeLocks(config, names, world, () => Promise.all(nodes.map((node) => stopNode(node, world, 'in order'))));
   await removeLink(config.id);
   return running;
 }

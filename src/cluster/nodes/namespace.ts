@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { type Run, runCommand } from '../../network/command.ts';
 import type { Link } from './link.ts';
+import { linkAddress6 } from './link-addresses.ts';
 
 export interface NodeNamespace {
   /** Below `/run/netns`, for `ip netns exec`. */
@@ -28,7 +29,10 @@ export async function makeNamespace(namespace: NodeNamespace, link: Link, run: R
   try {
     await run('ip', ['link', 'add', device, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name]);
     await run('ip', ['link', 'set', device, 'master', link.device, 'up']);
-    const inside = ['link set lo up', `address add ${address}/24 dev eth0`, 'link set eth0 up', `route add default via ${link.gateway}`];
+    const address6 = link.v6 === undefined ? [] : [`address add ${linkAddress6(link.v6.cidr, address)}/64 dev eth0 nodad`];
+    const route6 = link.v6 === undefined ? [] : [`route add default via ${link.v6.gateway}`];
+    const route4 = `route add default via ${link.gateway}`;
+    const inside = ['link set lo up', `address add ${address}/24 dev eth0`, ...address6, 'link set eth0 up', route4, ...route6];
     await run('ip', ['-netns', name, '-batch', '-'], inside.join('\n'));
   } catch (error) {
     await removeNamespace(namespace, run);

@@ -2,15 +2,15 @@
 import { Node } from '../../api/kinds.ts';
 import type { World } from '../../world/world.ts';
 import { type ClusterConfig, ClusterError, readConfig } from '../config.ts';
-import { runningDaemon } from '../daemon.ts';
+import { killDaemon, runningDaemon } from '../daemon.ts';
 import { adminClient, isReady } from '../node-ready.ts';
 import { ensurePki } from '../pki.ts';
 import {
+  abandonNode,
   claimNode,
   cutOff,
   deleteNode,
   findLocalNode,
-  forgetNode,
   heal,
   type Host,
   localNodes,
@@ -18,6 +18,7 @@ import {
   stateOf,
   stopNode,
 } from './local-nodes.ts';
+import { withNodeLocks } from './node-lock.ts';
 
 export type NodeVerb = 'add' | 'start' | 'stop' | 'kill' | 'partition' | 'heal' | 'delete';
 
@@ -29,7 +30,7 @@ const acts: Readonly<Record<NodeVerb, (host: Host, name: string) => Promise<stri
     try {
       await startNodes(host, [node]);
     } catch (error) {
-      forgetNode(host.config, node);
+      await abandonNode(host, node);
       throw error;
     }
     return `Node ${name} is Ready at ${node.address}.`;
@@ -63,7 +64,11 @@ const acts: Readonly<Record<NodeVerb, (host: Host, name: string) => Promise<stri
 };
 
 export async function runNodeVerb(verb: NodeVerb, dataDir: string, name: string, world: World, say: Say): Promise<void> {
-  await withCluster(dataDir, world, say, async (host) => say(await acts[verb](host, name)));
+  await withCluster(dataDir, world, say, async (host) => {
+    // A power cut waits for nobody: a node that is being started falls over, and whoever starts it tidies up first.
+    if (verb === 'kill') killDaemon(findLocalNode(host.config, name).dataDir, 'node-agent');
+    say(await withNodeLocks(host.config, [name], world, () => acts[verb](host, name)));
+  });
 }
 
 /** Nodes on this host with their state here, and what the API says of every node. */

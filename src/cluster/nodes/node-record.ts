@@ -54,6 +54,8 @@ export interface NodeTrust {
 }
 
 export function writeNode(settings: NodeSettings, trust: NodeTrust): void {
+  // Pods with users of their own have to come through to their files.
+  mkdirSync(settings.dataDir, { recursive: true, mode: 0o755 });
   mkdirSync(layoutOf(settings.dataDir).pki, { recursive: true, mode: 0o700 });
   writeAtomically(authorityPath(settings.dataDir), trust.ca);
   if (trust.token !== undefined) writeAtomically(tokenPath(settings.dataDir), trust.token, 0o600);
