@@ -20,6 +20,7 @@ import { createInformers } from '../src/client/informers.ts';
 import { connectionOf } from '../src/client/kubeconfig.ts';
 import { createClient } from '../src/client/typed-client.ts';
 import type { KubeObject } from '../src/machinery/object.ts';
+import { Nftables } from '../src/nftables/nftables.ts';
 import { startProxy } from '../src/proxy/proxy.ts';
 import { realWorld } from '../src/world/real.ts';
 import { type ClusterUnderTest, startClusterUnderTest } from '../test/support/cluster-under-test.ts';
@@ -58,20 +59,15 @@ async function inNamespace(count: number): Promise<{ updateMs: number; connectUs
       set(EndpointSlice, slice(index, 1));
     }
     let applied = (): void => undefined;
-    const apply = async (script: string): Promise<void> => {
-      const child = spawn('ip', ['netns', 'exec', place, 'nft', '-f', '-'], { stdio: ['pipe', 'ignore', 'inherit'] });
-      child.stdin.end(script);
-      const [code] = (await once(child, 'close')) as [number];
-      if (code !== 0) throw new Error('nft refused the rules');
-      applied();
-    };
+    const kernel = new Nftables(['nsenter', `--net=/run/netns/${place}`, 'nft']);
+    const nftables = { apply: (script: string) => kernel.apply(script).then(() => applied()), close: () => kernel.close() };
     const proxy = startProxy({
       world,
       informers,
       table: 'bench',
       nodeName: 'here',
       clusterCidr: '10.244.0.0/16',
-      apply,
+      nftables,
       forget: () => Promise.resolve(),
       list: () => Promise.resolve([]),
     });

@@ -6,6 +6,7 @@ import type { KubeletFlags } from '../cluster/components/kubelet.ts';
 import type { ProxyFlags } from '../cluster/components/proxy.ts';
 import type { SchedulerFlags } from '../cluster/components/scheduler.ts';
 import { concurrencyFlags } from '../cluster/components/concurrency-flags.ts';
+import { signerFlags } from '../cluster/components/signing-flags.ts';
 import { tuningFlags } from '../cluster/components/tuning-flags.ts';
 import { addSecurityFlags } from './api-server-security.ts';
 import { amount, anyNumber, count, duration, labels, level, portNumber, portOrNone, repeated, taints, truth, words } from './flag-values.ts';
@@ -72,7 +73,6 @@ function addControllerManager(command: Command): void {
     .option('--node-cidr-mask-size-ipv4 <bits>', 'the same for IPv4, with two families', count)
     .option('--node-cidr-mask-size-ipv6 <bits>', 'the same for IPv6 (64)', count)
     .option('--node-monitor-grace-period <duration>', 'silence after which a node is not ready', duration, 40_000)
-    .option('--node-monitor-period <duration>', 'how often nodes are looked at', duration, 5_000)
     .option('--terminated-pod-gc-threshold <count>', 'how many ended pods are kept; 0 for all', amount, 12_500)
     .option('--root-ca-file <file>', 'published to every namespace')
     .option('--service-account-private-key-file <file>', 'signs the tokens that Secrets of service accounts get; none get any when absent')
@@ -86,6 +86,10 @@ function addControllerManager(command: Command): void {
   for (const { flag, controller, count: usual } of concurrencyFlags) {
     command.option(`--${flag} <count>`, `how many keys the ${controller} works on at once`, count, usual);
   }
+  for (const { flag, signer } of signerFlags) {
+    command.option(`--${flag}-cert-file <file>`, `the authority that signs requests to ${signer}`);
+    command.option(`--${flag}-key-file <file>`, 'its key');
+  }
   for (const { flag, value, about, usual } of tuningFlags) {
     const parsed = { duration, count: amount, number: anyNumber }[value];
     command.option(`--${flag} <${value}>`, about, parsed, usual);
@@ -95,6 +99,9 @@ function addControllerManager(command: Command): void {
     ['--kube-api-burst <number>', 'see --kube-api-qps'],
     ['--service-cluster-ip-range <cidr>', "the API server's"],
     ['--cluster-name <name>', 'there is no cloud to tell it to'],
+    ['--cluster-signing-legacy-unknown-cert-file <file>', 'nobody can ask this signer any more'],
+    ['--cluster-signing-legacy-unknown-key-file <file>', 'see --cluster-signing-legacy-unknown-cert-file'],
+    ['--node-monitor-period <duration>', 'a node is looked at when it changes or its grace period is over'],
     ['--min-resync-period <duration>', 'caches are told of everything'],
   ]);
 }

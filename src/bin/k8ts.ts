@@ -7,6 +7,9 @@ import { count, portNumber, words } from './flag-values.ts';
 import { addNodes } from './nodes.ts';
 
 interface UpOptions {
+  readonly dualStack?: boolean;
+  readonly clusterCidr?: string;
+  readonly serviceClusterIpRange?: string;
   readonly nodes?: number;
   readonly podNetwork?: PodNetworkMode;
   readonly runtime?: 'containerd' | 'simulated';
@@ -53,6 +56,9 @@ program
       "between nodes: host routes where they share a link and VXLAN elsewhere (auto), or one of both; none: another CNI plugin's",
     ).choices(podNetworkModes),
   )
+  .option('--dual-stack', 'IPv6 beside IPv4 for nodes, pods and Services')
+  .option('--cluster-cidr <cidr>', "pods' addresses, or one range of each family (10.244.0.0/16)")
+  .option('--service-cluster-ip-range <cidr>', 'addresses of Services, or one range of each family (10.96.0.0/16)')
   .option('--foreground', 'stay in the foreground, and stop the cluster with Ctrl-C')
   .action(async (options: UpOptions) => {
     const { foreground, ...choices } = options;

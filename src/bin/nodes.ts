@@ -56,7 +56,7 @@ export function addNodes(program: Command, dataDir: () => Option): void {
     .option('--discovery-token-ca-cert-hash <hash>', "sha256:… of the cluster's authority; may be repeated", repeated, [])
     .option('--discovery-token-unsafe-skip-ca-verification', 'believe whoever knows the token')
     .option('--node-name <name>', "the node's name (the host's)")
-    .option('--node-ip <address>', 'the address others reach this machine by')
+    .option('--node-ip <addresses>', 'the address others reach this machine by, or one of each family')
     .addOption(dataDir())
     .action((server: string, flags: JoinFlags) => command.join(server, flags));
   addTokens(program.command('token').description('proofs with which machines join'), dataDir);

@@ -21,13 +21,20 @@ export interface TlsFront {
 
 export interface Front {
   readonly port: number;
+  /** It is reached over IPv6, too. */
+  readonly v6: boolean;
   close(): Promise<void>;
 }
 
 const limits = { headersTimeout: 30_000, requestTimeout: 0, keepAliveTimeout: 75_000 } as const;
 
-/** Rejects when the port cannot be had. */
-export async function openFront(host: string, port: number, handlers: FrontHandlers, tls?: TlsFront): Promise<Front> {
+/** On all addresses of the machine, of both families with `v6`; of IPv4 alone where another program has the port for IPv6. Rejects when it cannot be had. */
+export async function openFront(v6: boolean, port: number, handlers: FrontHandlers, tls?: TlsFront): Promise<Front> {
+  if (!v6) return listenAt('0.0.0.0', port, handlers, tls);
+  return listenAt('::', port, handlers, tls).catch(() => listenAt('0.0.0.0', port, handlers, tls));
+}
+
+async function listenAt(host: string, port: number, handlers: FrontHandlers, tls?: TlsFront): Promise<Front> {
   const server: Server = tls === undefined ? createServer({ noDelay: true }) : secureServer(tls);
   Object.assign(server, limits);
   const sockets = new Set<Socket>();
@@ -65,6 +72,7 @@ export async function openFront(host: string, port: number, handlers: FrontHandl
   });
   return {
     port: (server.address() as AddressInfo).port,
+    v6: host === '::',
     async close() {
       const closed = new Promise((resolve) => server.close(resolve));
       for (const socket of sockets) socket.destroy();

@@ -9,6 +9,7 @@ import type { Client } from '../client/client.ts';
 import { createEventRecorder } from '../client/events.ts';
 import type { Informer, Informers } from '../client/informer.ts';
 import { isReason } from '../machinery/errors.ts';
+import { isV6 } from '../machinery/ip.ts';
 import type { Timer, World } from '../world/world.ts';
 import { type Endpoint, endpointsOf } from './backends.ts';
 import { Certificates } from './certificates.ts';
@@ -27,7 +28,8 @@ export interface IngressControllerOptions {
   readonly ingresses: Informer<Ingress>;
   readonly classes: Informer<IngressClass>;
   readonly nodeName: string;
-  readonly nodeIp: string;
+  /** The node's addresses: one, or one of each family. */
+  readonly nodeIps: readonly string[];
   /** Where it listens, on all the node's addresses. */
   readonly httpPort: number;
   readonly httpsPort: number;
@@ -44,13 +46,15 @@ const retryMs = 10_000;
 const sliceIndex = 'service';
 
 export function startIngressController(options: IngressControllerOptions): IngressController {
-  const { world, client, informers, ingresses, classes, nodeName, nodeIp } = options;
+  const { world, client, informers, ingresses, classes, nodeName, nodeIps } = options;
+  const v6 = nodeIps.some(isV6);
   const log = world.log.child('ingress');
   const services = informers.of(Service);
   const slices = informers.of(EndpointSlice);
   slices.addIndex(sliceIndex, ({ metadata }) => [`${metadata.namespace}/${metadata.labels?.['kubernetes.io/service-name'] ?? ''}`]);
   const secrets = informers.of(Secret, { fieldSelector: 'type=kubernetes.io/tls' });
   const certificates = new Certificates(log, (namespace, name) => secrets.get(name, namespace));
+  const sliceNames = nodeIps.map((address) => servingSliceName(nodeName, address));
   const forwarder = new Forwarder(world);
   const events = createEventRecorder(client, world, { component: 'k8ts-ingress', host: nodeName });
   const fronts: { http?: Front; https?: Front } = {};
@@ -108,14 +112,14 @@ export function startIngressController(options: IngressControllerOptions): Ingre
       }
     };
     const { httpPort, httpsPort } = options;
-    await attempt('http', httpPort, () => openFront('0.0.0.0', httpPort, handlers));
+    await attempt('http', httpPort, () => openFront(v6, httpPort, handlers));
     own ??= await options.defaultCertificate();
     const served = own;
     const contextFor = (host: string): ReturnType<Certificates['for']> => {
       currentRoutes();
       return certificates.for(host);
     };
-    await attempt('https', httpsPort, () => openFront('0.0.0.0', httpsPort, handlers, { ...served, contextFor }));
+    await attempt('https', httpsPort, () => openFront(v6, httpsPort, handlers, { ...served, contextFor }));
     if (closed.signal.aborted) return closeFronts();
     complain(problems.join(' and '));
     if (fronts.http !== undefined || fronts.https !== undefined) await announce();
@@ -133,11 +137,14 @@ export function startIngressController(options: IngressControllerOptions): Ingre
   }
 
   async function announce(): Promise<void> {
-    const slice = servingSlice(nodeName, nodeIp, { http: fronts.http?.port, https: fronts.https?.port });
-    await client
-      .resource(EndpointSlice)
-      .namespace(ingressNamespace)
-      .patch(servingSliceName(nodeName), slice, { type: 'apply', fieldManager: 'k8ts-ingress', force: true, signal: closed.signal });
+    for (const address of nodeIps) {
+      const portOf = (front: Front | undefined): number | undefined => (isV6(address) && front?.v6 !== true ? undefined : front?.port);
+      const slice = servingSlice(nodeName, address, { http: portOf(fronts.http), https: portOf(fronts.https) });
+      await client
+        .resource(EndpointSlice)
+        .namespace(ingressNamespace)
+        .patch(servingSliceName(nodeName, address), slice, { type: 'apply', fieldManager: 'k8ts-ingress', force: true, signal: closed.signal });
+    }
     stopStatus ??= startStatusWriter({ world, client, informers, ingresses, classes, nodeName });
   }
 
@@ -163,7 +170,7 @@ export function startIngressController(options: IngressControllerOptions): Ingre
 
   async function withdraw(): Promise<void> {
     try {
-      await client.resource(EndpointSlice).namespace(ingressNamespace).delete(servingSliceName(nodeName));
+      for (const name of sliceNames) await client.resource(EndpointSlice).namespace(ingressNamespace).delete(name);
     } catch (error) {
       // With the API server gone there is nobody to tell.
       if (!isReason(error, 'NotFound')) log.debug('could not say that Ingresses are no longer served', { error: String(error) });
@@ -178,7 +185,7 @@ export function startIngressController(options: IngressControllerOptions): Ingre
     slices.subscribe({
       // A Node that was deleted takes its slice along; when the node is back, it says again that it serves.
       deleted({ metadata: { namespace, name } }) {
-        if (namespace === ingressNamespace && name === servingSliceName(nodeName) && timer === undefined) openLater();
+        if (namespace === ingressNamespace && sliceNames.includes(name) && timer === undefined) openLater();
       },
     }),
   ];

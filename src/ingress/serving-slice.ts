@@ -2,6 +2,7 @@
 import type { EndpointSlice, Ingress, Node } from '../api/kinds.ts';
 import type { V1IngressLoadBalancerIngress } from '../api/types.ts';
 import { equal } from '../machinery/equal.ts';
+import { isV6 } from '../machinery/ip.ts';
 import { ingressNamespace, ingressServiceName } from './names.ts';
 
 export interface ServedPorts {
@@ -10,8 +11,9 @@ export interface ServedPorts {
   readonly https: number | undefined;
 }
 
-export function servingSliceName(nodeName: string): string {
-  return `${ingressServiceName}-${nodeName}`;
+/** A slice holds addresses of one family. */
+export function servingSliceName(nodeName: string, address: string): string {
+  return `${ingressServiceName}${isV6(address) ? '6' : ''}-${nodeName}`;
 }
 
 export function servingSlice(nodeName: string, address: string, { http, https }: ServedPorts): object {
@@ -23,11 +25,11 @@ export function servingSlice(nodeName: string, address: string, { http, https }:
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
     metadata: {
-      name: servingSliceName(nodeName),
+      name: servingSliceName(nodeName, address),
       namespace: ingressNamespace,
       labels: { 'kubernetes.io/service-name': ingressServiceName, 'endpointslice.kubernetes.io/managed-by': 'ingress.k8ts.io' },
     },
-    addressType: address.includes(':') ? 'IPv6' : 'IPv4',
+    addressType: isV6(address) ? 'IPv6' : 'IPv4',
     endpoints: [{ addresses: [address], conditions: { ready: true, serving: true, terminating: false }, nodeName }],
     ports,
   };
@@ -37,6 +39,7 @@ export function servingSlice(nodeName: string, address: string, { http, https }:
 export function pointsOf(slices: readonly EndpointSlice[], nodes: readonly Node[]): V1IngressLoadBalancerIngress[] {
   const ready = new Set(nodes.filter(isReady).map(({ metadata }) => metadata.name));
   return slices
+    .filter(({ ports = [] }) => ports.length > 0)
     .flatMap(({ endpoints, ports = [] }) =>
       (endpoints ?? [])
         .filter(({ nodeName }) => nodeName !== undefined && ready.has(nodeName))

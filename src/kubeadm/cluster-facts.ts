@@ -5,6 +5,7 @@
 import { parse } from 'yaml';
 import { ConfigMap } from '../api/kinds.ts';
 import type { Client } from '../client/client.ts';
+import { splitCidrs } from '../machinery/ip.ts';
 import { type PodNetworkMode, podNetworkModes } from './pod-network-modes.ts';
 
 export interface PodNetworkFacts {
@@ -16,6 +17,7 @@ export interface PodNetworkFacts {
 }
 
 export interface ClusterFacts {
+  /** One range, or one of each family; so are pods'. */
   readonly serviceCidr: string;
   readonly clusterCidr: string;
   readonly clusterDomain: string;
@@ -57,9 +59,18 @@ export function clusterFactMaps({ serviceCidr, clusterCidr, clusterDomain, clust
     {
       name: 'pod-network',
       key: 'net-conf.json',
-      content: { Network: clusterCidr, Backend: { Type: podNetwork.mode, VNI: podNetwork.vni, Port: podNetwork.port } },
+      content: {
+        ...networksOf(clusterCidr),
+        Backend: { Type: podNetwork.mode, VNI: podNetwork.vni, Port: podNetwork.port },
+      },
     },
   ];
+}
+
+/** In flannel's words. */
+function networksOf(clusterCidr: string): object {
+  const [v4, v6] = splitCidrs(clusterCidr);
+  return { Network: v4, ...(v6 !== undefined && { EnableIPv6: true, IPv6Network: v6 }) };
 }
 
 /** Reads them as a node that joins. Rejects when one is missing or says nothing of use. */

@@ -14,8 +14,9 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   controllers: data,
   scheduler: data,
   kubelet: data,
-  proxy: data,
-  network: data,
+  nftables: ['world'],
+  proxy: [...data, 'nftables'],
+  network: [...data, 'nftables'],
   dns: data,
   ingress: data,
   provisioner: data,
@@ -24,7 +25,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   kubeadm: data,
   // prettier-ignore
   cluster: [
-    'world', 'machinery', 'api', 'store', 'apiserver', 'client', 'controllers', 'scheduler', 'kubelet', 'proxy', 'network', 'dns', 'ingress', 'provisioner', 'metrics',
+    'world', 'machinery', 'api', 'store', 'apiserver', 'client', 'controllers', 'scheduler', 'kubelet', 'nftables', 'proxy', 'network', 'dns', 'ingress', 'provisioner', 'metrics',
     'kubectl', 'kubeadm',
   ],
   bin: ['cluster', 'kubectl', 'kubeadm'],
