@@ -2,8 +2,9 @@
  * The health check node ports of Services with `externalTrafficPolicy: Local`: a load balancer asks each node whether it has a ready endpoint of the
  * Service, and sends packets only to those that do. Follows upstream's `pkg/proxy/healthcheck`.
  */
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import type { Service } from '../api/kinds.ts';
+import { createServer } from '../world/node-http.ts';
 import type { Log } from '../world/world.ts';
 
 interface Port {

@@ -1,25 +1,5 @@
 /** What the service proxy counts while it works; upstream's names for it stand where it is shown (`cluster/components/proxy-pages.ts`). */
-
-/** How many values fell into each bucket, and what all of them add up to: what an exposition calls a histogram. */
-export class Distribution {
-  /** The buckets' upper ends, in order. */
-  readonly bounds: readonly number[];
-  readonly buckets: Float64Array;
-  count = 0;
-  sum = 0;
-
-  constructor(bounds: readonly number[]) {
-    this.bounds = bounds;
-    this.buckets = new Float64Array(bounds.length);
-  }
-
-  observe(value: number): void {
-    this.count++;
-    this.sum += value;
-    const index = this.bounds.findIndex((bound) => value <= bound);
-    if (index >= 0) this.buckets[index] = (this.buckets[index] ?? 0) + 1;
-  }
-}
+import { Histogram } from '../machinery/exposition.ts';
 
 /** Upstream's: 1 ms, doubled up to 16 s. */
 const syncBounds = Array.from({ length: 15 }, (_, index) => 0.001 * 2 ** index);
@@ -27,9 +7,9 @@ const programmingBounds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 6
 
 export class ProxyMetrics {
   /** Seconds a transaction took, with what was computed for it. */
-  readonly syncs = new Distribution(syncBounds);
+  readonly syncs = new Histogram(syncBounds);
   /** Seconds from a change heard of to the rules that say it. */
-  readonly programming = new Distribution(programmingBounds);
+  readonly programming = new Histogram(programmingBounds);
   serviceChanges = 0;
   endpointChanges = 0;
   failures = 0;

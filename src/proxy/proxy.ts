@@ -6,7 +6,8 @@ import { EndpointSlice, Node, Service } from '../api/kinds.ts';
 import type { Informers } from '../client/informer.ts';
 import type { World } from '../world/world.ts';
 import { Nftables, noTable, removeTable } from '../nftables/nftables.ts';
-import { AddressHolder, announcedBy, removeDevice } from './announcer.ts';
+import { AddressHolder, removeDevice } from './address-holder.ts';
+import { announcedBy } from './announcer.ts';
 import { readyHere } from './backends.ts';
 import { baseRules, type Family } from './base-rules.ts';
 import { forgetUdpFlows, listUdpFlows, type StaleFlows, type UdpFlow } from './conntrack.ts';
@@ -124,7 +125,7 @@ export function startProxy(options: ProxyOptions): Proxy {
   async function drain(): Promise<void> {
     while ((dirty.size > 0 || nodesChanged || tables.ip.fresh) && !closing.signal.aborted) {
       const began = world.clock.now();
-      for (const key of [...dirty.keys()]) for (const other of claims.set(key, serviceAt(key))) if (!dirty.has(other)) dirty.set(other, began);
+      for (const key of dirty.keys()) for (const other of claims.set(key, serviceAt(key))) if (!dirty.has(other)) dirty.set(other, began);
       const queued = [...dirty];
       dirty.clear();
       nodesChanged = false;
@@ -233,6 +234,7 @@ export function startProxy(options: ProxyOptions): Proxy {
       await running;
       await forgetting;
       healthCheckPorts.close();
+      await holder?.close();
       await nftables.close();
     },
   };
