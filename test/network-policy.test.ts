@@ -212,6 +212,47 @@ test('labels that change move a pod in and out of a policy', () =>
     await assertReached(['one/friend', 'two/friend']);
   }));
 
+test('a policy holds for what a pod does first', () => {
+  const early = { podSelector: { matchLabels: { app: 'early' } }, policyTypes: ['Egress'] };
+  const ask = `timeout 2 wget -qO- http://${address['one/server']}/ > /dev/null && said=out || said=kept; echo $said > /dev/termination-log`;
+  const containers = [{ name: 'main', image: 'busybox', command: ['sh', '-c', ask] }];
+  const names = ['early-1', 'early-2', 'early-3'];
+  const items = names.map((name) => {
+    const metadata = { namespace: 'two', name, labels: { app: 'early' } };
+    return { apiVersion: 'v1', kind: 'Pod', metadata, spec: { restartPolicy: 'Never', containers } };
+  });
+  return withPolicies(
+    { early },
+    async () => {
+      // In force, as is seen by a pod that is there already.
+      await pods.cluster.kubectl('label pod stranger -n two app=early --overwrite');
+      await settles('two/stranger', `http://${address['one/server']}/`, false);
+      await pods.cluster.kubectl('label pod stranger -n two app=stranger --overwrite');
+      await pods.cluster.kubectl('apply -f -', { input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }) });
+      for (const name of names) {
+        await pods.cluster.kubectl(`wait pod ${name} -n two --for=jsonpath={.status.phase}=Succeeded --timeout=60s`, { timeoutMs: 70_000 });
+        const said = ['get', 'pod', name, '-n', 'two', '-o', 'jsonpath={.status.containerStatuses[0].state.terminated.message}'];
+        assert.equal((await pods.cluster.kubectl(said)).trim(), 'kept', name);
+      }
+      await pods.cluster.kubectl(`delete pod ${names.join(' ')} -n two`);
+    },
+    'two',
+  );
+});
+
+test('counters go on when the node agent is started anew', () =>
+  withPolicies({ closed: { ...server, policyTypes: ['Ingress'] } }, async () => {
+    await settles('one/friend', `http://${address['one/server']}/`, false);
+    const before = await counted('denied-in/one/closed');
+    assert(before > 0);
+    const { pid } = JSON.parse(readFileSync(`${pods.cluster.dataDir}/run/node-agent.json`, 'utf8')) as { pid: number };
+    process.kill(pid, 'SIGKILL');
+    await pods.cluster.up();
+    // Until the new agent has written the table, it is the old one's.
+    await settles('one/friend', `http://${address['one/server']}/`, false);
+    assert((await counted('denied-in/one/closed')) > before);
+  }));
+
 test('after the last policy the table is gone, and everyone reaches everyone', async () => {
   await eventually('no table', async () => ((await run('nft', ['list', 'tables'])).stdout.includes(table) ? undefined : true));
   await assertReached(everyone);

@@ -36,7 +36,7 @@ export interface PolicyPod {
 /** Undefined for a pod that rules have nothing to do with: on the host's network, without an address yet, or ended, when its address may be another's. */
 export function policyPod({ metadata, spec, status }: Pod): PolicyPod | undefined {
   if (spec.hostNetwork === true || status.phase === 'Succeeded' || status.phase === 'Failed') return undefined;
-  const addresses = (status.podIPs ?? (status.podIP === undefined ? [] : [{ ip: status.podIP }])).map(({ ip }) => ip).filter((ip) => ip !== '');
+  const addresses = podAddresses({ status });
   if (addresses.length === 0) return undefined;
   const containers = [...(spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always'), ...spec.containers];
   const ports = containers.flatMap((container) =>
@@ -45,6 +45,14 @@ export function policyPod({ metadata, spec, status }: Pod): PolicyPod | undefine
     ),
   );
   return { namespace: metadata.namespace, name: metadata.name, labels: metadata.labels, addresses, nodeName: spec.nodeName, ports };
+}
+
+export function podAddresses({ status: { podIP, podIPs } }: Pick<Pod, 'status'>): string[] {
+  return (podIPs ?? (podIP === undefined ? [] : [{ ip: podIP }])).map(({ ip }) => ip).filter((ip) => ip !== '');
+}
+
+export function formatName({ metadata }: { readonly metadata: { readonly namespace: string; readonly name: string } }): string {
+  return `${metadata.namespace}/${metadata.name}`;
 }
 
 /** Whether two states of a pod are the same to {@link policyPod}, for most changes of a pod are of no concern. */

@@ -4,6 +4,7 @@ import type { Namespace, NetworkPolicy, Pod } from '../../api/kinds.ts';
 import { FakeTransport } from '../../client/fake-transport.ts';
 import { createInformers } from '../../client/informers.ts';
 import { createClient } from '../../client/typed-client.ts';
+import type { Count } from '../../nftables/counters.ts';
 import { simulatedWorld } from '../../world/simulated.ts';
 import { type PolicyEnforcer, startPolicyEnforcer } from './policy-enforcer.ts';
 
@@ -33,6 +34,8 @@ interface Rig {
   readonly scripts: string[];
   /** Thrown by the next transactions. */
   readonly failures: Error[];
+  /** What the table's counters have counted. */
+  readonly counted: Map<string, Count>;
   /** Resolves with the next script that holds the text. */
   next(text: string): Promise<string>;
   readonly enforcer: PolicyEnforcer;
@@ -46,6 +49,7 @@ async function withEnforcer(check: (rig: Rig) => Promise<void>): Promise<void> {
   const informers = createInformers(createClient(transport), world);
   const scripts: string[] = [];
   const failures: Error[] = [];
+  const counted = new Map<string, Count>();
   const waiting = new Set<{ text: string; resolve: (script: string) => void }>();
   const apply = async (script: string): Promise<void> => {
     const failure = failures.shift();
@@ -54,10 +58,17 @@ async function withEnforcer(check: (rig: Rig) => Promise<void>): Promise<void> {
     for (const one of waiting) if (script.includes(one.text) && waiting.delete(one)) one.resolve(script);
     await Promise.resolve();
   };
-  const enforcer = startPolicyEnforcer({ world, informers, nodeName: 'here', table: 't', apply });
+  const enforcer = startPolicyEnforcer({
+    world,
+    informers,
+    nodeName: 'here',
+    table: 't',
+    nftables: { apply, close: () => Promise.resolve() },
+    counters: () => Promise.resolve(counted),
+  });
   try {
     await enforcer.ready;
-    await check({ world, transport, scripts, failures, enforcer, next: (text) => new Promise((resolve) => waiting.add({ text, resolve })) });
+    await check({ world, transport, scripts, failures, counted, enforcer, next: (text) => new Promise((resolve) => waiting.add({ text, resolve })) });
   } finally {
     await enforcer.close();
     informers.close();
@@ -101,4 +112,69 @@ test('when nft refuses, the whole table is written anew', () =>
     while (failures.length > 0) await new Promise((resolve) => setImmediate(resolve));
     await world.advance(60_000);
     assert.match(await again, /^table inet t {}\ndelete table inet t\ntable inet t {/);
+  }));
+
+function fresh(name: string): Pod {
+  const { status: _, ...one } = pod('');
+  return { ...one, metadata: { ...one.metadata, name, uid: name }, status: { phase: 'Pending' } };
+}
+
+test('a pod is held by its rules before anything in it runs, and nothing is written when the API tells of its address', () =>
+  withEnforcer(async ({ transport, next, scripts, enforcer }) => {
+    const first = next('pods-in-4');
+    transport.set(policyPath, closed);
+    await first;
+    await enforcer.admit(fresh('new'), ['10.244.0.9']);
+    assert.match(scripts.at(-1) ?? '', /add element inet t pods-in-4 { 10\.244\.0\.9 : goto/);
+    const written = scripts.length;
+    await enforcer.admit(fresh('new'), ['10.244.0.9']);
+    const told: Pod = { ...fresh('new'), status: pod('10.244.0.9').status };
+    transport.set('/api/v1/namespaces/shop/pods/new', told);
+    const moved = next('10.244.0.6');
+    transport.set('/api/v1/namespaces/shop/pods/web', pod('10.244.0.6'));
+    assert.doesNotMatch(await moved, /10\.244\.0\.9/);
+    assert.equal(scripts.length, written + 1);
+    const gone = next('delete element inet t pods-in-4 { 10.244.0.9 }');
+    transport.delete('/api/v1/namespaces/shop/pods/new');
+    await gone;
+  }));
+
+test('without policies a pod waits for nothing', () =>
+  withEnforcer(async ({ scripts, enforcer }) => {
+    await enforcer.admit(fresh('new'), ['10.244.0.9']);
+    assert.equal(scripts.length, 1);
+  }));
+
+test('a pod whose rules cannot be written is not to start', () =>
+  withEnforcer(async ({ transport, next, failures, world, enforcer }) => {
+    const first = next('pods-in-4');
+    transport.set(policyPath, closed);
+    await first;
+    failures.push(...Array.from({ length: 20 }, () => new Error('no nft here')));
+    const admitted = assert.rejects(enforcer.admit(fresh('new'), ['10.244.0.9']), /not in force for the pod: Error: no nft here/);
+    while (failures.length === 20) await new Promise((resolve) => setImmediate(resolve));
+    await world.advance(11_000);
+    await admitted;
+    failures.length = 0;
+    const again = next('10.244.0.9');
+    await world.advance(60_000);
+    await again;
+  }));
+
+test('counters go on from what they had counted when the table is written anew, and stay while their policy does', () =>
+  withEnforcer(async ({ transport, next, failures, counted, world, scripts }) => {
+    const first = next('add counter inet t denied-in/shop/closed\n');
+    transport.set(policyPath, closed);
+    await first;
+    const left = next('delete element inet t pods-in-4');
+    transport.delete('/api/v1/namespaces/shop/pods/web');
+    assert.doesNotMatch(await left, /delete counter/);
+    counted.set('denied-in/shop/closed', { packets: 7, bytes: 420 });
+    failures.push(new Error('somebody took the table away'));
+    const again = next('add counter inet t denied-in/shop/closed { packets 7 bytes 420 }');
+    transport.set('/api/v1/namespaces/shop/pods/web', pod('10.244.0.7'));
+    while (failures.length > 0) await new Promise((resolve) => setImmediate(resolve));
+    await world.advance(60_000);
+    await again;
+    assert(scripts.length >= 3);
   }));

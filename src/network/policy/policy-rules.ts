@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto';
 import type { NetworkPolicy } from '../../api/kinds.ts';
 import type { V1NetworkPolicyPeer, V1NetworkPolicyPort } from '../../api/types.ts';
 import { contains, parseCidr, tryParseIp, widthOf } from '../../machinery/ip.ts';
-import { type NameServer, type PodSelector, PodSelectors, type PolicyPod, type PolicySnapshot, policyPod } from './peers.ts';
+import { formatName, type NameServer, type PodSelector, PodSelectors, type PolicyPod, type PolicySnapshot, policyPod } from './peers.ts';
 import { addressRangeText, portRangeText, type Range, rangesOfBlock, union } from '../../machinery/ip-ranges.ts';
 import type { SetContent, TableContent } from './table-content.ts';
 
@@ -70,7 +70,7 @@ class Builder {
 
   build(): TableContent {
     const policies = this.#snapshot.policies
-      .toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
+      .toSorted((a, b) => (formatName(a) < formatName(b) ? -1 : 1))
       .map((policy) => ({ policy, subject: this.#selectors.select(policy.metadata.namespace, policy.spec.podSelector ?? {}) }));
     for (const pod of this.#pods) {
       if (pod.nodeName !== this.#snapshot.nodeName) continue;
@@ -83,7 +83,7 @@ class Builder {
   #isolate(pod: PolicyPod, direction: Direction, about: readonly NetworkPolicy[]): void {
     const policies = about.filter((policy) => rulesOf(policy, direction) !== undefined);
     if (policies.length === 0) return;
-    const chain = `isolated-${direction}-${digest(policies.map(nameOf).join(' '))}`;
+    const chain = `isolated-${direction}-${digest(policies.map(formatName).join(' '))}`;
     if (!this.#chains.has(chain)) {
       const allow = policies.map((policy) => `jump ${this.#policyChain(policy, direction)}`);
       this.#chains.set(chain, [...allow, `${policies.map((policy) => this.#count('denied', direction, policy)).join(' ')} drop`]);
@@ -103,7 +103,7 @@ class Builder {
     for (const protocol of ['TCP', 'UDP']) {
       const allowing = policies.find((policy) => rulesOf(policy, 'out')?.some((rule) => this.#allowsServer(rule, policy, server, protocol)));
       if (!allowing) continue;
-      const chain = named('allow-names', nameOf(allowing));
+      const chain = named('allow-names', formatName(allowing));
       this.#chains.set(chain, [`${this.#count('allowed', 'out', allowing)} accept`]);
       this.#element(nameServerMap, `${address} . ${protocol.toLowerCase()}`, `goto ${chain}`);
     }
@@ -130,7 +130,7 @@ class Builder {
 
   /** The chain that accepts what the policy allows and returns for the rest. */
   #policyChain(policy: NetworkPolicy, direction: Direction): string {
-    const chain = named(`allow-${direction}`, nameOf(policy));
+    const chain = named(`allow-${direction}`, formatName(policy));
     if (this.#chains.has(chain)) return chain;
     const accept = `${this.#count('allowed', direction, policy)} accept`;
     const conditions = (rulesOf(policy, direction) ?? []).flatMap((rule) => this.#conditions(rule, policy, direction));
@@ -223,7 +223,7 @@ class Builder {
 
   /** A statement that counts for the policy. */
   #count(what: 'allowed' | 'denied', direction: Direction, policy: NetworkPolicy): string {
-    const name = counterName(what, direction, nameOf(policy));
+    const name = counterName(what, direction, formatName(policy));
     this.#counters.add(name);
     return `counter name ${name}`;
   }
@@ -235,6 +235,13 @@ class Builder {
   }
 }
 
+/** The counters that the policy may have on some node. */
+export function countersOf(policy: NetworkPolicy): string[] {
+  return (['in', 'out'] as const).flatMap((direction) =>
+    (['allowed', 'denied'] as const).map((what) => counterName(what, direction, formatName(policy))),
+  );
+}
+
 /** `allowed-in/shop/web`: how many packets that began a connection the policy `web` of namespace `shop` let in. Cut where nft's names end. */
 export function counterName(what: 'allowed' | 'denied', direction: Direction, policy: string): string {
   const name = `${what}-${direction}/${policy}`;
@@ -242,10 +249,6 @@ export function counterName(what: 'allowed' | 'denied', direction: Direction, po
 }
 
 const longestName = 120;
-
-function nameOf({ metadata }: NetworkPolicy): string {
-  return `${metadata.namespace}/${metadata.name}`;
-}
 
 /** The hash keeps names apart that are cut short, the rest lets people read them. */
 function named(prefix: string, name: string): string {

@@ -3,21 +3,16 @@
  * pods and where it reaches the node itself; what a pod gets, where it is forwarded to it. What the node itself sends to its pods (probes among it) is
  * let through, as the interface asks. An accepted packet goes on to the next chain, so that both ends of a connection have their say.
  */
+import { noTable } from '../../nftables/nftables.ts';
 import type { NameServer } from './peers.ts';
 import { nameServerMap, podMap, selfSet } from './policy-rules.ts';
-
-/** No table, whatever was there. */
-export function noPolicyTable(table: string): string {
-  // Named and then deleted, in one transaction: there is something to delete in either case.
-  return `table inet ${table} {}\ndelete table inet ${table}\n`;
-}
 
 /** The table before the first policy; replaces whatever an earlier run left under its name, in the same transaction. */
 export function policyTable(table: string, nameServer: NameServer | undefined): string {
   const asked = nameServer && (nameServer.address.includes(':') ? 'ip6' : 'ip');
   // Wherever the Service's rules have led the packet to: what counts is whom the pod asked.
   const toNames = asked ? `ct original ${asked} daddr ${nameServer.address} ${asked} saddr . meta l4proto vmap @${nameServerMap}` : '';
-  return `${noPolicyTable(table)}table inet ${table} {
+  return `${noTable('inet', table)}table inet ${table} {
   map ${podMap('in', 4)} { type ipv4_addr : verdict; }
   map ${podMap('in', 6)} { type ipv6_addr : verdict; }
   map ${podMap('out', 4)} { type ipv4_addr : verdict; }

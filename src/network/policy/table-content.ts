@@ -2,6 +2,7 @@
  * What an nftables table of ours holds, as data, and the way from one content to another as the lines of one transaction: only what differs, so that
  * counters keep counting and sets that stay are not touched.
  */
+import type { Count } from '../../nftables/counters.ts';
 
 export interface TableContent {
   /** Names of counters that outlive the rules that count with them. */
@@ -20,11 +21,11 @@ export interface SetContent {
 
 export const emptyContent: TableContent = { counters: new Set(), sets: new Map(), chains: new Map(), maps: new Map() };
 
-/** `table` with its family: `inet k8ts-policies`. Empty when nothing differs. */
-export function tableChanges(table: string, from: TableContent, to: TableContent): string {
+/** `table` with its family: `inet k8ts-policies`. Empty when nothing differs. New counters go on from what was `counted` under their names. */
+export function tableChanges(table: string, from: TableContent, to: TableContent, counted: ReadonlyMap<string, Count> = new Map()): string {
   // Order counts within a transaction: what is referred to is there before and goes after what refers to it.
   const lines = [
-    ...[...to.counters].filter((name) => !from.counters.has(name)).map((name) => `add counter ${table} ${name}`),
+    ...[...to.counters].filter((name) => !from.counters.has(name)).map((name) => newCounter(table, name, counted.get(name))),
     ...[...to.sets].flatMap(([name, set]) => (from.sets.has(name) ? [] : [`add set ${table} ${name} { type ${set.type}; }`])),
     ...[...to.sets].flatMap(([name, set]) => setChanges(table, name, from.sets.get(name), set)),
     ...[...to.chains.keys()].filter((name) => !from.chains.has(name)).map((name) => `add chain ${table} ${name}`),
@@ -36,6 +37,10 @@ export function tableChanges(table: string, from: TableContent, to: TableContent
   for (const name of from.sets.keys()) if (!to.sets.has(name)) lines.push(`delete set ${table} ${name}`);
   for (const name of from.counters) if (!to.counters.has(name)) lines.push(`delete counter ${table} ${name}`);
   return lines.map((line) => `${line}\n`).join('');
+}
+
+function newCounter(table: string, name: string, counted: Count | undefined): string {
+  return `add counter ${table} ${name}${counted ? ` { packets ${counted.packets} bytes ${counted.bytes} }` : ''}`;
 }
 
 function setChanges(table: string, name: string, from: SetContent | undefined, to: SetContent): string[] {
