@@ -17,7 +17,7 @@ before(async () => {
   id = (JSON.parse(readFileSync(join(cluster.dataDir, 'cluster.json'), 'utf8')) as { id: string }).id;
   pods = await startEchoPods(cluster, names);
 });
-after(() => cluster.close());
+after(() => cluster?.close());
 
 const inNode = (name: string, ...args: string[]): Promise<{ stdout: string }> => run('ip', ['-netns', `k8ts-${id}-${name}`, ...args]);
 

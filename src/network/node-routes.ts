@@ -104,7 +104,8 @@ interface Changes {
 
 /** Lines for `ip -batch` and `bridge -batch` that lead from one plan to another. Routes that change are replaced in place, so that no packet meets none. */
 export function changes(before: readonly Peer[], after: readonly Peer[], tunnel: string): Changes {
-  const text = (peer: Peer): string => JSON.stringify([peer.podCidr, peer.gateway, ...(peer.kind === 'vxlan' ? [peer.publicIp, peer.mac] : [])]);
+  const text = (peer: Peer): string =>
+    JSON.stringify([peer.podCidr, peer.gateway, ...(peer.kind === 'vxlan' ? [peer.publicIp, peer.port, peer.mac] : [])]);
   const stays = new Set(before.map(text));
   const wanted = new Set(after.map(text));
   const ranges = new Set(after.map(({ podCidr }) => podCidr));
@@ -123,7 +124,8 @@ export function changes(before: readonly Peer[], after: readonly Peer[], tunnel:
     if (peer.kind === 'direct') {
       come.push(`route replace ${peer.podCidr} via ${peer.gateway} proto ${routeProtocol}`);
     } else {
-      entries.push(`fdb replace ${peer.mac} dev ${tunnel} dst ${peer.publicIp} self permanent`);
+      const end = peer.port === undefined ? peer.publicIp : `${peer.publicIp} port ${peer.port}`;
+      entries.push(`fdb replace ${peer.mac} dev ${tunnel} dst ${end} self permanent`);
       come.push(
         `neigh replace ${peer.gateway} lladdr ${peer.mac} dev ${tunnel} nud permanent`,
         `route replace ${peer.podCidr} via ${peer.gateway} dev ${tunnel} onlink proto ${routeProtocol}`,

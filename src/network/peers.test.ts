@@ -132,6 +132,20 @@ test('a node with ranges of both families has a way for each: over the link wher
   ]);
 });
 
+test('a node behind another machine is reached at a port of that, but over its link where one is on it', () => {
+  const node = nodeOf(far);
+  const door = { address: '192.0.2.2', port: 33_001 };
+  node.metadata.annotations = annotationsOf({ mac: tunnelMac('far', 'abcdef'), vni: 1, addresses: [far.ip], door });
+  const ways = (mode: PodNetworkMode, links: readonly string[]): readonly Peer[] => planPeers({ nodeName: 'self', links, mode, v6: false }, [node]);
+  assert.deepEqual(ways('auto', ['10.0.0.1/24']), [{ ...tunnel, publicIp: '192.0.2.2', port: 33_001 }]);
+  assert.deepEqual(ways('vxlan', ['10.9.0.1/24']), [tunnel]);
+  assert.deepEqual(changes([], ways('vxlan', []), 'vx').entries, [`fdb replace ${tunnel.mac} dev vx dst 192.0.2.2 port 33001 self permanent`]);
+  for (const odd of ['', '192.0.2.2', 'host:1', '192.0.2.2:0', '192.0.2.2:65536', '192.0.2.300:1', '192.0.2.2:1; reboot']) {
+    node.metadata.annotations['network.k8ts.io/tunnel-door'] = odd;
+    assert.deepEqual(ways('auto', []), [tunnel], odd);
+  }
+});
+
 test('a node without IPv6 lays no way to the IPv6 ranges of others', () => {
   const node = nodeOf({ ...near, podCIDRs: ['10.244.1.0/24', 'fd00:1:0:101::/64'] });
   assert.deepEqual(planPeers({ nodeName: 'self', links: ['10.0.0.1/24'], mode: 'auto', v6: false }, [node]), [direct]);

@@ -15,7 +15,15 @@ export const annotation = {
   publicIp: 'flannel.alpha.coreos.com/public-ip',
   /** All addresses the node itself answers on, of both families, the public one first: it may be on several links. */
   addresses: 'network.k8ts.io/addresses',
+  /** `address:port` where the tunnel of a node behind another machine is reached by those that are not on its link. */
+  tunnelDoor: 'network.k8ts.io/tunnel-door',
 } as const;
+
+/** Where a tunnel is reached over UDP. */
+export interface TunnelEnd {
+  readonly address: string;
+  readonly port: number;
+}
 
 /** A way to one range of pods. */
 export type Peer =
@@ -25,6 +33,8 @@ export type Peer =
       readonly podCidr: string;
       /** Where the tunnel ends. */
       readonly publicIp: string;
+      /** When it is not the port that all tunnels have. */
+      readonly port?: number;
       /** The tunnel's address on the other side, and the MAC address behind it. */
       readonly gateway: string;
       readonly mac: string;
@@ -64,7 +74,14 @@ function peerOf({ links, mode, v6 }: Self, node: Node, podCidr: string): Peer | 
   const publicIp = addresses.find((address) => !isV6(address));
   const mac = macOf(node);
   if (mode === 'host-routes' || publicIp === undefined || mac === undefined) return undefined;
-  return { kind: 'vxlan', podCidr, publicIp, gateway: tunnelAddress(podCidr), mac };
+  const door = links.some((link) => isOnLink(link, publicIp)) ? undefined : doorOf(node);
+  const end = door === undefined ? { publicIp } : { publicIp: door.address, port: door.port };
+  return { kind: 'vxlan', podCidr, ...end, gateway: tunnelAddress(podCidr), mac };
+}
+
+function doorOf({ metadata }: Node): TunnelEnd | undefined {
+  const [, address = '', port = ''] = /^([\d.]+):(\d{1,5})$/.exec(metadata.annotations?.[annotation.tunnelDoor] ?? '') ?? [];
+  return tryParseIp(address) && Number(port) > 0 && Number(port) < 65_536 ? { address, port: Number(port) } : undefined;
 }
 
 /** What a node says of itself comes first; the Node's addresses are there before it said anything. */
@@ -101,12 +118,20 @@ export function tunnelMac(nodeName: string, id: string): string {
   return ['0a', ...(digits.match(/../g) ?? [])].join(':');
 }
 
+interface OwnWords {
+  readonly mac: string;
+  readonly vni: number;
+  readonly addresses: readonly string[];
+  readonly door?: TunnelEnd;
+}
+
 /** What this node says of itself. */
-export function annotationsOf({ mac, vni, addresses }: { mac: string; vni: number; addresses: readonly string[] }): Record<string, string> {
+export function annotationsOf({ mac, vni, addresses, door }: OwnWords): Record<string, string> {
   return {
     [annotation.backendType]: 'vxlan',
     [annotation.backendData]: JSON.stringify({ VNI: vni, VtepMAC: mac }),
     [annotation.publicIp]: addresses[0] ?? '',
     [annotation.addresses]: addresses.join(','),
+    ...(door && { [annotation.tunnelDoor]: `${door.address}:${door.port}` }),
   };
 }

@@ -15,7 +15,7 @@ import { type Run, runCommand } from './command.ts';
 import { allowForwarding, hasIpv6 } from './forwarding.ts';
 import { NodeRoutes, removeNodeRoutes, tunnelName, tunnelOverhead } from './node-routes.ts';
 import { outboundRules, removeOutboundRules } from './outbound-rules.ts';
-import { annotationsOf, planPeers, type PodNetworkMode, podCidrsOf, tunnelMac } from './peers.ts';
+import { annotationsOf, planPeers, type PodNetworkMode, podCidrsOf, type TunnelEnd, tunnelMac } from './peers.ts';
 
 export interface PodNetworkOptions {
   readonly world: World;
@@ -33,6 +33,8 @@ export interface PodNetworkOptions {
   readonly mode: PodNetworkMode;
   readonly vni: number;
   readonly port: number;
+  /** Where nodes that are not on this one's link reach its tunnel, when that is not at its own address. */
+  readonly tunnelDoor?: TunnelEnd;
   readonly cniConfigDir: string;
   readonly stateDir: string;
   readonly run?: Run;
@@ -97,7 +99,7 @@ export function startPodNetwork(options: PodNetworkOptions): PodNetwork {
 
 /** Answers what to call when a Node changed: what comes while the machine is being told goes into the next round together. */
 function keepRoutes(options: PodNetworkOptions, podCidrs: readonly string[], linkMtu: number, signal: AbortSignal): () => void {
-  const { world, informers, client, nodeName, nodeIps, id, mode, vni, run = runCommand } = options;
+  const { world, informers, client, nodeName, nodeIps, id, mode, vni, tunnelDoor, run = runCommand } = options;
   const log = world.log.child('network');
   const nodes = informers.of(Node);
   const routes = new NodeRoutes({ ...options, run, nodeIp: nodeIps[0] ?? '', podCidrs, linkMtu });
@@ -118,7 +120,12 @@ function keepRoutes(options: PodNetworkOptions, podCidrs: readonly string[], lin
 
   async function announce(self: Node | undefined): Promise<void> {
     const onLink = (networkInterfaces()[linkName(id)] ?? []).filter(isGlobal).map(({ address }) => address);
-    const annotations = annotationsOf({ mac: tunnelMac(nodeName, id), vni, addresses: [...nodeIps, ...onLink] });
+    const annotations = annotationsOf({
+      mac: tunnelMac(nodeName, id),
+      vni,
+      addresses: [...nodeIps, ...onLink],
+      ...(tunnelDoor && { door: tunnelDoor }),
+    });
     if (!self || Object.entries(annotations).every(([name, value]) => self.metadata.annotations?.[name] === value)) return;
     await client.resource(Node).patch(nodeName, { metadata: { annotations } }, { type: 'merge', signal });
   }
