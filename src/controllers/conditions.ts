@@ -6,6 +6,16 @@ export interface Condition {
   reason?: string;
   message?: string;
   lastTransitionTime?: string;
+  observedGeneration?: number;
+}
+
+/** What a condition says of the generation of the object it was judged by. */
+export function judgedBy({
+  metadata: { generation },
+}: {
+  readonly metadata: { readonly generation?: number };
+}): Pick<Condition, 'observedGeneration'> {
+  return generation === undefined ? {} : { observedGeneration: generation };
 }
 
 export function conditionOf<C extends Condition>(conditions: readonly C[] | undefined, type: string): C | undefined {
@@ -17,13 +27,14 @@ export function withoutCondition<C extends Condition>(conditions: readonly C[] |
 }
 
 /**
- * The list with `next` in it. An entry of the same status and reason stays as it was, untouched; one of the same status keeps its
+ * The list with `next` in it. An entry of the same status, reason and generation stays as it was, untouched; one of the same status keeps its
  * `lastTransitionTime`. The list is the same value when nothing changed.
  */
 export function withCondition<C extends Condition>(conditions: readonly C[] | undefined, next: C): readonly C[] {
   const current = conditionOf(conditions, next.type);
-  if (conditions && current && current.status === next.status && current.reason === next.reason) return conditions;
-  const kept: C = current && current.status === next.status ? { ...next, lastTransitionTime: current.lastTransitionTime } : next;
+  const isSame = current?.status === next.status && current.reason === next.reason && current.observedGeneration === next.observedGeneration;
+  if (conditions && isSame) return conditions;
+  const kept: C = current?.status === next.status ? { ...next, lastTransitionTime: current.lastTransitionTime } : next;
   return [...withoutCondition(conditions, next.type), kept];
 }
 

@@ -3,7 +3,7 @@ import { Pod } from '../api/kinds.ts';
 import type { Client } from '../client/client.ts';
 import { isReason } from '../machinery/errors.ts';
 import { ignoreGone } from './errors.ts';
-import { withCondition } from './conditions.ts';
+import { judgedBy, withCondition } from './conditions.ts';
 
 export interface Disruption {
   readonly reason: string;
@@ -15,7 +15,8 @@ export interface Disruption {
 export async function disruptPod(client: Client, pod: Pod, { reason, message, now }: Disruption): Promise<void> {
   const { namespace, name, uid } = pod.metadata;
   const pods = client.resource(Pod).namespace(namespace);
-  const conditions = withCondition(pod.status.conditions, { type: 'DisruptionTarget', status: 'True', reason, message, lastTransitionTime: now });
+  const condition = { type: 'DisruptionTarget', status: 'True', reason, message, lastTransitionTime: now, ...judgedBy(pod) };
+  const conditions = withCondition(pod.status.conditions, condition);
   if (conditions !== pod.status.conditions) {
     await pods.updateStatus({ ...pod, status: { ...pod.status, conditions: [...conditions] } }).catch((error: unknown) => {
       // A conflict is for the caller: nobody is to go without a word.

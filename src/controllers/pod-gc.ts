@@ -3,6 +3,7 @@ import { Node, Pod } from '../api/kinds.ts';
 import type { V1PodCondition } from '../api/types.ts';
 import { isReason } from '../machinery/errors.ts';
 import { timestamp } from '../world/world.ts';
+import { judgedBy } from './conditions.ts';
 import type { ControllerDefinition } from './controller.ts';
 import { ignoreGone } from './errors.ts';
 import { hasEnded } from './pods.ts';
@@ -109,18 +110,19 @@ export const podGarbageCollector: ControllerDefinition = {
         const missing = await confirmedMissing(known, world.clock.now());
         const plan = planPodGc(pods.list(), known, (node) => missing.has(node), options.terminatedPodThreshold);
         await Promise.all(plan.remove.map(remove));
-        const nodeGone: V1PodCondition = {
+        const nodeGone = (pod: Pod): V1PodCondition => ({
           type: 'DisruptionTarget',
           status: 'True',
           reason: 'DeletionByPodGC',
           message: 'PodGC: node no longer exists',
           lastTransitionTime: timestamp(world.clock.now()),
-        };
+          ...judgedBy(pod),
+        });
         const fail = async (pod: Pod, conditions: readonly V1PodCondition[]): Promise<void> => {
           await markFailed(pod, conditions);
           await remove(pod);
         };
-        await Promise.all([...plan.stuck.map((pod) => fail(pod, [])), ...plan.orphaned.map((pod) => fail(pod, [nodeGone]))]);
+        await Promise.all([...plan.stuck.map((pod) => fail(pod, [])), ...plan.orphaned.map((pod) => fail(pod, [nodeGone(pod)]))]);
         return missingSince.size > 0 ? { requeueAfterMs: quarantineMs } : undefined;
       },
     };

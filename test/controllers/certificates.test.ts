@@ -5,12 +5,14 @@ import { afterEach, describe, it } from 'node:test';
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import { CertificateSigningRequest, ClusterRoleBinding, ConfigMap, Secret } from '../../src/api/kinds.ts';
+import type { ControllerOptions } from '../../src/controllers/controller.ts';
 import { createCertificateAuthority } from '../../src/kubeadm/certificates.ts';
 import { simulatedWorld } from '../../src/world/simulated.ts';
 import { type ControlPlane, notFound, startControlPlane } from './control-plane.ts';
 
 const hourMs = 60 * 60_000;
 const authority = await createCertificateAuthority(simulatedWorld(1), 'kubernetes');
+const nodesAuthority = await createCertificateAuthority(simulatedWorld(1), 'nodes');
 
 async function pkcs10(name: string): Promise<string> {
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
@@ -23,8 +25,8 @@ describe('certificate requests', () => {
   let plane: ControlPlane;
   afterEach(() => plane.close());
 
-  async function start(): Promise<void> {
-    plane = await startControlPlane({ options: { signingAuthority: authority } });
+  async function start(options: Partial<ControllerOptions> = { signingAuthority: authority }): Promise<void> {
+    plane = await startControlPlane({ options });
   }
   const get = (name: string): Promise<CertificateSigningRequest> => plane.get(CertificateSigningRequest, name);
 
@@ -67,6 +69,18 @@ describe('certificate requests', () => {
     assert.deepEqual(certificate.keyUsage, ['1.3.6.1.5.5.7.3.2']);
     const left = certificate.validToDate.getTime() - plane.world.clock.now();
     assert.ok(left > hourMs - 60_000 && left <= hourMs, `${left} ms`);
+  });
+
+  it('are signed by whom their signer signs with, if by anybody', async () => {
+    await start({ signingAuthorities: { 'kubernetes.io/kube-apiserver-client-kubelet': nodesAuthority } });
+    await ask('node', 'CN=system:node:n1,O=system:nodes', 'kube-apiserver-client-kubelet', ['digital signature', 'client auth']);
+    await ask('jane', 'CN=jane', 'kube-apiserver-client', ['client auth']);
+    await approve('node');
+    await approve('jane');
+    const certificate = new X509Certificate(Buffer.from((await get('node')).status.certificate ?? '', 'base64'));
+    assert.match(certificate.issuer, /CN=nodes/);
+    assert.ok(certificate.verify(new X509Certificate(nodesAuthority.certificate).publicKey));
+    assert.equal((await get('jane')).status.certificate, undefined, 'its signer has none');
   });
 
   it('fail when they are not what their signer signs', async () => {

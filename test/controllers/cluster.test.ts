@@ -201,10 +201,8 @@ describe('a node', () => {
     await plane.settle(15_000);
     await beat('alive');
     assert.notEqual((await plane.get(Pod, 'patient')).metadata.deletionTimestamp, undefined);
-    assert.equal(
-      (await plane.get(Pod, 'patient')).status.conditions?.find(({ type }) => type === 'DisruptionTarget')?.reason,
-      'DeletionByTaintManager',
-    );
+    const disrupted = (await plane.get(Pod, 'patient')).status.conditions?.find(({ type }) => type === 'DisruptionTarget');
+    assert.deepEqual([disrupted?.reason, disrupted?.observedGeneration], ['DeletionByTaintManager', 1]);
     assert.equal((await plane.get(Pod, 'stoic')).metadata.deletionTimestamp, undefined);
   });
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { Kind } from '../../src/api/kind.ts';
-import { Deployment, Event, Pod, ReplicaSet } from '../../src/api/kinds.ts';
+import { Deployment, Event, Pod, ReplicaSet, ResourceQuota } from '../../src/api/kinds.ts';
 import type { Draft } from '../../src/machinery/object.ts';
 import { type ControlPlane, notFound, startControlPlane } from './control-plane.ts';
 
@@ -58,6 +58,21 @@ describe('deployment', () => {
     const messages = (await plane.list(Event)).map((event) => event.message);
     assert.ok(messages.includes(`Scaled up replica set ${replicaSet?.metadata.name} from 0 to 3`), messages.join('\n'));
     assert.deepEqual(plane.complaints, []);
+  });
+
+  it('says why no replica set can be made, and makes it as soon as it can', async () => {
+    const quotas = plane.admin.resource(ResourceQuota).namespace('default');
+    await quotas.create({ metadata: { name: 'none', namespace: 'default' }, spec: { hard: { 'count/replicasets.apps': '0' } } });
+    await plane.settle();
+    await plane.create(Deployment, web(1));
+    await plane.settle(100);
+    const { conditions } = (await plane.get(Deployment, 'web')).status;
+    const progressing = conditions?.find(({ type }) => type === 'Progressing');
+    assert.deepEqual([progressing?.status, progressing?.reason], ['False', 'ReplicaSetCreateError']);
+    assert.match(progressing?.message ?? '', /^Failed to create new replica set "web-[a-z0-9]+": .*exceeded quota: none/);
+    assert.ok((await plane.list(Event)).some(({ reason, message }) => reason === 'ReplicaSetCreateError' && message === progressing?.message));
+    await quotas.delete('none');
+    await plane.until('it is available', available(1));
   });
 
   it('replaces a pod that is deleted', async () => {

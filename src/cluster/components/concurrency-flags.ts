@@ -4,6 +4,12 @@ export const concurrencyFlags = [
   { flag: 'concurrent-cron-job-syncs', field: 'concurrentCronJobSyncs', controller: 'cronjob-controller', count: 5 },
   { flag: 'concurrent-daemonset-syncs', field: 'concurrentDaemonsetSyncs', controller: 'daemonset-controller', count: 2 },
   { flag: 'concurrent-deployment-syncs', field: 'concurrentDeploymentSyncs', controller: 'deployment-controller', count: 5 },
+  {
+    flag: 'concurrent-device-taint-eviction-syncs',
+    field: 'concurrentDeviceTaintEvictionSyncs',
+    controller: 'device-taint-eviction-controller',
+    count: 8,
+  },
   { flag: 'concurrent-endpoint-syncs', field: 'concurrentEndpointSyncs', controller: 'endpoints-controller', count: 5 },
   { flag: 'concurrent-ephemeralvolume-syncs', field: 'concurrentEphemeralvolumeSyncs', controller: 'ephemeral-volume-controller', count: 5 },
   { flag: 'concurrent-gc-syncs', field: 'concurrentGcSyncs', controller: 'garbage-collector-controller', count: 20 },
@@ -18,6 +24,7 @@ export const concurrencyFlags = [
   { flag: 'concurrent-rc-syncs', field: 'concurrentRcSyncs', controller: 'replicationcontroller-controller', count: 5 },
   { flag: 'concurrent-replicaset-syncs', field: 'concurrentReplicasetSyncs', controller: 'replicaset-controller', count: 5 },
   { flag: 'concurrent-resource-quota-syncs', field: 'concurrentResourceQuotaSyncs', controller: 'resourcequota-controller', count: 5 },
+  { flag: 'concurrent-resourceclaim-syncs', field: 'concurrentResourceclaimSyncs', controller: 'resourceclaim-controller', count: 50 },
   { flag: 'concurrent-service-endpoint-syncs', field: 'concurrentServiceEndpointSyncs', controller: 'endpointslice-controller', count: 5 },
   { flag: 'concurrent-service-syncs', field: 'concurrentServiceSyncs', controller: 'service-lb-controller', count: 1 },
   {

@@ -1,7 +1,7 @@
 /** `k8ts kube-controller-manager`: the controllers alone, each with the identity of its own service account. */
 import type { Client } from '../../client/client.ts';
 import type { HealthCheck } from '../../apiserver/http/health.ts';
-import { labelText } from '../../apiserver/http/exposition.ts';
+import { labelText } from '../../machinery/exposition.ts';
 import type { HttpTransportOptions } from '../../client/http.ts';
 import { createInformers } from '../../client/informers.ts';
 import { serviceAccountTokens } from '../../client/service-account-token.ts';

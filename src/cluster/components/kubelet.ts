@@ -95,6 +95,7 @@ export function runKubelet(given: KubeletFlags): Promise<void> {
       access,
       runtime,
       configz: () => chosen.shownSettings ?? {},
+      pages: chosen.settings?.pages,
       host,
       port,
       nodeName,

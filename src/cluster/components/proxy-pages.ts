@@ -2,12 +2,13 @@
  * What `k8ts kube-proxy` shows over plain HTTP, as upstream: health, for load balancers that ask whether this node takes traffic, on one port; metrics and the
  * proxy's mode on another.
  */
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import { isIPv6 } from 'node:net';
-import { Exposition } from '../../apiserver/http/exposition.ts';
+import { Exposition, metricsContentType } from '../../machinery/exposition.ts';
 import { Node } from '../../api/kinds.ts';
 import type { Informers } from '../../client/informer.ts';
 import type { Proxy } from '../../proxy/proxy.ts';
+import { createServer } from '../../world/node-http.ts';
 import { timestamp, type World } from '../../world/world.ts';
 import { ClusterError } from '../config.ts';
 import { plainListenError } from '../listen-error.ts';
@@ -37,7 +38,7 @@ export async function serveProxyPages(options: ProxyPagesOptions, closers: Close
   const health = healthPages(options);
   await serve('--healthz-bind-address', healthzBindAddress, health, closers);
   const metrics: Record<string, () => Page> = {
-    '/metrics': () => ({ code: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: metricsText(options.proxy) }),
+    '/metrics': () => ({ code: 200, type: metricsContentType, body: metricsText(options.proxy) }),
     '/proxyMode': () => text(200, 'nftables'),
     '/healthz': () => text(200, 'ok'),
   };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Exposition } from '../../apiserver/http/exposition.ts';
+import { Exposition } from '../../machinery/exposition.ts';
 import { WorkQueue } from '../../client/work-queue.ts';
 import { simulatedWorld } from '../../world/simulated.ts';
 import { QueueMetrics } from './queue-metrics.ts';

@@ -1,5 +1,5 @@
 /** What happens in the queues of controllers, under client-go's names: `workqueue_depth`, `workqueue_work_duration_seconds` and so on. */
-import { type Exposition, Histogram, labelText } from '../../apiserver/http/exposition.ts';
+import { type Exposition, Histogram, labelText } from '../../machinery/exposition.ts';
 import type { QueueObserver } from '../../client/work-queue.ts';
 import type { Clock } from '../../world/world.ts';
 

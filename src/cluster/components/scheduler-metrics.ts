@@ -1,5 +1,5 @@
 /** What happens in the scheduler, under upstream's names: `scheduler_schedule_attempts_total`, `scheduler_pending_pods` and so on. */
-import { type Exposition, Histogram, labelText } from '../../apiserver/http/exposition.ts';
+import { type Exposition, Histogram, labelText } from '../../machinery/exposition.ts';
 import type { AttemptResult, SchedulerObserver, TimedPoint } from '../../scheduler/observer.ts';
 import type { Scheduler } from '../../scheduler/scheduler.ts';
 

@@ -1,5 +1,5 @@
 /** `k8ts kube-scheduler`: the scheduler alone. */
-import { labelText } from '../../apiserver/http/exposition.ts';
+import { labelText } from '../../machinery/exposition.ts';
 import type { HealthCheck } from '../../apiserver/http/health.ts';
 import { type Paths, jsonAnswer } from '../../apiserver/http/paths.ts';
 import { createEventRecorder } from '../../client/events.ts';

@@ -8,7 +8,7 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { authenticationConfig } from '../../apiserver/aggregation/authentication-config.ts';
 import { addHealthPaths, type HealthCheck } from '../../apiserver/http/health.ts';
-import { Exposition } from '../../apiserver/http/exposition.ts';
+import { Exposition, metricsContentType } from '../../machinery/exposition.ts';
 import { Paths, type PathAnswer, jsonAnswer } from '../../apiserver/http/paths.ts';
 import { ConfigMap } from '../../api/kinds.ts';
 import type { Client } from '../../client/client.ts';
@@ -102,7 +102,7 @@ function pathsOf({ checks, readyChecks = checks, metrics, more }: Pages, started
     const out = new Exposition();
     metrics(out);
     renderProcess(out, startedMs);
-    return { code: 200, contentType: 'text/plain; version=0.0.4; charset=utf-8', body: out.text() };
+    return { code: 200, contentType: metricsContentType, body: out.text() };
   });
   more?.(paths);
   return paths;

@@ -46,6 +46,15 @@ describe('a disruption budget', () => {
     });
   }
 
+  it('says by which generation of it was judged, also when nothing else changed', () => {
+    const before = [
+      { type: 'DisruptionAllowed', status: 'True', reason: 'SufficientPods', message: '', observedGeneration: 1, lastTransitionTime: 'then' },
+    ];
+    const grown = { ...budget({ minAvailable: 1 }), status: { conditions: before } };
+    const { status } = budgetStatus({ budget: grown, pods: pods(3), scale: 0, nowMs, now });
+    assert.deepEqual(status.conditions, [{ ...before[0], observedGeneration: 2 }]);
+  });
+
   it('counts an eviction that was granted until it is seen, or two minutes have passed', () => {
     const granted = budget({ minAvailable: 1 }, { p0: '2026-01-01T00:09:00Z', p1: '2026-01-01T00:07:00Z', gone: '2026-01-01T00:09:59Z' });
     const { status, requeueAfterMs, notDeleted } = budgetStatus({ budget: granted, pods: pods(3), scale: 3, nowMs, now });

@@ -13,7 +13,7 @@ import { apiVersionOf, type Kind } from '../../api/kind.ts';
 import { type KubeObject, type OwnerReference, controllerOf, keyOf, splitKey } from '../../machinery/object.ts';
 import { selectorOf } from '../../machinery/selector.ts';
 import { timestamp } from '../../world/world.ts';
-import { conditionOf } from '../conditions.ts';
+import { conditionOf, judgedBy } from '../conditions.ts';
 import { type ControllerDefinition, type Outcome, onAny } from '../controller.ts';
 import { kindOfDefinition } from '../custom-kinds.ts';
 import { ignoreGone } from '../errors.ts';
@@ -126,7 +126,14 @@ export const disruptionController: ControllerDefinition = {
       const nowMs = world.clock.now();
       const leftMs = markedMs + staleMarkMs - nowMs;
       if (leftMs > 0) return { requeueAfterMs: leftMs };
-      const condition = { type: 'DisruptionTarget', status: 'False', reason: '', message: '', lastTransitionTime: timestamp(nowMs) };
+      const condition = {
+        type: 'DisruptionTarget',
+        status: 'False',
+        reason: '',
+        message: '',
+        lastTransitionTime: timestamp(nowMs),
+        ...judgedBy(pod),
+      };
       const change = { metadata: { uid: pod.metadata.uid }, status: { conditions: [condition] } };
       await client.resource(Pod).namespace(namespace).patch(name, change, { type: 'strategic', subresource: 'status' }).catch(ignoreGone);
       return undefined;

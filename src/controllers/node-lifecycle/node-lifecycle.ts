@@ -7,7 +7,7 @@ import type { V1NodeCondition } from '../../api/types.ts';
 import { equal } from '../../machinery/equal.ts';
 import { isReason } from '../../machinery/errors.ts';
 import { timestamp } from '../../world/world.ts';
-import { conditionOf, withCondition } from '../conditions.ts';
+import { conditionOf, judgedBy, withCondition } from '../conditions.ts';
 import type { ControllerDefinition, Outcome } from '../controller.ts';
 import { orNone } from '../merge.ts';
 import { isReady, podsOnNode, watchPodsByNode } from '../pods.ts';
@@ -153,7 +153,7 @@ export const nodeLifecycleController: ControllerDefinition = {
           .filter(isReady)
           .map(async (pod) => {
             const conditions = (pod.status.conditions ?? []).map((condition) =>
-              condition.type === 'Ready' ? { ...condition, status: 'False', lastTransitionTime: now } : condition,
+              condition.type === 'Ready' ? { ...condition, status: 'False', lastTransitionTime: now, ...judgedBy(pod) } : condition,
             );
             events.event(pod, 'Warning', 'NodeNotReady', 'Node is not ready');
             await client
