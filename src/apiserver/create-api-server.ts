@@ -1,4 +1,5 @@
 /** Puts the API server together: verbs below, authentication, authorization and the fixed paths around them, HTTP and in-process connections on top. */
+import { metricsContentType } from '../machinery/exposition.ts';
 import { Aggregator } from './aggregation/aggregator.ts';
 import { authenticationConfigData } from './aggregation/authentication-config.ts';
 import type { ApiServer, ApiServerOptions, ListenOptions } from './api-server.ts';
@@ -246,7 +247,7 @@ function createPaths({ verbs, aggregator, metrics, serviceAccountTokens, encrypt
   metrics.addSource(healthMetrics(checks));
   metrics.addSource(storageMetrics(verbs));
   addVersionPath(paths);
-  paths.add('/metrics', () => ({ code: 200, contentType: 'text/plain; version=0.0.4; charset=utf-8', body: metrics.render() }));
+  paths.add('/metrics', () => ({ code: 200, contentType: metricsContentType, body: metrics.render() }));
   paths.add('/openid/v1/jwks', () => ({ ...jsonAnswer(serviceAccountTokens.jwks()), contentType: 'application/jwk-set+json' }));
   paths.add('/.well-known/openid-configuration', () => jsonAnswer(serviceAccountTokens.discoveryDocument()));
   addDiscoveryPaths(paths, verbs, aggregator, address);

@@ -71,6 +71,17 @@ export function createEventRecorder(client: Client, world: World, source: EventS
   return new Recorder(client, world, source);
 }
 
+/** Records only what is not as it should be. */
+export function warningsOnly(recorder: EventRecorder): EventRecorder {
+  return {
+    event(object, type, reason, message, fieldPath) {
+      if (type === 'Warning') recorder.event(object, type, reason, message, fieldPath);
+    },
+    flushed: () => recorder.flushed(),
+    close: () => recorder.close(),
+  };
+}
+
 class Recorder implements EventRecorder {
   readonly #client: Client;
   readonly #world: World;

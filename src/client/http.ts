@@ -3,9 +3,11 @@
  * watches and streams have connections of their own, so that they never stand in the way of requests.
  */
 import { readFileSync, statSync } from 'node:fs';
-import { Agent as HttpAgent, type ClientRequest, type IncomingMessage, request as httpRequest, type RequestOptions } from 'node:http';
+import type { Agent as HttpAgent, AgentOptions, ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { createSecureContext } from 'node:tls';
 import { errorFromStatus, type Status } from '../machinery/errors.ts';
+import { Agent as PlainAgent, request as httpRequest } from '../world/node-http.ts';
 import { ConnectionError } from './connection-error.ts';
 import { jsonLines } from './json-lines.ts';
 import type { ApiRequest, Transport, WatchEvent } from './transport.ts';
@@ -65,6 +67,8 @@ const maxWatchLineBytes = 32 * 1024 * 1024;
 const maxAnswerBytes = 1024 * 1024 * 1024;
 const maxErrorBytes = 1024 * 1024;
 const keepAliveProbeMs = 15_000;
+/** After a burst of requests, connections go that nobody uses any more; what is asked every ten seconds (a lease) keeps one. */
+const idleConnectionMs = 15_000;
 /** How much longer than it was asked to last a watch may be silent. */
 const watchSlackMs = 30_000;
 
@@ -99,16 +103,22 @@ class HttpConnection implements HttpTransport {
     };
     const shared = { keepAlive: true, keepAliveMsecs: keepAliveProbeMs, noDelay: true };
     const trust = {
-      ...(options.ca !== undefined && { ca: options.ca }),
       ...(options.serverName !== undefined && { servername: options.serverName }),
       rejectUnauthorized: !options.insecureSkipTlsVerify,
     };
     this.#makeAgents = ({ certificate, key }) => {
-      const tls = { ...trust, ...(certificate !== undefined && { cert: certificate }), ...(key !== undefined && { key }) };
-      const make = (bounds: { maxSockets?: number; maxFreeSockets: number }): HttpAgent =>
-        this.#base.protocol === 'http:' ? new HttpAgent({ ...shared, ...bounds }) : new HttpsAgent({ ...shared, ...bounds, ...tls });
+      // One for all connections: made anew for each, it takes as much memory as the connection itself.
+      const secureContext = createSecureContext({
+        ...(options.ca !== undefined && { ca: options.ca }),
+        ...(certificate !== undefined && { cert: certificate }),
+        ...(key !== undefined && { key }),
+      });
+      const make = (bounds: AgentOptions): HttpAgent =>
+        this.#base.protocol === 'http:'
+          ? new PlainAgent({ ...shared, ...bounds })
+          : new HttpsAgent({ ...shared, ...bounds, ...trust, secureContext });
       return {
-        request: make({ maxSockets: maxParallelRequests, maxFreeSockets: maxIdleConnections }),
+        request: make({ maxSockets: maxParallelRequests, maxFreeSockets: maxIdleConnections, timeout: idleConnectionMs }),
         // Unbounded here: each watch and stream is owned by a caller, who has the bound.
         stream: make({ maxFreeSockets: 1 }),
       };

@@ -12,20 +12,34 @@ const minLength = 40;
 let current = new Map<string, FieldSet>();
 let previous = new Map<string, FieldSet>();
 
-/** The same set, with every part below a top-level field (`f:spec`) the one that was seen before, if there was one. Sorted sets only: order counts. */
+/**
+ * The same set: the one that was seen before, if there was one, or else one whose parts below a top-level field (`f:spec`) were seen before. Sorted sets
+ * only: order counts.
+ */
 export function interned(set: FieldSet): FieldSet {
   const result: Record<string, FieldSet> = {};
+  let key = '';
   for (const field in set) {
     const parts: Record<string, FieldSet> = {};
     const below = set[field] ?? {};
-    for (const element in below) parts[element] = known(below[element] ?? {});
+    key += `#${named(field)}`;
+    for (const element in below) {
+      const part = below[element] ?? {};
+      const text = JSON.stringify(part);
+      parts[element] = known(text, part);
+      key += named(element) + text;
+    }
     result[field] = parts;
   }
-  return result;
+  return known(key, result);
 }
 
-function known(part: FieldSet): FieldSet {
-  const key = JSON.stringify(part);
+/** A name, whatever is in it, that ends where it does. */
+function named(name: string): string {
+  return `${name.length}:${name}`;
+}
+
+function known(key: string, part: FieldSet): FieldSet {
   if (key.length < minLength) return part;
   let found = current.get(key);
   if (found !== undefined) return found;

@@ -1,6 +1,6 @@
 /** How long admission takes, by step, plugin and webhook, under upstream's names. https://kubernetes.io/docs/reference/instrumentation/metrics/ */
 import type { World } from '../../world/world.ts';
-import { Exposition, Histogram, labelText } from '../http/exposition.ts';
+import { Exposition, Histogram, labelText } from '../../machinery/exposition.ts';
 import type { AdmissionOperation } from './admission.ts';
 
 export type AdmissionStep = 'admit' | 'validate';

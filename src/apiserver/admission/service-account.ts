@@ -3,7 +3,8 @@
  * where client libraries look for them (a projected volume `kube-api-access-…`).
  */
 import { Pod, ServiceAccount } from '../../api/kinds.ts';
-import type { V1Container, V1PodSpec, V1Volume } from '../../api/types.ts';
+import type { V1Container, V1PodSpec, V1ProjectedVolumeSource, V1Volume } from '../../api/types.ts';
+import { deepFreeze } from '../../machinery/clone.ts';
 import { forbidden } from '../../machinery/errors.ts';
 import type { World } from '../../world/world.ts';
 import { objectPath } from '../registry/storage-key.ts';
@@ -75,16 +76,16 @@ export function mountToken(spec: V1PodSpec, newVolumeName: () => string): void {
   for (const container of containers) container.volumeMounts = [...(container.volumeMounts ?? []), { name: volume.name, readOnly: true, mountPath }];
 }
 
+/** One for all pods: whole, so that no default is filled in later. */
+const projectedToken: V1ProjectedVolumeSource = deepFreeze({
+  sources: [
+    { serviceAccountToken: { expirationSeconds: tokenExpirationSeconds, path: 'token' } },
+    { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
+    { downwardAPI: { items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }] } },
+  ],
+  defaultMode: 0o644,
+});
+
 function tokenVolume(name: string): V1Volume {
-  return {
-    name,
-    projected: {
-      sources: [
-        { serviceAccountToken: { expirationSeconds: tokenExpirationSeconds, path: 'token' } },
-        { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
-        { downwardAPI: { items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }] } },
-      ],
-      defaultMode: 0o644,
-    },
-  };
+  return { name, projected: projectedToken };
 }

@@ -5,8 +5,8 @@
  */
 import { Secret, ServiceAccount } from '../../api/kinds.ts';
 import { isReason } from '../../machinery/errors.ts';
+import { Exposition } from '../../machinery/exposition.ts';
 import { timestamp, type World } from '../../world/world.ts';
-import { Exposition } from '../http/exposition.ts';
 import { askSelf } from '../own-requests.ts';
 import type { Remarks } from '../request.ts';
 import type { Verbs } from '../verbs.ts';

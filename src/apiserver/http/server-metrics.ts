@@ -1,6 +1,6 @@
 /** What the server knows about itself without counting: which version it is, whether it is well, how many objects it keeps. */
 import type { Verbs } from '../verbs.ts';
-import { Exposition, labelText } from './exposition.ts';
+import { Exposition, labelText } from '../../machinery/exposition.ts';
 import type { HealthCheck, HealthEndpoint } from './health.ts';
 import type { MetricSource } from './metrics.ts';
 import { versionInfo } from './version.ts';

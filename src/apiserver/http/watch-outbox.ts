@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../../world/world.ts';
 import type { HttpResponse } from './connection.ts';
-import type { Histogram } from './exposition.ts';
+import type { Histogram } from '../../machinery/exposition.ts';
 import type { EventWriter } from './watch-stream.ts';
 
 /** A write takes 3 to 20 µs with what follows it, by machine: rounds take between a tenth and half of the time. */

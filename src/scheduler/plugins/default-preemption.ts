@@ -71,13 +71,20 @@ export const defaultPreemption: PluginDefinition = {
     async function evict(victim: PodInfo, pod: PodInfo, nodeName: string, signal: AbortSignal): Promise<void> {
       // One that waits for permission is not on the node yet: it is enough to say no.
       if (waiting.reject(victim.key, 'DefaultPreemption', 'preempted')) return;
-      const { name, namespace, uid } = victim.pod.metadata;
+      const { name, namespace, uid, generation } = victim.pod.metadata;
       const pods = client.resource(Pod).namespace(namespace);
       if (victim.terminating) return;
       try {
         const lastTransitionTime = timestamp(world.clock.now());
         const message = `${schedulerName}: preempting to accommodate a higher priority pod`;
-        const condition = { type: 'DisruptionTarget', status: 'True', reason: 'PreemptionByScheduler', message, lastTransitionTime };
+        const condition = {
+          type: 'DisruptionTarget',
+          status: 'True',
+          reason: 'PreemptionByScheduler',
+          message,
+          lastTransitionTime,
+          ...(generation !== undefined && { observedGeneration: generation }),
+        };
         await pods.patch(name, { metadata: { uid }, status: { conditions: [condition] } }, { type: 'strategic', subresource: 'status', signal });
         await pods.delete(name, { preconditions: { uid }, signal });
       } catch (error) {

@@ -171,6 +171,7 @@ function withDisruption(pod: Pod, now: string): Pod {
     reason: 'EvictionByEvictionAPI',
     message: 'Eviction API: evicting',
     lastTransitionTime: now,
+    ...(pod.metadata.generation !== undefined && { observedGeneration: pod.metadata.generation }),
   };
   result.status.conditions = [...others, condition];
   return result;

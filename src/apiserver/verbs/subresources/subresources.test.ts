@@ -106,6 +106,7 @@ test('an eviction without a budget is a delete that says why', async () => {
   assert.equal(pod.metadata.deletionGracePeriodSeconds, 30);
   const condition = pod['status'].conditions.find(({ type }: { type: string }) => type === 'DisruptionTarget');
   assert.equal(condition.reason, 'EvictionByEvictionAPI');
+  assert.equal(condition.observedGeneration, 1);
 });
 
 test('an eviction may come in the version of clients before v1.22', async () => {

@@ -2,22 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConfigMap } from '../../api/kinds.ts';
 import { simulatedWorld } from '../../world/simulated.ts';
-import { Exposition, Histogram, labelText } from './exposition.ts';
 import { Metrics } from './metrics.ts';
-
-test('a histogram counts a value in every bucket that is not below it', () => {
-  const histogram = new Histogram([1, 2, 5]);
-  for (const value of [0.5, 1, 1.5, 5, 6]) histogram.observe(value);
-  const out = new Exposition();
-  out.family('h', 'histogram', 'H.');
-  out.histogram('h', 'a="b"', histogram);
-  assert.equal(
-    out.text(),
-    '# HELP h H.\n# TYPE h histogram\nh_bucket{a="b",le="1"} 2\nh_bucket{a="b",le="2"} 3\nh_bucket{a="b",le="5"} 4\nh_bucket{a="b",le="+Inf"} 5\nh_sum{a="b"} 14\nh_count{a="b"} 5\n',
-  );
-});
-
-test('label values are escaped', () => assert.equal(labelText({ a: 'x"y\\z\n' }), 'a="x\\"y\\\\z\\n"'));
 
 test('requests of the same labels are counted together, also after their kind was declared anew', () => {
   const metrics = new Metrics(simulatedWorld(1));

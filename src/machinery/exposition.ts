@@ -1,5 +1,9 @@
 /** Prometheus' text format. See https://prometheus.io/docs/instrumenting/exposition_formats/ */
 
+export const metricsContentType = 'text/plain; version=0.0.4; charset=utf-8';
+
+export type Labels = Readonly<Record<string, string>>;
+
 export type MetricType = 'counter' | 'gauge' | 'histogram';
 
 /** What a histogram has counted: how many values fell into each bucket, and what all of them add up to. */
@@ -31,14 +35,30 @@ export class Histogram {
 /** Lines of one metric: what it is, then its values. */
 export class Exposition {
   private readonly lines: string[] = [];
+  private begun = '';
 
-  family(name: string, type: MetricType, help: string): void {
+  family(name: string, type: MetricType, help: string): this {
+    this.begun = name;
     this.lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`);
+    return this;
+  }
+
+  /** A value of the family begun last; `timeMs` when it was measured, if that was not now. */
+  sample(labels: Labels, value: number, timeMs?: number): this {
+    this.value(this.begun, labelText(labels), value, timeMs);
+    return this;
+  }
+
+  /** What a histogram of the family begun last has counted. */
+  distribution(labels: Labels, values: Histogram): this {
+    this.histogram(this.begun, labelText(labels), values);
+    return this;
   }
 
   /** `labels` as {@link labelText} writes them; '' for none. */
-  value(name: string, labels: string, value: number): void {
-    this.lines.push(labels === '' ? `${name} ${value}` : `${name}{${labels}} ${value}`);
+  value(name: string, labels: string, value: number, timeMs?: number): void {
+    const time = timeMs === undefined ? '' : ` ${Math.round(timeMs)}`;
+    this.lines.push(labels === '' ? `${name} ${value}${time}` : `${name}{${labels}} ${value}${time}`);
   }
 
   histogram(name: string, labels: string, { bounds, buckets, sum, count }: Histogram): void {
@@ -72,7 +92,7 @@ export class Exposition {
   }
 }
 
-export function labelText(labels: Readonly<Record<string, string>>): string {
+export function labelText(labels: Labels): string {
   return Object.entries(labels)
     .map(([name, value]) => `${name}="${value.replaceAll(/[\\"\n]/g, escaped)}"`)
     .join(',');
