@@ -2,9 +2,10 @@
  * Passes one request on to one of a backend's endpoints, and the answer back, as a stream. An endpoint that takes no connection is passed over for the next:
  * nothing was sent yet. One that breaks an old connection is tried again where doing it twice does no harm.
  */
-import { Agent, type ClientRequest, type IncomingMessage, type OutgoingHttpHeaders, request as httpRequest } from 'node:http';
+import type { Agent as HttpAgent, ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { constants, type Http2ServerRequest } from 'node:http2';
 import { type Duplex, pipeline, type Writable } from 'node:stream';
+import { Agent, request as httpRequest } from '../world/node-http.ts';
 import type { World } from '../world/world.ts';
 import type { Endpoint } from './backends.ts';
 import { type ClientFacts, requestHeaders, responseHeaders } from './headers.ts';
@@ -107,7 +108,7 @@ export class Forwarder {
   async #open(
     endpoints: readonly Endpoint[],
     sent: { readonly method: string; readonly path: string; readonly headers: OutgoingHttpHeaders },
-    agent: Agent | undefined,
+    agent: HttpAgent | undefined,
   ): Promise<ClientRequest> {
     const first = this.#world.random.int(endpoints.length);
     let problem = 'there is none';
@@ -148,9 +149,14 @@ function connected(backend: ClientRequest, { clock }: World): Promise<string | u
 function answerOf(backend: ClientRequest): Promise<IncomingMessage> {
   backend.setTimeout(idleMs, () => backend.destroy(new ProxyError(504, 'the backend did not answer in time')));
   return new Promise((resolve, reject) => {
-    backend.once('response', resolve);
+    let answered = false;
+    backend.once('response', (answer) => {
+      answered = true;
+      resolve(answer);
+    });
     backend.on('error', (error) => reject(error instanceof ProxyError ? error : new ProxyError(502, `the backend broke off: ${error.message}`)));
-    backend.once('close', () => reject(new ProxyError(502, 'the backend closed the connection')));
+    // It closes after every answer, too, and making an error is dear.
+    backend.once('close', () => (answered ? undefined : reject(new ProxyError(502, 'the backend closed the connection'))));
   });
 }
 
@@ -160,11 +166,13 @@ function passAnswer(answer: IncomingMessage, response: ProxyResponse): void {
     return;
   }
   response.writeHead(answer.statusCode ?? 502, responseHeaders(answer.headers));
-  response.flushHeaders?.();
+  // What may go on for ever, and begin late, is told of at once; else one packet holds head and body.
+  if (answer.headers['content-length'] === undefined) response.flushHeaders?.();
   // Half an answer is no answer: the client must see that it broke off.
-  pipeline(answer, response, (error) => {
-    if (error) destroy(response);
-  });
+  answer.once('error', () => destroy(response));
+  answer.once('close', () => (answer.complete ? undefined : destroy(response)));
+  response.once('close', () => (answer.complete ? undefined : answer.destroy()));
+  answer.pipe(response);
 }
 
 function destroy(response: ProxyResponse): void {

@@ -1,9 +1,10 @@
 /** The two ports requests come in at: HTTP/1.1 on one, TLS with HTTP/1.1 and HTTP/2 on the other. What becomes of a request is somebody else's to say. */
-import { createServer, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { createSecureServer } from 'node:http2';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureContext } from 'node:tls';
+import { createServer } from '../world/node-http.ts';
 import { ProxyError, type ProxyRequest, type ProxyResponse } from './forward.ts';
 import type { ClientFacts } from './headers.ts';
 
