@@ -1,4 +1,5 @@
 /** Waiting longer after each failure: 10 s doubling to 5 min, forgotten after 10 min without one. For crashes and for image pulls. */
+import { SparseMap } from './sparse-map.ts';
 
 export interface BackOffEntry {
   readonly delayMs: number;
@@ -6,7 +7,7 @@ export interface BackOffEntry {
 }
 
 export class BackOff {
-  readonly #entries = new Map<string, BackOffEntry>();
+  readonly #entries = new SparseMap<string, BackOffEntry>();
   readonly #initialMs: number;
   readonly #maxMs: number;
 

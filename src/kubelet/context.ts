@@ -11,6 +11,10 @@ import type { KubeletSettings } from './configuration/settings.ts';
 import type { DnsSettings } from './dns-config.ts';
 import type { Host } from './host.ts';
 import { type Images, createImages } from './images.ts';
+import { createKeyring } from './image-pull/keyring.ts';
+import { CredentialProvider } from './image-pull/providers/credential-provider.ts';
+import { pluginProgram } from './image-pull/providers/plugin-program.ts';
+import { PullRecords } from './image-pull/pull-records.ts';
 import type { KubeletOptions } from './kubelet-options.ts';
 import type { ObservedPods } from './observed-pods.ts';
 import { containerFieldPath } from './pod-spec.ts';
@@ -66,6 +70,8 @@ export interface KubeletContext {
   /** An event on the pod, or on one container of it. */
   readonly tell: (pod: Pod, type: 'Normal' | 'Warning', reason: string, message: string, container?: string) => void;
   readonly sandboxConfigOf: (pod: Pod, attempt: number) => Promise<SandboxConfig>;
+  /** Resolves when network policies hold for the pod with these addresses. */
+  readonly admitToNetwork: (pod: Pod, addresses: readonly string[]) => Promise<void>;
 }
 
 /** What there is only when the kubelet runs is asked for when it is needed. */
@@ -89,6 +95,13 @@ export interface ContextParts {
 }
 
 const mostCredentialBytes = 2 ** 20;
+
+function credentialProviders({ world, client, imageCredentials }: KubeletOptions): readonly CredentialProvider[] {
+  if (!imageCredentials) return [];
+  const { directory, providers } = imageCredentials;
+  const run = pluginProgram(world);
+  return providers.map((settings) => new CredentialProvider({ world, client, settings, program: join(directory, settings.name), run }));
+}
 
 export function createContext(parts: ContextParts): KubeletContext {
   const { options, settings, host, observed, statuses, watched, counters, csi, recorder, services, node, networkReady, runtimeStatus, apiPod } =
@@ -123,10 +136,15 @@ export function createContext(parts: ContextParts): KubeletContext {
     images: createImages({
       world,
       runtime,
-      secret,
-      // Upstream's place for the node's own credentials, in Docker's format.
-      nodeCredentials: async () => (await host.disk.readTail(join(rootDir, 'config.json'), mostCredentialBytes)) ?? '',
+      keyring: createKeyring({
+        secret,
+        // Upstream's place for the node's own credentials, in Docker's format.
+        nodeCredentials: async () => (await host.disk.readTail(join(rootDir, 'config.json'), mostCredentialBytes)) ?? '',
+        providers: credentialProviders(options),
+      }),
+      records: new PullRecords({ world, disk: host.disk, rootDir, settings: settings.imageVerification }),
       maxParallelPulls: settings.serializeImagePulls ? 1 : settings.maxParallelImagePulls,
+      rate: settings.imagePullRate,
     }),
     get placement() {
       return parts.placement();
@@ -158,6 +176,7 @@ export function createContext(parts: ContextParts): KubeletContext {
       recorder.event(pod, type, reason, message, container === undefined ? undefined : containerFieldPath(pod, container));
     },
     sandboxConfigOf: (pod, attempt) => sandboxConfigFor(context, pod, attempt),
+    admitToNetwork: options.admitToNetwork ?? (() => Promise.resolve()),
   };
   return context;
 }

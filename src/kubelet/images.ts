@@ -1,11 +1,15 @@
 /** Brings the image of a container onto the node as its pull policy says, with back-off after failures, and tells of it in events. */
-import type { Pod, Secret } from '../api/kinds.ts';
+import type { Pod } from '../api/kinds.ts';
 import type { V1Container } from '../api/types.ts';
 import type { World } from '../world/world.ts';
 import { BackOff } from './back-off.ts';
-import { fullImageName, parseImageName } from './image-name.ts';
-import { registryCredentials } from './registry-credentials.ts';
-import type { ContainerRuntime, Image, ImageAuth, SandboxConfig } from './runtime/runtime.ts';
+import { type ImageName, fullImageName, parseImageName } from './image-name.ts';
+import type { Credential } from './image-pull/credentials.ts';
+import type { Keyring } from './image-pull/keyring.ts';
+import { PullRate, type PullRateSettings } from './image-pull/pull-rate.ts';
+import type { PullRecords } from './image-pull/pull-records.ts';
+import { progressWords, tellProgress } from './image-pull/tell-progress.ts';
+import type { ContainerRuntime, Image, SandboxConfig } from './runtime/runtime.ts';
 import { Slots } from './slots.ts';
 import { StartError } from './start-error.ts';
 
@@ -24,25 +28,32 @@ export interface Images {
   /** When the pull may be tried again; 0 for at once. */
   retryAtMs(pod: Pod, container: V1Container): number;
   forget(pod: Pod): void;
+  /** The image of this id was removed from the node. */
+  removed(imageRef: string): Promise<void>;
 }
 
 interface Pulled {
   /** Without the time it waited for others. */
   readonly tookMs: number;
+  /** Undefined: none were needed. */
+  readonly credential: Credential | undefined;
 }
 
 export interface ImagesOptions {
   readonly world: World;
-  readonly runtime: ContainerRuntime;
-  readonly secret: (namespace: string, name: string) => Promise<Secret | undefined>;
-  /** The node's own credentials, as a Docker configuration; '' for none. */
-  readonly nodeCredentials?: () => Promise<string>;
+  readonly runtime: Pick<ContainerRuntime, 'imageStatus' | 'pullImage' | 'pullProgress'>;
+  readonly keyring: Keyring;
+  readonly records: PullRecords;
   /** How many pulls may be under way at once; 0 or absent for any number. */
   readonly maxParallelPulls?: number;
+  readonly rate?: PullRateSettings;
 }
 
-export function createImages({ world, runtime, secret, nodeCredentials, maxParallelPulls = 0 }: ImagesOptions): Images {
+const anyRate: PullRateSettings = { perSecond: 0, burst: 0 };
+
+export function createImages({ world, runtime, keyring, records, maxParallelPulls = 0, rate: rateSettings = anyRate }: ImagesOptions): Images {
   const slots = new Slots(maxParallelPulls);
+  const rate = new PullRate(world.clock, rateSettings);
   const backOff = new BackOff();
   const failures = new Map<string, { atMs: number; message: string }>();
   const pulls = new Map<string, Promise<Pulled>>();
@@ -60,8 +71,8 @@ export function createImages({ world, runtime, secret, nodeCredentials, maxParal
   }
 
   /** One pull at a time for one image, whoever asks. Pods with credentials of their own pull for themselves: the pull is also a check. */
-  function pull(image: string, auth: ImageAuth | undefined, sandbox: SandboxConfig): Promise<Pulled> {
-    if (auth) return pullInTurn(image, auth, sandbox);
+  function pull(image: string, credential: Credential | undefined, sandbox: SandboxConfig): Promise<Pulled> {
+    if (credential) return pullInTurn(image, credential, sandbox);
     let running = pulls.get(image);
     if (!running) {
       running = pullInTurn(image, undefined, sandbox).finally(() => pulls.delete(image));
@@ -70,25 +81,24 @@ export function createImages({ world, runtime, secret, nodeCredentials, maxParal
     return running;
   }
 
-  async function pullInTurn(image: string, auth: ImageAuth | undefined, sandbox: SandboxConfig): Promise<Pulled> {
+  async function pullInTurn(image: string, credential: Credential | undefined, sandbox: SandboxConfig): Promise<Pulled> {
     const release = await slots.take();
-    const startMs = world.clock.now();
     try {
-      await runtime.pullImage(image, auth, sandbox);
-      return { tookMs: world.clock.now() - startMs };
+      await rate.take();
+      const startMs = world.clock.now();
+      await runtime.pullImage(image, credential?.auth, sandbox);
+      return { tookMs: world.clock.now() - startMs, credential };
     } finally {
       release();
     }
   }
 
-  async function pullWithAnyCredentials(pod: Pod, image: string, registry: string, repository: string, sandbox: SandboxConfig): Promise<Pulled> {
-    const secrets = await Promise.all((pod.spec.imagePullSecrets ?? []).map(({ name = '' }) => secret(pod.metadata.namespace, name)));
-    const candidates = registryCredentials(secrets, registry, repository, await nodeCredentials?.());
-    if (candidates.length === 0) return pull(image, undefined, sandbox);
+  async function pullWithAny(credentials: readonly Credential[], image: string, sandbox: SandboxConfig): Promise<Pulled> {
+    if (credentials.length === 0) return pull(image, undefined, sandbox);
     let last: unknown;
-    for (const auth of candidates) {
+    for (const credential of credentials) {
       try {
-        return await pull(image, auth, sandbox);
+        return await pull(image, credential, sandbox);
       } catch (error) {
         last = error;
       }
@@ -96,8 +106,26 @@ export function createImages({ world, runtime, secret, nodeCredentials, maxParal
     throw last;
   }
 
+  /** And says meanwhile how far it is. */
+  async function pullAndTell({ pod, sandbox, tell }: ImageRequest, given: string, image: string, name: ImageName): Promise<Pulled> {
+    const { pullProgress } = runtime;
+    const stop =
+      pullProgress &&
+      tellProgress({
+        clock: world.clock,
+        read: () => pullProgress(image),
+        tell: (progress) => tell('Normal', 'Pulling', `Pulling image "${given}": ${progressWords(progress)}`),
+      });
+    try {
+      return await pullWithAny(await keyring.lookUp(pod, name), image, sandbox);
+    } finally {
+      stop?.();
+    }
+  }
+
   return {
-    async ensure({ pod, container, sandbox, tell }) {
+    async ensure(request) {
+      const { pod, container, tell } = request;
       const given = container.image ?? '';
       const name = parseImageName(given);
       if (!name) {
@@ -108,9 +136,11 @@ export function createImages({ world, runtime, secret, nodeCredentials, maxParal
       const image = /[:@][^/]*$/.test(given) ? given : `${given}:latest`;
       const full = fullImageName(name);
       const policy = container.imagePullPolicy ?? 'IfNotPresent';
+      const repository = fullImageName({ ...name, tag: undefined, digest: undefined });
       const local = await find(image, full);
       // An image that was loaded from a file has no registry digest: there is nothing newer to pull for it.
-      if (local && (policy !== 'Always' || local.repoDigests.length === 0)) {
+      const isWanted = local && (policy !== 'Always' || local.repoDigests.length === 0);
+      if (isWanted && !(await records.mustAsk(full, repository, local.id, () => keyring.lookUp(pod, name)))) {
         tell('Normal', 'Pulled', `Container image "${given}" already present on machine and can be accessed by the pod`);
         return local;
       }
@@ -128,20 +158,25 @@ export function createImages({ world, runtime, secret, nodeCredentials, maxParal
       tell('Normal', 'Pulling', `Pulling image "${given}"`);
       const startMs = world.clock.now();
       let done: Pulled;
+      let pulled: Image | undefined;
       try {
-        done = await pullWithAnyCredentials(pod, image, name.registry, name.repository, sandbox);
+        await records.begin(full);
+        done = await pullAndTell(request, given, image, name);
+        pulled = await find(image, full);
+        if (pulled) await records.pulled(repository, pulled.id, done.credential);
       } catch (error) {
         const message = messageOf(error);
         failures.set(key, { atMs: world.clock.now(), message });
         backOff.count(key, world.clock.now());
         tell('Warning', 'Failed', `Failed to pull image "${given}": ${message}`);
-        throw new StartError(isRegistryAway(message) ? 'RegistryUnavailable' : 'ErrImagePull', message);
+        throw error instanceof StartError ? error : new StartError(isRegistryAway(message) ? 'RegistryUnavailable' : 'ErrImagePull', message);
+      } finally {
+        await records.end(full);
       }
       failures.delete(key);
       backOff.forget(key);
       const took = duration(done.tookMs);
       const altogether = duration(world.clock.now() - startMs);
-      const pulled = await find(image, full);
       if (!pulled) throw new StartError('ImageInspectError', `Failed to inspect image "${image}": not found after it was pulled`);
       tell(
         'Normal',
@@ -156,6 +191,7 @@ export function createImages({ world, runtime, secret, nodeCredentials, maxParal
       const failed = failures.get(key);
       return failed ? backOff.untilMs(key, failed.atMs) : 0;
     },
+    removed: (imageRef) => records.forget(imageRef),
     forget(pod) {
       for (const key of failures.keys()) {
         if (!key.startsWith(`${pod.metadata.uid}/`)) continue;

@@ -53,8 +53,8 @@ export async function startInstance(request: StartRequest): Promise<ContainerSta
       allocatable: context.node()?.status.allocatable ?? {},
       services: context.services,
       masterService: context.masterService(),
-      configMap: request.volumes.configMap,
-      secret: request.volumes.secret,
+      configMap: (name) => request.volumes.configMap(name),
+      secret: (name) => request.volumes.secret(name),
     });
     config = await containerConfig({
       pod,

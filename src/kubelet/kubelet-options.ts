@@ -1,4 +1,5 @@
 /** What a kubelet is given: who it is, whom it talks to, where its files lie, and what differs from upstream's defaults. */
+import type { Pod } from '../api/kinds.ts';
 import type { V1Taint } from '../api/types.ts';
 import type { Client } from '../client/client.ts';
 import type { Informers } from '../client/informer.ts';
@@ -6,6 +7,7 @@ import type { World } from '../world/world.ts';
 import type { KubeletSettings, ReservedResources } from './configuration/settings.ts';
 import type { Gauge } from './eviction/gauge.ts';
 import type { Host } from './host.ts';
+import type { ProviderSettings } from './image-pull/providers/provider-configuration.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
 import type { Manifests } from './static-pods/manifest-directory.ts';
 import type { KubeletCounters } from './stats/kubelet-counters.ts';
@@ -49,6 +51,10 @@ export interface KubeletOptions {
   readonly normalEvents?: boolean;
   /** Files with pods that run whatever the API says. */
   readonly manifests?: Manifests;
+  /** Programs that know the credentials of registries, and where they are. */
+  readonly imageCredentials?: { readonly directory: string; readonly providers: readonly ProviderSettings[] };
+  /** Waited for before a container starts, with the addresses its pod has: policies hold for it then. */
+  readonly admitToNetwork?: (pod: Pod, addresses: readonly string[]) => Promise<void>;
   /** Counts what the kubelet does; shared with whoever else counts into it. */
   readonly counters?: KubeletCounters;
   /** How often the runtime is listed as a safety net; 10 s when absent. */

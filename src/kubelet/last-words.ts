@@ -3,14 +3,15 @@ import type { V1PodStatus } from '../api/types.ts';
 import type { KubeletContext } from './context.ts';
 import { messageOf } from './handler.ts';
 import type { ContainerStatus } from './runtime/runtime.ts';
+import { SparseMap } from './sparse-map.ts';
 import { readTerminationMessage } from './termination-message.ts';
 
 export class LastWords {
   readonly #context: Pick<KubeletContext, 'host' | 'world'>;
   readonly #onHeard: () => void;
-  readonly #words = new Map<string, string>();
-  /** Instances whose last words are being read. */
-  readonly #unheard = new Set<string>();
+  readonly #words = new SparseMap<string, string>();
+  /** How many instances' last words are being read. */
+  #unheard = 0;
 
   constructor(context: Pick<KubeletContext, 'host' | 'world'>, onHeard: () => void) {
     this.#context = context;
@@ -24,7 +25,7 @@ export class LastWords {
       if (instance.state !== 'exited' || this.#words.has(instance.id)) continue;
       // The file is gone once the pod was cleaned up; what was said of it before holds.
       this.#words.set(instance.id, instance.message || saidBefore(status, instance.id));
-      this.#unheard.add(instance.id);
+      this.#unheard++;
       readTerminationMessage(this.#context.host.disk, instance)
         .then((message) => {
           if (message !== '') this.#words.set(instance.id, message);
@@ -33,7 +34,7 @@ export class LastWords {
           this.#context.world.log.debug('reading a termination message failed', { id: instance.id, error: messageOf(error) }),
         )
         .finally(() => {
-          this.#unheard.delete(instance.id);
+          this.#unheard--;
           this.#onHeard();
         });
     }
@@ -41,7 +42,7 @@ export class LastWords {
 
   /** Nothing is being read: an end may be told of. */
   areHeard(): boolean {
-    return this.#unheard.size === 0;
+    return this.#unheard === 0;
   }
 
   of({ id, message }: ContainerStatus): string {

@@ -14,7 +14,7 @@ import { containersOf } from './pod-spec.ts';
 import type { PodWorker } from './pod-worker.ts';
 
 export interface NodeRoomOptions {
-  readonly context: Pick<KubeletContext, 'world' | 'runtime' | 'observed' | 'host'>;
+  readonly context: Pick<KubeletContext, 'world' | 'runtime' | 'observed' | 'host' | 'images'>;
   readonly settings: KubeletSettings;
   readonly gauge: Gauge | undefined;
   readonly workers: ReadonlyMap<string, PodWorker>;
@@ -46,6 +46,7 @@ export function createNodeRoom({ context, settings, gauge, workers, tell, onCond
     runtime,
     settings: settings.imageGarbage,
     inUse: imagesInUse,
+    onRemoved: (id) => context.images.removed(id),
     room: async () => (await gauge?.read())?.get('imagefs.available'),
     tell,
   });

@@ -14,9 +14,11 @@ export interface ConditionFacts {
   readonly sandboxReady: boolean;
   /** Some container was started in this sandbox, so initialization was over at some time. */
   readonly wasInitialized: boolean;
+  /** Whether all containers are being started anew; undefined in a pod that has no rule for that. */
+  readonly restartsAll?: boolean;
 }
 
-/** All five, in the order upstream lists them. */
+/** In the order upstream lists them. */
 export function podConditions(facts: ConditionFacts): readonly Verdict[] {
   const containersReady = containersReadyCondition(facts);
   return [
@@ -25,7 +27,16 @@ export function podConditions(facts: ConditionFacts): readonly Verdict[] {
     readyCondition(facts, containersReady),
     containersReady,
     { type: 'PodScheduled', status: 'True' },
+    ...(facts.restartsAll === undefined ? [] : [restartingCondition(facts.phase, facts.restartsAll)]),
   ];
+}
+
+function restartingCondition(phase: string, restartsAll: boolean): Verdict {
+  const type = 'AllContainersRestarting';
+  if (phase === 'Succeeded') return { type, status: 'False', reason: 'PodCompleted' };
+  if (phase === 'Failed') return { type, status: 'False', reason: 'PodFailed' };
+  if (!restartsAll) return { type, status: 'False' };
+  return { type, status: 'True', reason: 'RestartAllContainersStarted', message: 'container exited with restart policy rule' };
 }
 
 function initializedCondition({ pod, phase, initStatuses, wasInitialized }: ConditionFacts): Verdict {

@@ -15,12 +15,14 @@ import type { PodScope } from './pod-scope.ts';
 import { formatPod } from './pod-spec.ts';
 import type { Waiting } from './pod-status.ts';
 import type { PodResize } from './resize/pod-resize.ts';
+import { SparseMap } from './sparse-map.ts';
 import { StartError } from './start-error.ts';
 import { imageVolumesOf } from './volumes/image-volumes.ts';
 import type { PodVolumes } from './volumes/pod-volumes.ts';
 
 type StartAction = Extract<Action, { type: 'start-container' }>;
 type KillAction = Extract<Action, { type: 'kill-container' }>;
+type RemoveAction = Extract<Action, { type: 'remove-instances' }>;
 type BackOffAction = Extract<Action, { type: 'back-off' }>;
 
 export interface PodContainersOptions {
@@ -32,6 +34,8 @@ export interface PodContainersOptions {
   readonly pause: () => Promise<void>;
 }
 
+/** Its entry among the tasks; no container can be named so. */
+const removeTask = 'instances of the pod';
 /** How long a container that crashed a second time waits. */
 const firstCrashMs = 10_000;
 /** A container that cannot be made (a missing Secret) is tried again after so long, or when what it refers to changes. */
@@ -46,10 +50,13 @@ export class PodContainers {
   readonly #resize: PodResize;
   readonly #pause: () => Promise<void>;
   readonly #crashes: BackOff;
-  readonly #killing = new Map<string, number>();
-  readonly #waiting = new Map<string, Waiting>();
+  readonly #killing = new SparseMap<string, number>();
+  readonly #waiting = new SparseMap<string, Waiting>();
   /** Restart back-offs already told of: at most one event for each. */
-  readonly #toldBackOff = new Map<string, number>();
+  readonly #toldBackOff = new SparseMap<string, number>();
+
+  /** Of containers whose instances were removed to start them anew, the last attempts. */
+  readonly #removed = new Map<string, number>();
 
   constructor({ scope, volumes, sandbox, resize, pause }: PodContainersOptions) {
     const { crashBackOffMaxMs } = scope.context;
@@ -62,7 +69,7 @@ export class PodContainers {
   }
 
   /** Instances that are being stopped, with their deadlines. */
-  get killing(): ReadonlyMap<string, number> {
+  get killing(): Pick<ReadonlyMap<string, number>, 'get' | 'has'> {
     return this.#killing;
   }
 
@@ -73,6 +80,11 @@ export class PodContainers {
 
   crashBackOffUntilMs(name: string, finishedAtMs: number): number {
     return this.#crashes.untilMs(name, finishedAtMs);
+  }
+
+  /** The last attempt of a container that is to be started anew; undefined once it was. */
+  removedAttempt(name: string): number | undefined {
+    return this.#removed.get(name);
   }
 
   /** Those that run wait for nothing any more. */
@@ -106,7 +118,7 @@ export class PodContainers {
       podIp: scope.podIps[0] ?? '',
       deadlineMs,
       // A second, shorter one only hurries the runtime up.
-      withHook: isFirst && reason !== 'startup',
+      withHook: isFirst && reason !== 'startup' && reason !== 'restart-all',
     })
       .catch((error: unknown) => {
         context.tell(scope.pod, 'Warning', 'FailedKillPod', `error killing container ${instance.name}: ${messageOf(error)}`);
@@ -117,6 +129,28 @@ export class PodContainers {
         this.#killing.delete(instance.id);
         scope.wake();
       });
+  }
+
+  /** All of them start anew; one that has that done again and again has the pod wait longer and longer. */
+  remove({ instances, trigger }: RemoveAction): void {
+    const { context, tasks } = this.#scope;
+    const { runtime, observed, host, world } = context;
+    this.#crashes.count(trigger.name, world.clock.now(), trigger.finishedAtMs);
+    tasks.run(
+      removeTask,
+      async () => {
+        for (const { id, name, attempt, logPath } of [...instances, trigger]) {
+          this.#removed.set(name, Math.max(attempt, this.#removed.get(name) ?? 0));
+          await runtime.removeContainer(id);
+          await host.disk.removeTree(logPath);
+          await observed.refreshContainer(id);
+        }
+      },
+      (error) => {
+        tasks.hold(trigger.name);
+        context.tell(this.#scope.pod, 'Warning', 'FailedKillPod', `error removing containers to start them anew: ${messageOf(error)}`);
+      },
+    );
   }
 
   /** A container that crashed waits until it is started again. */
@@ -136,15 +170,22 @@ export class PodContainers {
     const scope = this.#scope;
     const { context, directories, granted: pod } = scope;
     const { name } = container;
-    const sandbox = await this.#sandbox.configOf(sandboxId);
+    const [sandbox] = await Promise.all([this.#sandbox.configOf(sandboxId), this.#admitToNetwork()]);
     const request = { context, pod, container, role, sandboxId, sandbox, attempt, directories, podIps: scope.podIps, signal };
     const instance = await startInstance({ ...request, volumes: this.#volumes });
     this.#waiting.delete(name);
     if (!instance) return;
+    this.#removed.delete(name);
     this.#resize.given(instance.id, container);
     removeDeadInstances(context, pod.metadata.uid, name).catch((error: unknown) => {
       context.world.log.debug('removing old instances failed', { container: name, error: messageOf(error) });
     });
+  }
+
+  /** The host's own network is nobody's to guard. */
+  async #admitToNetwork(): Promise<void> {
+    const { context, pod, podIps } = this.#scope;
+    if (pod.spec.hostNetwork !== true) await context.admitToNetwork(pod, podIps);
   }
 
   #startFailed({ container }: StartAction, error: unknown): void {

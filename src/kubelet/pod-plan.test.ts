@@ -63,6 +63,7 @@ function plan(input: Partial<PlanInput>): Plan {
     verdict: () => ({ started: true, failed: undefined }),
     crashBackOffUntilMs: () => 0,
     heldUntilMs: () => 0,
+    removedAttempt: () => undefined,
     ...input,
   });
 }
@@ -79,6 +80,8 @@ function words({ actions, outcome }: Plan): string[] {
         return `start ${action.container.name} ${action.attempt}`;
       case 'kill-container':
         return `kill ${action.instance.id} ${action.reason} in ${action.deadlineMs - nowMs}`;
+      case 'remove-instances':
+        return `remove ${[...action.instances, action.trigger].map(({ id }) => id).join(' ')}`;
       case 'back-off':
         return `back off ${action.container.name}`;
     }

@@ -3,11 +3,12 @@
  * function: `pod-worker.ts` carries the actions out and asks again whenever something changed. Upstream: `computePodActions` and `SyncPod`.
  */
 import type { Pod } from '../api/kinds.ts';
-import type { V1Container, V1ContainerRestartRule } from '../api/types.ts';
+import type { V1Container } from '../api/types.ts';
 import { containerHash } from './container-hash.ts';
 import { hashAnnotation } from './labels.ts';
 import type { ObservedPod } from './observed-pods.ts';
 import { type ContainerRole, containersOf, isSidecar } from './pod-spec.ts';
+import { mayRestart, restartTrigger } from './restart-rules.ts';
 import type { ContainerStatus, SandboxStatus } from './runtime/runtime.ts';
 
 /** What probes say of one running instance. */
@@ -30,14 +31,16 @@ export interface PlanInput {
   readonly prepared: boolean;
   readonly termination: Termination | undefined;
   /** Names of containers being started; `sandboxTask` for the sandbox. */
-  readonly busy: ReadonlySet<string>;
+  readonly busy: Pick<ReadonlySet<string>, 'has' | 'size'>;
   /** Instances being stopped, by id, and when they will be killed by force. */
-  readonly killing: ReadonlyMap<string, number>;
+  readonly killing: Pick<ReadonlyMap<string, number>, 'get' | 'has'>;
   readonly verdict: (containerId: string) => ProbeVerdict;
   /** When the container may start again after its last exit; 0 for at once. */
   readonly crashBackOffUntilMs: (name: string, finishedAtMs: number) => number;
   /** After a failed try (image, configuration, sandbox): not before then. 0 for at once. */
   readonly heldUntilMs: (task: string) => number;
+  /** The last attempt of a container whose instances were removed to start it anew; undefined for others. */
+  readonly removedAttempt: (name: string) => number | undefined;
 }
 
 /** The sandbox's own entry in `busy` and `heldUntilMs`; no container can be named so. */
@@ -61,6 +64,8 @@ export type Action =
       readonly reason: KillReason;
       readonly message: string;
     }
+  /** All are to be started anew, from the first init container on: what is left of them goes. The trigger comes last. */
+  | { readonly type: 'remove-instances'; readonly instances: readonly ContainerStatus[]; readonly trigger: ContainerStatus }
   /** Tell that the container waits for its back-off. */
   | {
       readonly type: 'back-off';
@@ -70,7 +75,7 @@ export type Action =
       readonly untilMs: number;
     };
 
-export type KillReason = 'pod' | 'changed' | 'liveness' | 'startup';
+export type KillReason = 'pod' | 'changed' | 'liveness' | 'startup' | 'restart-all';
 
 export interface Plan {
   readonly actions: readonly Action[];
@@ -95,29 +100,10 @@ export function newestInstance(observed: ObservedPod, name: string): ContainerSt
   return observed.containers.find((container) => container.name === name);
 }
 
-/**
- * Whether a container that exited so is started again: by the first of its own rules that speaks of the exit code, else by its own policy, else by the
- * pod's. Sidecars always are; ephemeral containers never.
- */
-export function mayRestart(pod: Pod, container: V1Container, role: ContainerRole, exitCode: number): boolean {
-  if (role === 'ephemeral') return false;
-  if (role === 'sidecar') return true;
-  if (container.restartPolicyRules?.some((rule) => rule.action === 'Restart' && speaksOf(rule, exitCode))) return true;
-  const policy = container.restartPolicy ?? pod.spec.restartPolicy ?? 'Always';
-  if (role === 'init') return exitCode !== 0 && policy !== 'Never';
-  return policy === 'Always' || (policy === 'OnFailure' && exitCode !== 0);
-}
-
-function speaksOf({ exitCodes }: V1ContainerRestartRule, exitCode: number): boolean {
-  if (!exitCodes) return false;
-  const isListed = exitCodes.values?.includes(exitCode) === true;
-  return exitCodes.operator === 'In' ? isListed : exitCodes.operator === 'NotIn' && !isListed;
-}
-
 /** One more than what the pod's status tells of an instance that the runtime has no more; 0 for the first. */
-function nextAttempt({ status }: Pod, name: string): number {
+function nextAttempt({ pod: { status }, removedAttempt }: PlanInput, name: string): number {
   const before = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])].find((candidate) => candidate.name === name);
-  return before?.containerID === undefined ? 0 : before.restartCount + 1;
+  return Math.max(before?.containerID === undefined ? 0 : before.restartCount + 1, (removedAttempt(name) ?? -1) + 1);
 }
 
 function planRunning(input: PlanInput): Plan {
@@ -139,6 +125,8 @@ function planRunning(input: PlanInput): Plan {
   if (!prepared) return draft.end();
 
   const inSandbox = observed.containers.filter((container) => container.sandboxId === sandbox.id);
+  const trigger = restartTrigger(pod, inSandbox);
+  if (trigger) return planRestartAll(input, draft, trigger);
   const step = (container: V1Container, role: ContainerRole): Standing => planContainer(input, draft, sandbox, inSandbox, container, role);
 
   const initialized = isInitialized(pod, inSandbox);
@@ -153,6 +141,23 @@ function planRunning(input: PlanInput): Plan {
   for (const container of pod.spec.containers) if (step(container, 'regular') === 'waiting') done = false;
   if (done) return draft.end('completed');
   return planEphemeral(input, draft, step);
+}
+
+/** As upstream, at once and without hooks: everything that is needed is in the pod still. */
+function planRestartAll({ pod, observed, busy, killing, crashBackOffUntilMs }: PlanInput, draft: PlanDraft, trigger: ContainerStatus): Plan {
+  const restarted = containersOf(pod).filter(({ role }) => role !== 'ephemeral');
+  const instances = observed.containers.filter(({ name }) => restarted.some(({ spec }) => spec.name === name));
+  const running = instances.filter(({ state }) => state === 'running');
+  for (const instance of running) {
+    if (!killing.has(instance.id)) draft.kill(instance, 0, 'restart-all', `Stopping container ${instance.name}`);
+  }
+  if (running.length > 0 || busy.size > 0) return draft.end();
+  const untilMs = crashBackOffUntilMs(trigger.name, trigger.finishedAtMs);
+  const container = restarted.find(({ spec }) => spec.name === trigger.name);
+  if (draft.reached(untilMs)) {
+    draft.act({ type: 'remove-instances', instances: instances.filter(({ id }) => id !== trigger.id), trigger });
+  } else if (container) draft.act({ type: 'back-off', role: container.role, container: container.spec, instance: trigger, untilMs });
+  return draft.end();
 }
 
 function planEphemeral({ pod }: PlanInput, draft: PlanDraft, step: (container: V1Container, role: ContainerRole) => Standing): Plan {
@@ -178,7 +183,7 @@ function planContainer(
   const latest = newestInstance(observed, name);
   const start = (): Standing => {
     if (draft.reached(input.heldUntilMs(name))) {
-      const attempt = latest === undefined ? nextAttempt(pod, name) : latest.attempt + 1;
+      const attempt = latest === undefined ? nextAttempt(input, name) : latest.attempt + 1;
       draft.act({ type: 'start-container', role, container, sandboxId: sandbox.id, attempt, previous: latest });
     }
     return 'waiting';

@@ -2,7 +2,7 @@
 import { messageOf } from './handler.ts';
 import type { PodScope } from './pod-scope.ts';
 import { ConfigError } from './start-error.ts';
-import { type PodVolumes, createPodVolumes } from './volumes/pod-volumes.ts';
+import { PodVolumes } from './volumes/pod-volumes.ts';
 
 const prepareTask = 'volumes of the pod';
 
@@ -12,26 +12,8 @@ export class PodPreparation {
   #done = false;
 
   constructor(scope: PodScope) {
-    const { context, directories, pod, tasks } = scope;
-    const { world, client, watched, host, csi } = context;
     this.#scope = scope;
-    this.volumes = createPodVolumes({
-      world,
-      client,
-      watched,
-      disk: host.disk,
-      csi,
-      directories,
-      pod,
-      node: context.node,
-      onFailure: (message) => context.tell(scope.pod, 'Warning', 'FailedMount', message),
-      addresses: () => ({ podIps: scope.podIps, hostIps: context.nodeIps }),
-      allocatable: () => context.node()?.status.allocatable ?? {},
-      onChange: () => {
-        tasks.releaseAll();
-        scope.wake();
-      },
-    });
+    this.volumes = new PodVolumes(scope);
   }
 
   get isDone(): boolean {

@@ -47,6 +47,7 @@ export class PodReport {
       hostIps: context.nodeIps,
       previous: this.#status,
       waiting: (name) => containers.waiting(name),
+      startsAnew: (name) => containers.removedAttempt(name) !== undefined,
       hooked: (name) => tasks.isBusy(name) && containerOf(pod, name)?.spec.lifecycle?.postStart !== undefined,
       started: ({ id }) => probes.verdict(id).started,
       ready: ({ id }) => probes.ready(id),

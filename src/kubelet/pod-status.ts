@@ -7,8 +7,9 @@ import type { V1Container, V1ContainerState, V1ContainerStatus, V1PodCondition, 
 import { timestamp } from '../world/world.ts';
 import type { ObservedPod } from './observed-pods.ts';
 import { podConditions } from './pod-conditions.ts';
-import { currentSandbox, mayRestart, newestInstance } from './pod-plan.ts';
+import { currentSandbox, newestInstance } from './pod-plan.ts';
 import { type ContainerRole, isSidecar, isTerminalPhase } from './pod-spec.ts';
+import { couldRestartAll, mayRestart, restartTrigger } from './restart-rules.ts';
 import type { ContainerStatus } from './runtime/runtime.ts';
 import { qosClass } from './qos.ts';
 
@@ -47,6 +48,8 @@ export interface StatusInput {
   readonly verdict: Verdict | undefined;
   /** What a running instance has, when it is not what its spec says; undefined otherwise. */
   readonly resources?: (instance: ContainerStatus) => V1ResourceRequirements | undefined;
+  /** Its instances were removed to start it anew, and it has not been started yet. */
+  readonly startsAnew?: (container: string) => boolean;
   /** A resize that waits or is under way. */
   readonly resize?: readonly Pick<V1PodCondition, 'type' | 'status' | 'reason' | 'message'>[];
 }
@@ -73,6 +76,7 @@ export function podStatus(input: StatusInput): V1PodStatus {
     initStatuses,
     statuses,
     sandboxReady: currentSandbox(observed) !== undefined,
+    ...(couldRestartAll(pod) && { restartsAll: restartTrigger(pod, observed.containers) !== undefined }),
     wasInitialized: containers.some(({ name }) => newestInstance(observed, name) !== undefined),
   });
   const reason = verdict?.reason ?? (isTerminalPhase(phase) ? previous.reason : undefined);
@@ -118,7 +122,7 @@ function containerStatus(input: StatusInput, spec: V1Container, role: ContainerR
   const { observed, runtimeName } = input;
   const instance = newestInstance(observed, spec.name);
   const previously = statusBefore(input.previous, spec.name);
-  const before = instance ? undefined : endBefore(input, spec, role, previously);
+  const before = instance || input.startsAnew?.(spec.name) === true ? undefined : endBefore(input, spec, role, previously);
   if (before) return before;
   const waiting = input.waiting(spec.name);
   const isRunning = instance?.state === 'running' && !input.hooked(spec.name);

@@ -3,6 +3,7 @@
  * each failure.
  */
 import type { Clock } from '../world/world.ts';
+import { SparseMap } from './sparse-map.ts';
 
 const firstHoldMs = 500;
 const maxHoldMs = 122_000;
@@ -10,8 +11,8 @@ const maxHoldMs = 122_000;
 export class PodTasks {
   readonly #clock: Clock;
   readonly #onEnd: () => void;
-  readonly #busy = new Map<string, AbortController>();
-  readonly #holds = new Map<string, { untilMs: number; delayMs: number }>();
+  readonly #busy = new SparseMap<string, AbortController>();
+  readonly #holds = new SparseMap<string, { untilMs: number; delayMs: number }>();
 
   /** `onEnd` is called whenever a task is over, well or not. */
   constructor(clock: Clock, onEnd: () => void) {
@@ -23,7 +24,7 @@ export class PodTasks {
     const abort = new AbortController();
     this.#busy.set(task, abort);
     work(abort.signal)
-      .then(() => void this.#holds.delete(task), failed)
+      .then(() => this.#holds.delete(task), failed)
       .finally(() => {
         this.#busy.delete(task);
         this.#onEnd();
@@ -34,8 +35,9 @@ export class PodTasks {
     return this.#busy.has(task);
   }
 
-  busy(): ReadonlySet<string> {
-    return new Set(this.#busy.keys());
+  /** As it is now and goes on to be. */
+  busy(): Pick<ReadonlySet<string>, 'has' | 'size'> {
+    return this.#busy;
   }
 
   abortAll(): void {

@@ -21,7 +21,7 @@ import { PodSandbox } from './pod-sandbox.ts';
 import type { PodScope } from './pod-scope.ts';
 import { formatPod, isTerminalPhase } from './pod-spec.ts';
 import { PodTasks } from './pod-tasks.ts';
-import { type PodProbes, createPodProbes } from './probes.ts';
+import { PodProbes } from './probes.ts';
 import { carryOutResize, resizeTask } from './resize/carry-out-resize.ts';
 import { PodResize } from './resize/pod-resize.ts';
 import { shutdownVerdict } from './shutdown.ts';
@@ -65,7 +65,9 @@ export class PodWorker implements PodScope {
   readonly #farewell: Farewell;
   #admitted = false;
   #inApi = true;
-  readonly #closed = new AbortController();
+  #closed = false;
+  /** Made when something has to be waited for. */
+  #closing: AbortController | undefined;
   #wakePending = false;
   #timer: Timer | undefined;
 
@@ -76,12 +78,12 @@ export class PodWorker implements PodScope {
     this.#refusal = refusal;
     this.#onRoom = onRoom;
     this.#onGone = onGone;
-    const { world, runtime, network } = context;
+    const { clock } = context.world;
     this.directories = podDirectories(context.rootDir, pod.metadata.uid);
-    this.tasks = new PodTasks(world.clock, () => this.wake());
+    this.tasks = new PodTasks(clock, () => this.wake());
     this.#resize = new PodResize(pod);
     this.#lastWords = new LastWords(context, () => this.wake());
-    this.#ending = new PodEnding(world.clock, () => this.tasks.abortAll());
+    this.#ending = new PodEnding(clock, () => this.tasks.abortAll());
     this.#preparation = new PodPreparation(this);
     this.#sandbox = new PodSandbox(this);
     this.#containers = new PodContainers({
@@ -91,18 +93,7 @@ export class PodWorker implements PodScope {
       resize: this.#resize,
       pause: () => this.#pause(),
     });
-    this.#probes = createPodProbes({
-      world,
-      runtime,
-      network,
-      podIp: () => this.podIps[0] ?? '',
-      onChange: () => this.wake(),
-      tell: (container, message) => context.tell(this.pod, 'Warning', 'Unhealthy', message, container.name),
-      onAttempt: ({ name: container }, kind, result) => {
-        const { namespace, name, uid: podUid } = this.pod.metadata;
-        context.counters.probe({ namespace, pod: name, podUid, container }, kind, result);
-      },
-    });
+    this.#probes = new PodProbes(this);
     this.#report = new PodReport({
       scope: this,
       containers: this.#containers,
@@ -160,12 +151,12 @@ export class PodWorker implements PodScope {
   }
 
   /** The node cannot keep it: it ends as failed, and is not started again. */
-  evict = (message: string, graceSeconds: number): void => {
+  evict(message: string, graceSeconds: number): void {
     if (this.#ending.verdict) return;
     this.context.tell(this.pod, 'Warning', 'Evicted', message);
     this.#ending.fail({ reason: 'Evicted', message, disrupted: true }, graceSeconds * 1000);
     this.wake();
-  };
+  }
 
   /** The machine is going down: it ends as failed. */
   shutDown(graceSeconds: number): void {
@@ -193,7 +184,8 @@ export class PodWorker implements PodScope {
 
   /** Stops looking after it; what runs keeps running. */
   close(): void {
-    this.#closed.abort(new Error('the pod is not looked after any more'));
+    this.#closed = true;
+    this.#closing?.abort(new Error('the pod is not looked after any more'));
     this.#timer?.cancel();
     this.tasks.abortAll();
     this.#probes.close();
@@ -201,12 +193,12 @@ export class PodWorker implements PodScope {
   }
 
   wake(): void {
-    if (this.#wakePending || this.#closed.signal.aborted) return;
+    if (this.#wakePending || this.#closed) return;
     this.#wakePending = true;
     // Changes of one moment are looked at together.
     queueMicrotask(() => {
       this.#wakePending = false;
-      if (!this.#closed.signal.aborted) this.#step();
+      if (!this.#closed) this.#step();
     });
   }
 
@@ -221,7 +213,7 @@ export class PodWorker implements PodScope {
     if (!this.#ending.termination) this.#preparation.attempt(nowMs);
     const { observed } = this;
     if (!this.#ending.termination) this.#resizeStep(observed, nowMs);
-    this.#probes.sync(this.pod, observed.containers, this.#ending.termination !== undefined);
+    this.#probes.sync(observed.containers, this.#ending.termination !== undefined);
     let plan = this.#plan(nowMs);
     if (plan.outcome === 'completed') {
       this.#ending.begin(graceMsOf(this.pod));
@@ -257,6 +249,7 @@ export class PodWorker implements PodScope {
       verdict: (id) => this.#probes.verdict(id),
       crashBackOffUntilMs: (name, finishedAtMs) => this.#containers.crashBackOffUntilMs(name, finishedAtMs),
       heldUntilMs: (task) => this.tasks.heldUntilMs(task),
+      removedAttempt: (name) => this.#containers.removedAttempt(name),
     });
   }
 
@@ -274,6 +267,8 @@ export class PodWorker implements PodScope {
         return this.#containers.start(action);
       case 'kill-container':
         return this.#containers.kill(action);
+      case 'remove-instances':
+        return this.#containers.remove(action);
       case 'back-off':
         return this.#containers.backOff(action, nowMs);
     }
@@ -327,7 +322,7 @@ export class PodWorker implements PodScope {
       await this.#pause();
       this.wake();
     }
-    if (outcome !== 'left' || this.#closed.signal.aborted) return;
+    if (outcome !== 'left' || this.#closed) return;
     this.close();
     context.statuses.forget((context.apiPod(pod) ?? pod).metadata.uid);
     context.images.forget(pod);
@@ -340,7 +335,9 @@ export class PodWorker implements PodScope {
 
   /** Before something that failed is tried again. */
   #pause(): Promise<void> {
-    return this.context.world.clock.sleep(retryMs, this.#closed.signal).catch(() => {});
+    this.#closing ??= new AbortController();
+    if (this.#closed) this.#closing.abort();
+    return this.context.world.clock.sleep(retryMs, this.#closing.signal).catch(() => {});
   }
 }
 

@@ -4,34 +4,14 @@
  */
 import type { Pod } from '../api/kinds.ts';
 import type { V1Container, V1ContainerStatus, V1Probe } from '../api/types.ts';
-import type { Timer, World } from '../world/world.ts';
 import { type HandlerTarget, messageOf, runHandler } from './handler.ts';
 import type { ProbeVerdict } from './pod-plan.ts';
 import { type ContainerRole, containersOf } from './pod-spec.ts';
-import type { ProbeNetwork } from './runtime/probe-network.ts';
-import type { ProbeResult } from './stats/kubelet-counters.ts';
-import type { ContainerRuntime, ContainerStatus } from './runtime/runtime.ts';
+import type { PodScope } from './pod-scope.ts';
+import { type ProbeAttempt, ProbeWorker } from './probe-worker.ts';
+import type { ContainerStatus } from './runtime/runtime.ts';
 
 export type ProbeKind = 'startup' | 'liveness' | 'readiness';
-
-export interface PodProbesOptions {
-  readonly world: World;
-  readonly runtime: ContainerRuntime;
-  readonly network: ProbeNetwork;
-  readonly podIp: () => string;
-  readonly onChange: () => void;
-  readonly tell: (container: V1Container, message: string) => void;
-  /** Counts every attempt. */
-  readonly onAttempt?: (container: V1Container, kind: ProbeKind, result: ProbeResult) => void;
-}
-
-export interface PodProbes {
-  /** Starts what runs newly, ends what runs no more. `terminating` leaves only readiness. */
-  sync(pod: Pod, instances: readonly ContainerStatus[], terminating: boolean): void;
-  verdict(containerId: string): ProbeVerdict;
-  ready(containerId: string): boolean;
-  close(): void;
-}
 
 interface Instance {
   status: ContainerStatus;
@@ -39,104 +19,127 @@ interface Instance {
   started: boolean;
   ready: boolean;
   failed: 'startup' | 'liveness' | undefined;
-  readonly workers: Map<ProbeKind, Worker>;
-}
-
-interface Worker {
-  stop(): void;
+  /** None for a container without probes, as most simulated ones are. */
+  workers: Map<ProbeKind, ProbeWorker> | undefined;
 }
 
 const unprobed: ProbeVerdict = { started: false, failed: undefined };
 
-export function createPodProbes({ world, runtime, network, podIp, onChange, tell, onAttempt }: PodProbesOptions): PodProbes {
-  const instances = new Map<string, Instance>();
-  let current: Pod | undefined;
-  let ending = false;
+export class PodProbes {
+  readonly #scope: PodScope;
+  #instances: readonly Instance[] = [];
+  #ending = false;
 
-  function begin(pod: Pod, status: ContainerStatus, container: V1Container): Instance {
+  constructor(scope: PodScope) {
+    this.#scope = scope;
+  }
+
+  /** Starts what runs newly, ends what runs no more. `terminating` leaves only readiness. */
+  sync(running: readonly ContainerStatus[], terminating: boolean): void {
+    this.#ending = terminating;
+    const before = this.#instances;
+    const instances: Instance[] = [];
+    for (const status of running) {
+      if (status.state !== 'running') continue;
+      const instance = before.find((known) => known.status.id === status.id) ?? this.#begin(status);
+      if (!instance) continue;
+      instance.status = status;
+      instances.push(instance);
+    }
+    this.#instances = instances;
+    for (const instance of instances) this.#startWorkers(instance);
+    for (const instance of before) if (!instances.includes(instance)) stopAll(instance);
+  }
+
+  verdict(containerId: string): ProbeVerdict {
+    return this.#instance(containerId) ?? unprobed;
+  }
+
+  ready(containerId: string): boolean {
+    const instance = this.#instance(containerId);
+    return instance !== undefined && instance.started && instance.ready;
+  }
+
+  close(): void {
+    this.#instances.forEach(stopAll);
+    this.#instances = [];
+  }
+
+  #instance(id: string): Instance | undefined {
+    return this.#instances.find(({ status }) => status.id === id);
+  }
+
+  /** Undefined for a container that is not probed. */
+  #begin(status: ContainerStatus): Instance | undefined {
+    const { pod } = this.#scope;
+    const found = containersOf(pod).find(({ spec }) => spec.name === status.name);
+    if (!found || !isProbed(found.role)) return undefined;
+    const container = found.spec;
     // A restarted kubelet believes what it said before, so that readiness does not flap.
     const said = saidBefore(pod, status);
-    const instance: Instance = {
+    return {
       status,
       container,
       started: container.startupProbe === undefined || said?.started === true,
       ready: said?.ready ?? container.readinessProbe === undefined,
       failed: undefined,
-      workers: new Map(),
+      workers: undefined,
     };
-    return instance;
   }
 
-  function startWorkers(instance: Instance): void {
-    const { container, started, workers } = instance;
-    const want = (kind: ProbeKind, probe: V1Probe | undefined, wanted: boolean): void => {
-      const worker = workers.get(kind);
-      if (probe && wanted && !worker) workers.set(kind, probeWorker(instance, kind, probe));
-      if (!wanted && worker) {
-        worker.stop();
-        workers.delete(kind);
-      }
-    };
-    want('startup', container.startupProbe, !started && !ending && instance.failed === undefined);
-    want('liveness', container.livenessProbe, started && !ending && instance.failed === undefined);
-    want('readiness', container.readinessProbe, started);
+  #startWorkers(instance: Instance): void {
+    const { container, started, failed } = instance;
+    const mayFail = !this.#ending && failed === undefined;
+    this.#want(instance, 'startup', container.startupProbe, !started && mayFail);
+    this.#want(instance, 'liveness', container.livenessProbe, started && mayFail);
+    this.#want(instance, 'readiness', container.readinessProbe, started);
   }
 
-  function settle(instance: Instance, kind: ProbeKind, ok: boolean): void {
+  #want(instance: Instance, kind: ProbeKind, probe: V1Probe | undefined, wanted: boolean): void {
+    const worker = instance.workers?.get(kind);
+    if (probe && wanted && !worker) (instance.workers ??= new Map()).set(kind, this.#probeWorker(instance, kind, probe));
+    if (wanted || !worker) return;
+    worker.stop();
+    instance.workers?.delete(kind);
+  }
+
+  #settle(instance: Instance, kind: ProbeKind, ok: boolean): void {
     const { started, ready, failed } = instance;
     if (kind === 'readiness') instance.ready = ok;
     else if (!ok) instance.failed = kind;
     else if (kind === 'startup') instance.started = true;
     if (started === instance.started && ready === instance.ready && failed === instance.failed) return;
-    startWorkers(instance);
-    onChange();
+    this.#startWorkers(instance);
+    this.#scope.wake();
   }
 
-  function probeWorker(instance: Instance, kind: ProbeKind, probe: V1Probe): Worker {
-    const { initialDelaySeconds = 0, periodSeconds = 10, timeoutSeconds = 1, successThreshold = 1, failureThreshold = 3 } = probe;
-    let stopped = false;
-    let timer: Timer | undefined;
-    let successes = 0;
-    let failures = 0;
-
-    const round = async (): Promise<void> => {
-      const startMs = world.clock.now();
-      const { problem, isKnown } = await attempt(instance, probe, timeoutSeconds * 1000);
-      if (stopped) return;
-      onAttempt?.(instance.container, kind, problem === undefined ? 'successful' : isKnown ? 'failed' : 'unknown');
-      if (problem !== undefined) tell(instance.container, `${kind.charAt(0).toUpperCase()}${kind.slice(1)} probe ${problem}`);
-      if (isKnown && problem === undefined) {
-        successes++;
-        failures = 0;
-        if (successes >= successThreshold) settle(instance, kind, true);
-      } else if (isKnown) {
-        failures++;
-        successes = 0;
-        if (failures >= failureThreshold) settle(instance, kind, false);
-      }
-      if (!stopped) schedule(startMs + periodSeconds * 1000);
-    };
-    const schedule = (atMs: number): void => {
-      timer = world.clock.after(Math.max(0, atMs - world.clock.now()), () => void round());
-    };
-    schedule(instance.status.startedAtMs + initialDelaySeconds * 1000);
-    return {
-      stop() {
-        stopped = true;
-        timer?.cancel();
-      },
-    };
+  #probeWorker(instance: Instance, kind: ProbeKind, probe: V1Probe): ProbeWorker {
+    return new ProbeWorker({
+      clock: this.#scope.context.world.clock,
+      probe,
+      firstMs: instance.status.startedAtMs,
+      attempt: () => this.#attempt(instance, probe),
+      told: (attempt) => this.#tell(instance, kind, attempt),
+      settled: (ok) => this.#settle(instance, kind, ok),
+    });
   }
 
-  /**
-   * `problem` is absent when all is well, otherwise `failed: …` or `errored …`. A probe that could not be carried out (a runtime that is being restarted) says
-   * nothing of the container: it counts neither way, as upstream.
-   */
-  async function attempt(instance: Instance, probe: V1Probe, timeoutMs: number): Promise<{ problem?: string; isKnown: boolean }> {
-    if (!current) return { isKnown: false };
-    const target: HandlerTarget = { runtime, network, pod: current, container: instance.container, instance: instance.status, podIp: podIp() };
+  #tell({ container }: Instance, kind: ProbeKind, { problem, isKnown }: ProbeAttempt): void {
+    const { context, pod } = this.#scope;
+    const { namespace, name, uid: podUid } = pod.metadata;
+    const result = problem === undefined ? 'successful' : isKnown ? 'failed' : 'unknown';
+    context.counters.probe({ namespace, pod: name, podUid, container: container.name }, kind, result);
+    if (problem === undefined) return;
+    const title = `${kind.charAt(0).toUpperCase()}${kind.slice(1)}`;
+    context.tell(pod, 'Warning', 'Unhealthy', `${title} probe ${problem}`, container.name);
+  }
+
+  async #attempt({ container, status }: Instance, probe: V1Probe): Promise<ProbeAttempt> {
+    const { context, pod, podIps } = this.#scope;
+    const { runtime, network } = context;
+    const target: HandlerTarget = { runtime, network, pod, container, instance: status, podIp: podIps[0] ?? '' };
     try {
-      const { problem } = await runHandler(probe, target, timeoutMs);
+      const { problem } = await runHandler(probe, target, (probe.timeoutSeconds ?? 1) * 1000);
       return { isKnown: true, ...(problem !== undefined && { problem: `failed: ${problem}` }) };
     } catch (error) {
       const message = messageOf(error);
@@ -144,40 +147,10 @@ export function createPodProbes({ world, runtime, network, podIp, onChange, tell
       return { isKnown: false, problem: `errored and resulted in unknown state: ${message}` };
     }
   }
+}
 
-  return {
-    sync(pod, running, terminating) {
-      current = pod;
-      ending = terminating;
-      const live = new Set<string>();
-      for (const status of running) {
-        if (status.state !== 'running') continue;
-        let instance = instances.get(status.id);
-        if (!instance) {
-          const found = containersOf(pod).find(({ spec }) => spec.name === status.name);
-          if (!found || !isProbed(found.role)) continue;
-          instances.set(status.id, (instance = begin(pod, status, found.spec)));
-        }
-        instance.status = status;
-        live.add(status.id);
-        startWorkers(instance);
-      }
-      for (const [id, { workers }] of instances) {
-        if (live.has(id)) continue;
-        for (const worker of workers.values()) worker.stop();
-        instances.delete(id);
-      }
-    },
-    verdict: (id) => instances.get(id) ?? unprobed,
-    ready(id) {
-      const instance = instances.get(id);
-      return instance !== undefined && instance.started && instance.ready;
-    },
-    close() {
-      for (const { workers } of instances.values()) for (const worker of workers.values()) worker.stop();
-      instances.clear();
-    },
-  };
+function stopAll({ workers }: Instance): void {
+  for (const worker of workers?.values() ?? []) worker.stop();
 }
 
 function isProbed(role: ContainerRole): boolean {

@@ -31,9 +31,9 @@ export interface PrivateContainerd {
   close(): Promise<void>;
 }
 
-/** `subnet` is the pods' and the test's own: `10.201.1` for 10.201.1.0/24. */
-export async function privateContainerd(world: World, subnet: string): Promise<PrivateContainerd> {
-  const directory = await mkdtemp(join(tmpdir(), 'k8ts-cri-'));
+/** `subnet` is the pods' and the test's own: `10.201.1` for 10.201.1.0/24. Its directory is made in `place`. */
+export async function privateContainerd(world: World, subnet: string, place = tmpdir()): Promise<PrivateContainerd> {
+  const directory = await mkdtemp(join(place, 'k8ts-cri-'));
   // Users of a pod's own have to come through to its files.
   await chmod(directory, 0o711);
   const will = lastWill('"$@"', process.execPath, import.meta.filename, directory, subnet);

@@ -29,7 +29,10 @@ describe('pods in a newer containerd', { skip: process.getuid?.() !== 0 && 'need
     assert.match(nodeInfo?.containerRuntimeVersion ?? '', /^containerd:\/\/([3-9]|2\.[1-9])/);
     assert.equal(features?.supplementalGroupsPolicy, true);
     const names = runtimeHandlers?.map(({ name }) => name) ?? [];
-    assert.deepEqual(names, names.toSorted());
+    assert.deepEqual(
+      names,
+      names.toSorted((a = '', b = '') => (a < b ? -1 : 1)),
+    );
     assert.deepEqual(runtimeHandlers?.find(({ name }) => name === '')?.features, { recursiveReadOnlyMounts: true, userNamespaces: true });
   });
 

@@ -1,9 +1,13 @@
 /** Images that are really pulled: from a small registry on loopback, with containerd as the one who pulls. */
 import assert from 'node:assert/strict';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import type { ProviderSettings } from '../../src/kubelet/image-pull/providers/provider-configuration.ts';
+import type { PullProgress } from '../../src/kubelet/runtime/runtime.ts';
 import { realWorld } from '../../src/world/real.ts';
+import { privateContainerd } from '../containers/private-containerd.ts';
 import { buildBusyboxImage } from '../images/debian-image.ts';
 import { type TestRegistry, registryUser, startRegistry } from '../images/registry.ts';
 import { type RealKubelet, realKubelet } from './real-kubelet.ts';
@@ -13,14 +17,25 @@ const world = realWorld({ level: process.env.KUBELET_LOG ?? 'silent' });
 describe('images from a registry', { skip: process.getuid?.() !== 0 && 'needs root' }, () => {
   let it: RealKubelet;
   let registry: TestRegistry;
+  let directory: string;
+  const provider = (): ProviderSettings => ({
+    name: 'door-keeper',
+    matchImages: [`${registry.host}/private/provided`],
+    defaultCacheMs: 60_000,
+    apiVersion: 'credentialprovider.kubelet.k8s.io/v1',
+    args: [],
+    env: [],
+  });
 
   before(async () => {
     registry = await startRegistry(await buildBusyboxImage());
-    it = await realKubelet(world, '10.201.13');
+    directory = await mkdtemp(join(tmpdir(), 'k8ts-providers-'));
+    it = await realKubelet(world, '10.201.13', () => ({ imageCredentials: { directory, providers: [provider()] } }));
   });
   after(async () => {
     await registry.close();
     await it.close();
+    await rm(directory, { recursive: true });
   });
 
   const dockerConfig = (): string =>
@@ -56,6 +71,63 @@ describe('images from a registry', { skip: process.getuid?.() !== 0 && 'needs ro
     it.api.put({ kind: 'Secret', type: 'kubernetes.io/dockerconfigjson', metadata: { name: 'registry', namespace: 'default' }, data });
     it.put('reader', { image }, { imagePullSecrets: [{ name: 'registry' }] });
     await it.until(() => it.isReady('reader'));
+  });
+
+  test('that were pulled with a secret are not for those who have none', async () => {
+    const image = `${registry.host}/private/secret:1`;
+    const asked = registry.requests.length;
+    it.put('another-reader', { image }, { imagePullSecrets: [{ name: 'registry' }] });
+    await it.until(() => it.isReady('another-reader'));
+    assert.equal(registry.requests.length, asked, 'whoever has the secret need not ask again');
+    it.put('thief', { image });
+    it.put('patient-thief', { image, imagePullPolicy: 'Never' });
+    await it.until(() => it.main('thief')?.state?.waiting?.reason === 'ImagePullBackOff');
+    await it.until(() => it.main('patient-thief')?.state?.waiting?.reason === 'ErrImageNeverPull');
+    it.stop();
+    it.start();
+    await it.kubelet.started;
+    it.put('late-thief', { image });
+    await it.until(() => /^Err|BackOff$/.test(it.main('late-thief')?.state?.waiting?.reason ?? ''));
+    for (const name of ['thief', 'patient-thief', 'late-thief']) it.api.remove('Pod', name, 'default', 1);
+  });
+
+  test('or with those that a program on the node knows', async () => {
+    const auth = { [registry.host]: registryUser };
+    const answer = { kind: 'CredentialProviderResponse', apiVersion: provider().apiVersion, cacheKeyType: 'Registry', auth };
+    const program = join(directory, provider().name);
+    await writeFile(program, `#!/bin/sh\ncat >> ${directory}/asked\necho '${JSON.stringify(answer)}'\n`);
+    await chmod(program, 0o755);
+    it.put('provided', { image: `${registry.host}/private/provided/one:1` });
+    await it.until(() => it.isReady('provided'));
+    it.put('provided-too', { image: `${registry.host}/private/provided/two:1` });
+    await it.until(() => it.isReady('provided-too'));
+    const request = { kind: 'CredentialProviderRequest', apiVersion: provider().apiVersion, image: `${registry.host}/private/provided/one` };
+    assert.deepEqual(JSON.parse(await readFile(join(directory, 'asked'), 'utf8')), request, 'it was asked once');
+    // They are the node's: any pod on it may have the image.
+    const requests = registry.requests.length;
+    it.put('provided-again', { image: `${registry.host}/private/provided/one:1` });
+    await it.until(() => it.isReady('provided-again'));
+    assert.equal(registry.requests.length, requests);
+  });
+
+  test('that take long are told of while they come', async () => {
+    const image = `${registry.host}/half/busybox:1`;
+    // The layers that every image here has are on this containerd already.
+    const other = await privateContainerd(world, '10.201.23');
+    try {
+      const pulling = other.runtime.pullImage(image, undefined, undefined);
+      await it.until(() => registry.held() > 0);
+      let progress: PullProgress | undefined;
+      await it.until(async () => (progress = await other.runtime.pullProgress?.(image)) !== undefined && progress.doneBytes > 0);
+      assert.ok(progress && progress.doneBytes < progress.totalBytes, JSON.stringify(progress));
+      assert.equal(await other.runtime.pullProgress?.(`${registry.host}/public/other:1`), undefined);
+      const keepLettingGo = world.clock.every(50, () => registry.letGo());
+      await pulling.finally(() => keepLettingGo.cancel());
+      assert.equal(await other.runtime.pullProgress?.(image), undefined, 'it is over');
+    } finally {
+      registry.letGo();
+      await other.close();
+    }
   });
 
   test("or with the node's own", async () => {

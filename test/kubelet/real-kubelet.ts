@@ -34,13 +34,14 @@ export interface RealKubelet {
   close(): Promise<void>;
 }
 
-/** `subnet` is the test's own: `10.201.1`. `options` may depend on where the containerd's files are. */
+/** `subnet` is the test's own: `10.201.1`. `options` may depend on where the containerd's files are; they are asked for at each start. All lies in `place`. */
 export async function realKubelet(
   world: World,
   subnet: string,
   options: (host: PrivateContainerd) => Partial<KubeletOptions> = () => ({}),
+  place?: string,
 ): Promise<RealKubelet> {
-  const host = await privateContainerd(world, subnet);
+  const host = await privateContainerd(world, subnet, place);
   await loadImages({ socket: host.containerd.socket, path: await buildBusyboxImage() });
   const api = fakeApi(world);
   let stop = (): void => {};

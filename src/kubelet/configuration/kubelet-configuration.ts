@@ -8,7 +8,9 @@ import { ThresholdError, defaultHardThresholds, thresholdsOf } from '../eviction
 import { defaultImageGarbage } from '../garbage/image-garbage.ts';
 import { enforcementIn, shownEnforcement } from './enforcement.ts';
 import { ConfigurationError, Fields } from './fields.ts';
+import { imagePullsIn, shownImagePulls } from './image-pulls.ts';
 import { placementIn, shownPlacement } from './placement-settings.ts';
+import { defaultPages } from '../server/served-pages.ts';
 import { type KubeletSettings, defaultSettings } from './settings.ts';
 
 export interface KubeletFile {
@@ -39,8 +41,6 @@ const withoutEffect = [
   'volumeStatsAggPeriod',
   'runtimeRequestTimeout',
   'streamingConnectionIdleTimeout',
-  'registryPullQPS',
-  'registryBurst',
   'eventRecordQPS',
   'eventBurst',
   'kubeAPIQPS',
@@ -59,7 +59,6 @@ const withoutEffect = [
   'logging',
   'featureGates',
   'enableServer',
-  'enableDebuggingHandlers',
   'enableProfilingHandler',
   'protectKernelDefaults',
   'makeIPTablesUtilChains',
@@ -75,8 +74,6 @@ const withoutEffect = [
   'containerLogMaxWorkers',
   'containerLogMonitorInterval',
   'imageServiceEndpoint',
-  'imagePullCredentialsVerificationPolicy',
-  'preloadedImagesVerificationAllowlist',
   'nodeStatusMaxImages',
   'providerID',
   'kernelMemcgNotification',
@@ -91,8 +88,6 @@ const withoutEffect = [
   'showHiddenMetricsForVersion',
   'enableContentionProfiling',
   'enableDebugFlagsHandler',
-  'enableSystemLogHandler',
-  'enableSystemLogQuery',
   'iptablesMasqueradeBit',
   'iptablesDropBit',
   'singleProcessOOMKill',
@@ -170,13 +165,13 @@ function settingsIn(fields: Fields): Partial<KubeletSettings> {
     evictionMaxGraceSeconds: fields.integer('evictionMaxPodGracePeriod', 0),
     ...enforcementIn(fields),
     imageGarbage: imageGarbage(fields),
-    serializeImagePulls: fields.flag('serializeImagePulls'),
-    maxParallelImagePulls: fields.integer('maxParallelImagePulls', 1),
+    ...imagePullsIn(fields),
     containerLogMaxBytes: fields.bytes('containerLogMaxSize'),
     containerLogMaxFiles: fields.integer('containerLogMaxFiles', 2),
     allowedUnsafeSysctls: fields.texts('allowedUnsafeSysctls'),
     crashBackOffMaxMs,
     seccompDefault: fields.flag('seccompDefault'),
+    pages: pages(fields),
     shutdownGraceMs,
     shutdownCriticalMs,
     placement: placementIn(fields),
@@ -201,6 +196,17 @@ function thresholds(fields: Fields): KubeletSettings['evictionThresholds'] | und
     if (error instanceof ThresholdError) throw new ConfigurationError(error.message);
     throw error;
   }
+}
+
+function pages(fields: Fields): KubeletSettings['pages'] {
+  const [debugging, systemLogs, systemLogQuery] = ['enableDebuggingHandlers', 'enableSystemLogHandler', 'enableSystemLogQuery'].map((name) =>
+    fields.flag(name),
+  );
+  const served = { ...defaultPages, ...present({ debugging, systemLogs, systemLogQuery }) };
+  if (served.systemLogQuery && !served.systemLogs) {
+    throw new ConfigurationError('enableSystemLogHandler: Invalid value: false: is required for enableSystemLogQuery');
+  }
+  return served;
 }
 
 function imageGarbage(fields: Fields): KubeletSettings['imageGarbage'] | undefined {
@@ -260,10 +266,13 @@ export function shownConfiguration(file: Partial<KubeletFile>): Record<string, u
     imageGCLowThresholdPercent: settings.imageGarbage.lowPercent,
     imageMinimumGCAge: seconds(settings.imageGarbage.minimumAgeMs),
     imageMaximumGCAge: seconds(settings.imageGarbage.maximumAgeMs),
-    serializeImagePulls: settings.serializeImagePulls,
+    ...shownImagePulls(settings),
     containerLogMaxSize: String(settings.containerLogMaxBytes),
     containerLogMaxFiles: settings.containerLogMaxFiles,
     allowedUnsafeSysctls: settings.allowedUnsafeSysctls,
+    enableDebuggingHandlers: settings.pages.debugging,
+    enableSystemLogHandler: settings.pages.systemLogs,
+    enableSystemLogQuery: settings.pages.systemLogQuery,
     shutdownGracePeriod: seconds(settings.shutdownGraceMs),
     shutdownGracePeriodCriticalPods: seconds(settings.shutdownCriticalMs),
     ...shownPlacement(settings.placement),

@@ -1,7 +1,10 @@
 /** All that can be set on a kubelet beyond who and where it is, with upstream's defaults. A `KubeletConfiguration` file and flags fill it in. */
 import { type Threshold, defaultHardThresholds, thresholdsOf, valueOf } from '../eviction/thresholds.ts';
 import { type ImageGarbageSettings, defaultImageGarbage } from '../garbage/image-garbage.ts';
+import type { PullRateSettings } from '../image-pull/pull-rate.ts';
+import { type VerificationSettings, defaultVerification } from '../image-pull/verification.ts';
 import { bytes, milli } from '../resources.ts';
+import { defaultPages, type ServedPages } from '../server/served-pages.ts';
 import { type PlacementSettings, defaultPlacement } from './placement-settings.ts';
 
 export interface KubeletSettings {
@@ -22,6 +25,8 @@ export interface KubeletSettings {
   readonly serializeImagePulls: boolean;
   /** 0 for any number at a time. */
   readonly maxParallelImagePulls: number;
+  readonly imagePullRate: PullRateSettings;
+  readonly imageVerification: VerificationSettings;
   readonly containerLogMaxBytes: number;
   readonly containerLogMaxFiles: number;
   /** Patterns: `kernel.msg*`, `net.core.somaxconn`. */
@@ -29,6 +34,8 @@ export interface KubeletSettings {
   readonly crashBackOffMaxMs: number;
   /** Whether containers that say nothing are held to the runtime's own list of system calls. */
   readonly seccompDefault: boolean;
+  /** Which pages the kubelet's server has. */
+  readonly pages: ServedPages;
   /** Of a stop of the kubelet itself: how long pods may take to end, and how much of it is kept for critical ones. 0 lets them run on. */
   readonly shutdownGraceMs: number;
   readonly shutdownCriticalMs: number;
@@ -56,11 +63,14 @@ export const defaultSettings: KubeletSettings = {
   imageGarbage: defaultImageGarbage,
   serializeImagePulls: false,
   maxParallelImagePulls: 0,
+  imagePullRate: { perSecond: 0, burst: 0 },
+  imageVerification: defaultVerification,
   containerLogMaxBytes: 10 * 2 ** 20,
   containerLogMaxFiles: 5,
   allowedUnsafeSysctls: [],
   crashBackOffMaxMs: 300_000,
   seccompDefault: false,
+  pages: defaultPages,
   shutdownGraceMs: 0,
   shutdownCriticalMs: 0,
   placement: defaultPlacement,

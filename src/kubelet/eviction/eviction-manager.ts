@@ -95,11 +95,12 @@ export function createEvictionManager(options: EvictionManagerOptions): Eviction
     const limited = pods().filter(({ pod }) => hasLocalLimit(pod));
     if (limited.length === 0) return [];
     const usage = await gauge.usage(limited.map(({ pod }) => pod));
-    return limited.filter(({ pod, evict }) => {
+    return limited.filter((subject) => {
+      const { pod } = subject;
       const used = usage.get(pod.metadata.uid);
       const message = used && overLocalLimit(pod, used);
       if (message === undefined || isCriticalPod(pod)) return false;
-      evict(message, hardGraceSeconds);
+      subject.evict(message, hardGraceSeconds);
       return true;
     });
   }

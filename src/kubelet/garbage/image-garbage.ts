@@ -26,6 +26,8 @@ export interface ImageGarbageOptions {
   /** The file system that holds images. */
   readonly room: () => Promise<{ readonly available: number; readonly capacity: number } | undefined>;
   readonly tell: (reason: string, message: string) => void;
+  /** The image of this id is not there any more. */
+  readonly onRemoved?: (id: string) => Promise<void>;
 }
 
 export interface ImageGarbage {
@@ -41,7 +43,7 @@ interface Known {
   lastUsedMs: number;
 }
 
-export function createImageGarbage({ world, runtime, settings, inUse, room, tell }: ImageGarbageOptions): ImageGarbage {
+export function createImageGarbage({ world, runtime, settings, inUse, room, tell, onRemoved }: ImageGarbageOptions): ImageGarbage {
   const log = world.log.child('image-garbage');
   const known = new Map<string, Known>();
 
@@ -70,6 +72,7 @@ export function createImageGarbage({ world, runtime, settings, inUse, room, tell
       try {
         await runtime.removeImage(image.id);
         known.delete(image.id);
+        await onRemoved?.(image.id);
         freed += image.sizeBytes;
         log.info('removed an unused image', { image: image.repoTags[0] ?? image.id, bytes: image.sizeBytes });
       } catch (error) {

@@ -22,6 +22,7 @@ import { isNotFound, RuntimeError } from './cri-error.ts';
 import { watchContainerdEvents } from './cri-events.ts';
 import * as messages from './cri-messages.ts';
 import { forwardPort } from './cri-port-forward.ts';
+import { pullProgress } from './pull-progress.ts';
 import type { Decoded, Message } from './cri-protobuf.ts';
 import type { ContainerRuntime } from './runtime.ts';
 
@@ -209,6 +210,7 @@ export function criRuntime({ socket, world, onCall }: CriRuntimeOptions): Contai
       // No deadline: large images take as long as they take; containerd gives up on a registry that sends nothing.
       return (await images('PullImage', messages.PullImageRequest, messages.PullImageResponse, request, Infinity)).imageRef;
     },
+    pullProgress: (image) => pullProgress(channel, world.clock, image),
     async imageStatus(image) {
       const answer = await images('ImageStatus', messages.ImageRequest, messages.ImageStatusResponse, { image: { image } });
       return answer.image && imageOf(answer.image);

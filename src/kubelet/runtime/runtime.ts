@@ -42,6 +42,8 @@ export interface ContainerRuntime {
   containerStats(): Promise<readonly ContainerStats[]>;
 
   pullImage(image: string, auth: ImageAuth | undefined, sandbox: SandboxConfig | undefined): Promise<string>;
+  /** How far a pull that is under way has come; undefined when that is not known. A runtime that never knows leaves it out. */
+  readonly pullProgress?: (image: string) => Promise<PullProgress | undefined>;
   /** Undefined when the image is not there. */
   imageStatus(image: string): Promise<Image | undefined>;
   listImages(): Promise<readonly Image[]>;
@@ -308,6 +310,12 @@ export interface Image {
   readonly pinned?: boolean;
   readonly uid: number | undefined;
   readonly username: string;
+}
+
+export interface PullProgress {
+  readonly doneBytes: number;
+  /** Of all layers, as they travel. */
+  readonly totalBytes: number;
 }
 
 export interface ImageAuth {

@@ -9,11 +9,12 @@ import type {
   Container,
   ContainerConfig,
   ContainerRuntime,
-  ContainerStatus,
   ContainerState,
+  ContainerStatus,
+  Mount,
   RuntimeCondition,
-  RuntimeStatus,
   RuntimeEvent,
+  RuntimeStatus,
   Sandbox,
   SandboxConfig,
   SandboxStatus,
@@ -81,6 +82,7 @@ interface ContainerRecord {
 }
 
 const noBytes = Buffer.alloc(0);
+const noMounts: readonly Mount[] = [];
 
 export function simulatedRuntime(world: World, scripts?: SimulatedScripts, options: SimulatedRuntimeOptions = {}): SimulatedRuntime {
   const { state, keepCalls = true, needsPodCidr = false } = options;
@@ -421,7 +423,8 @@ function sandboxView({ id, config, createdAtMs, ready }: SandboxRecord): Sandbox
   return { id, name, namespace, uid, attempt, ready, createdAtMs, labels, annotations };
 }
 
-/** What is asked about later; the rest of a configuration (environments, above all) is not kept. */
+/** What is asked about later; the rest of a configuration (environments, above all, and where on the disk that is not there volumes lie) is not kept. */
 function keptOf({ name, attempt, image, labels, annotations, logPath, mounts }: ContainerConfig): ContainerRecord['config'] {
-  return { name, attempt, image, labels, annotations, logPath, mounts };
+  const remarkable = mounts.filter(({ recursiveReadOnly }) => recursiveReadOnly);
+  return { name, attempt, image, labels, annotations, logPath, mounts: remarkable.length === 0 ? noMounts : remarkable };
 }

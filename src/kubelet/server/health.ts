@@ -1,5 +1,5 @@
 /** `/healthz` and its parts, and the same as metrics on `/metrics/slis`. Who gets an answer at all has a kubelet whose loop goes round. */
-import { MetricsText } from '../stats/metrics-text.ts';
+import { Exposition } from '../../machinery/exposition.ts';
 
 const checks = ['ping', 'log', 'syncloop'] as const;
 
@@ -16,11 +16,11 @@ export class HealthMetrics {
   /** Each look at it is a check made. */
   page(): string {
     this.#asked++;
-    const text = new MetricsText();
+    const text = new Exposition();
     text.family('kubernetes_healthcheck', 'gauge', '[STABLE] This metric records the result of a single healthcheck.');
     for (const name of checks) text.sample({ name, type: 'healthz' }, 1);
     text.family('kubernetes_healthchecks_total', 'counter', '[STABLE] This metric records the results of all healthcheck.');
     for (const name of checks) text.sample({ name, status: 'success', type: 'healthz' }, this.#asked);
-    return text.toString();
+    return text.text();
   }
 }

@@ -5,21 +5,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { hostname } from 'node:os';
 import type { Duplex } from 'node:stream';
 import type { World } from '../../world/world.ts';
 import type { ContainerRuntime } from '../runtime/runtime.ts';
-import type { NodeStats, StatsSubject } from '../stats/node-stats.ts';
+import type { StatsSubject } from '../stats/node-stats.ts';
 import { apiServerOnly, attributesOf, bearerTokenOf, type Caller, callerOf } from './caller.ts';
-import { containerChanges, type ContainerChanges } from './container-changes.ts';
-import { serveContainerLogs } from './container-logs.ts';
+import { containerChanges } from './container-changes.ts';
 import type { DelegatedAccess } from './delegated-access.ts';
-import { servePortForward } from './port-forward.ts';
-import { remoteCommandOptions, serveRemoteCommand } from './remote-command.ts';
-import { HttpError, refuseUpgrade, sendJson, sendText } from './responses.ts';
-import { containerPath, findContainer, findPod, podPath } from './routes.ts';
+import { Pages } from './pages.ts';
+import { HttpError, refuseUpgrade, sendError } from './responses.ts';
+import { assertServed, defaultPages, type ServedPages } from './served-pages.ts';
 import type { ServedPods } from './served-pods.ts';
-import { upgradeKind } from './upgrade.ts';
+import { serveUpgrade } from './upgrades.ts';
 
 export interface KubeletServerOptions {
   readonly world: World;
@@ -41,6 +38,10 @@ export interface KubeletServerOptions {
   readonly access?: DelegatedAccess;
   /** What the pages about use tell of; without it there are none. */
   readonly stats?: StatsSubject;
+  /** Which pages there are; upstream's by default. */
+  readonly pages?: ServedPages | undefined;
+  /** The machine's `/var/log` when absent. */
+  readonly nodeLogs?: string;
 }
 
 export interface KubeletServer {
@@ -53,7 +54,7 @@ export interface KubeletServer {
 
 export async function startKubeletServer(options: KubeletServerOptions): Promise<KubeletServer> {
   const closing = new AbortController();
-  const handler = new Handler(options, containerChanges(options.runtime, closing.signal));
+  const handler = new Handler(options, closing.signal);
   const server = createServer({ cert: options.certificate, key: options.key, ca: options.clientCa, requestCert: true, rejectUnauthorized: false });
   const sockets = new Set<Duplex>();
   server.on('secureConnection', (socket) => {
@@ -77,16 +78,19 @@ export async function startKubeletServer(options: KubeletServerOptions): Promise
   };
 }
 
-const runTimeoutSeconds = 120;
+const nodeLogRoot = '/var/log';
 
 class Handler {
   readonly #options: KubeletServerOptions;
-  readonly #changes: ContainerChanges;
-  #stats: NodeStats | undefined;
+  readonly #chosen: ServedPages;
+  readonly #pages: Pages;
 
-  constructor(options: KubeletServerOptions, changes: ContainerChanges) {
+  constructor(options: KubeletServerOptions, closing: AbortSignal) {
+    const { world, pods, runtime, nodeName, stats, configz = () => ({}), pages = defaultPages, nodeLogs = nodeLogRoot } = options;
     this.#options = options;
-    this.#changes = changes;
+    this.#chosen = pages;
+    const changes = containerChanges(runtime, closing);
+    this.#pages = new Pages({ world, pods, runtime, nodeName, stats, configz, pages, nodeLogs, changes });
   }
 
   async request(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -94,19 +98,21 @@ class Handler {
       const url = urlOf(request);
       await this.#admit(request, url);
       request.resume();
-      await this.#route(request, response, url);
+      await this.#pages.answer(request, response, partsOf(url), url.searchParams);
     } catch (error) {
-      const failure = this.#failureOf(error, request);
       if (response.headersSent) response.destroy();
-      else sendText(response, failure.statusCode, `${failure.message}\n`);
+      else sendError(response, this.#failureOf(error, request));
     }
   }
 
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     try {
+      const { pods, runtime } = this.#options;
       const url = urlOf(request);
       await this.#admit(request, url);
-      await this.#upgrade(request, socket, head, url);
+      const parts = partsOf(url);
+      assertServed(parts[0] ?? '', request.method ?? 'GET', this.#chosen);
+      await serveUpgrade({ request, socket, head, query: url.searchParams }, parts, pods, runtime);
     } catch (error) {
       // Thrown only before the connection was upgraded.
       refuseUpgrade(socket, this.#failureOf(error, request));
@@ -131,123 +137,11 @@ class Handler {
     return token === undefined ? undefined : this.#options.access?.callerOfToken(token);
   }
 
-  async #route(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
-    const { pods, runtime, world } = this.#options;
-    const [first, ...parts] = partsOf(url);
-    switch (first) {
-      case 'healthz':
-        sendText(response, 200, 'ok');
-        break;
-      case 'pods':
-      case 'runningpods':
-        sendJson(response, { kind: 'PodList', apiVersion: 'v1', metadata: {}, items: pods.pods() });
-        break;
-      case 'configz':
-        sendJson(response, { kubeletconfig: this.#options.configz?.() ?? {} });
-        break;
-      case 'checkpoint':
-        findContainer(pods, containerPath(parts));
-        throw new HttpError(404, 'checkpointing a container is not supported by the container runtime');
-      case 'containerLogs': {
-        const [path, query, changes] = [containerPath(parts), url.searchParams, this.#changes];
-        await serveContainerLogs({ pods, runtime, world, changes, path, query, response, request });
-        break;
-      }
-      case 'run': {
-        const container = findContainer(pods, containerPath(parts));
-        const command = (url.searchParams.get('cmd') ?? '').split(' ').filter((word) => word !== '');
-        const { stdout, stderr } = await runtime.execSync(container.id, command, runTimeoutSeconds);
-        sendText(response, 200, Buffer.concat([stdout, stderr]).toString());
-        break;
-      }
-      case 'stats':
-      case 'metrics':
-        await this.#answerStats(response, [first, ...parts].join('/'), url.searchParams);
-        break;
-      case 'exec':
-      case 'attach':
-      case 'portForward':
-        throw new HttpError(400, 'unable to upgrade: missing upgrade headers in request');
-      default:
-        throw new HttpError(404, '404 page not found');
-    }
-  }
-
-  async #answerStats(response: ServerResponse, page: string, query: URLSearchParams): Promise<void> {
-    const stats = await this.#loadStats();
-    if (page === 'stats/summary') {
-      sendJson(response, await stats.summary(query.get('only_cpu_and_memory') === 'true'));
-      return;
-    }
-    const text = await metricsPage(stats, page);
-    if (text === undefined) throw new HttpError(404, '404 page not found');
-    sendText(response, 200, text, metricsContentType);
-  }
-
-  async #loadStats(): Promise<NodeStats> {
-    const { stats: subject, pods, runtime, world, nodeName = hostname() } = this.#options;
-    if (subject === undefined) throw new HttpError(404, '404 page not found');
-    const { NodeStats } = await import('../stats/node-stats.ts');
-    this.#stats ??= new NodeStats({ world, runtime, nodeName, pods: () => pods.pods(), subject });
-    return this.#stats;
-  }
-
-  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, url: URL): Promise<void> {
-    const { pods, runtime } = this.#options;
-    const [first, ...parts] = partsOf(url);
-    if (upgradeKind(request) === undefined) throw new HttpError(400, `unable to upgrade to ${JSON.stringify(request.headers.upgrade)}`);
-    const upgrade = { request, socket, head, query: url.searchParams };
-    switch (first) {
-      case 'exec': {
-        const { id: containerId } = findContainer(pods, containerPath(parts));
-        const streams = remoteCommandOptions(url.searchParams);
-        const streamingUrl = await runtime.exec({ containerId, command: url.searchParams.getAll('command'), ...streams });
-        await serveRemoteCommand(upgrade, streamingUrl, streams);
-        break;
-      }
-      case 'attach': {
-        const { id: containerId, tty } = findContainer(pods, containerPath(parts));
-        // A terminal is the container's own property, whatever the client asks for.
-        const streams = { ...remoteCommandOptions(url.searchParams), tty };
-        await serveRemoteCommand(upgrade, await runtime.attach({ containerId, ...streams }), streams);
-        break;
-      }
-      case 'portForward': {
-        const path = podPath(parts);
-        findPod(pods, path);
-        const sandboxId = pods.sandboxId(path.namespace, path.pod);
-        if (sandboxId === undefined) throw new HttpError(404, `pod "${path.pod}" is not running`);
-        await servePortForward(upgrade, path.pod, (port) => runtime.portForward(sandboxId, port));
-        break;
-      }
-      default:
-        throw new HttpError(404, '404 page not found');
-    }
-  }
-
   #failureOf(error: unknown, request: IncomingMessage): HttpError {
     if (error instanceof HttpError) return error;
     const message = error instanceof Error ? error.message : String(error);
     this.#options.world.log.child('kubelet-server').warn('a request failed', { path: request.url, error: message });
     return new HttpError(500, message);
-  }
-}
-
-const metricsContentType = 'text/plain; version=0.0.4; charset=utf-8';
-
-/** Undefined for a page that is not there. */
-function metricsPage(stats: NodeStats, page: string): string | Promise<string> | undefined {
-  switch (page) {
-    case 'metrics':
-      return stats.kubeletMetrics();
-    case 'metrics/resource':
-      return stats.resourceMetrics();
-    case 'metrics/cadvisor':
-      return stats.cadvisorMetrics();
-    case 'metrics/probes':
-      return stats.probeMetrics();
-    default:
-      return undefined;
   }
 }
 

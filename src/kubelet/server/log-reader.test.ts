@@ -104,6 +104,47 @@ describe('following', () => {
     assert.equal(await rest(output), 'last\n');
   });
 
+  test('misses nothing of a log that was put aside several times before it looked again', async (t) => {
+    const path = await logFile(t, line('first'));
+    const container = new FakeContainer();
+    const output = readLog({ path, options: follow, container, world, signal: AbortSignal.timeout(20_000) });
+    assert.equal(await next(output), 'first\n');
+    await rename(path, `${path}.20260101-100000`);
+    await writeFile(path, line('second'));
+    await rename(path, `${path}.20260101-100000.500`);
+    await writeFile(path, line('third'));
+    await rename(path, `${path}.20260101-100001`);
+    await writeFile(path, line('fourth'));
+    container.end();
+    assert.equal(await rest(output), 'second\nthird\nfourth\n');
+  });
+
+  test('goes on with the oldest that is left when the one it was at is gone', async (t) => {
+    const path = await logFile(t, line('first'));
+    const container = new FakeContainer();
+    const output = readLog({ path, options: follow, container, world, signal: AbortSignal.timeout(20_000) });
+    assert.equal(await next(output), 'first\n');
+    await rm(path);
+    await writeFile(`${path}.20260101-100001`, line('third'));
+    await writeFile(path, line('fourth'));
+    container.end();
+    assert.equal(await rest(output), 'third\nfourth\n');
+  });
+
+  test('stays with the old file until something stands in the new one', async (t) => {
+    const path = await logFile(t, line('first'));
+    const container = new FakeContainer();
+    const output = readLog({ path, options: follow, container, world, signal: AbortSignal.timeout(20_000) });
+    assert.equal(await next(output), 'first\n');
+    await rename(path, `${path}.20260101-100000`);
+    await writeFile(path, '');
+    const late = next(output);
+    await appendFile(`${path}.20260101-100000`, line('late'));
+    await appendFile(path, line('new file'));
+    container.end();
+    assert.equal(`${await late}${await rest(output)}`, 'late\nnew file\n');
+  });
+
   test('stops when the reader goes', async (t) => {
     const path = await logFile(t, line('first'));
     const gone = new AbortController();

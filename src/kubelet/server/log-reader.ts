@@ -3,8 +3,8 @@
  * kubelet's rotations (the file is renamed away and a new one begun).
  */
 import { type FSWatcher, watch } from 'node:fs';
-import { type FileHandle, open, stat } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import type { World } from '../../world/world.ts';
 import { type LogLine, parseLogLine } from './log-line.ts';
 import type { LogOptions } from './log-options.ts';
@@ -46,9 +46,9 @@ export async function* readLog(request: LogRequest): AsyncGenerator<Buffer> {
       const goesOn = following !== undefined && (await following.goesOn());
       yield* filter.takeAll(lines);
       if (filter.full || following === undefined || request.signal.aborted) return;
-      const next = await reopenIfRotated(file, path);
+      const next = await nextFile(file, path);
       if (next !== undefined) {
-        // The new file is begun after the last write to the old one; what came since it was read is still missing.
+        // What came since it was read is still missing.
         yield* filter.takeAll(lines);
         await file.close();
         file = next;
@@ -178,10 +178,34 @@ async function tailStart(file: FileHandle, lines: number): Promise<number> {
   return 0;
 }
 
-async function reopenIfRotated(file: FileHandle, path: string): Promise<FileHandle | undefined> {
-  const now = await stat(path).catch(() => undefined);
-  if (now === undefined || now.ino === (await file.stat()).ino) return undefined;
-  return open(path, 'r');
+const mostTries = 10;
+
+/**
+ * The file that follows this one, once it was put aside; undefined while it is the one that is written. A log may be put aside again before its follower
+ * comes round, so the next one need not be the last. The runtime begins a new file a moment before it leaves the old: only what stands in it shows that it did.
+ */
+async function nextFile(file: FileHandle, path: string): Promise<FileHandle | undefined> {
+  const { ino } = await file.stat();
+  for (let tries = 0; tries < mostTries; tries++) {
+    const present = await stat(path).catch(() => undefined);
+    if (present === undefined || present.ino === ino) return undefined;
+    const directory = dirname(path);
+    // Their names end with the time they were put aside.
+    const aside = (await readdir(directory)).filter((name) => name.startsWith(`${basename(path)}.`)).sort();
+    const inOrder = [...aside.map((name) => join(directory, name)), path];
+    const found = await Promise.all(inOrder.map((each) => stat(each).catch(() => undefined)));
+    // Not found when it was removed since, and all before it: then the oldest there is.
+    const at = found.findIndex((each) => each?.ino === ino) + 1;
+    const [next, expected] = [inOrder[at], found[at]];
+    if (next === undefined || expected === undefined) continue;
+    if (expected.size === 0) return undefined;
+    const opened = await open(next, 'r').catch(() => undefined);
+    if (opened === undefined) continue;
+    // It may have been put aside itself meanwhile, and the name be another's.
+    if ((await opened.stat()).ino === expected.ino) return opened;
+    await opened.close();
+  }
+  return undefined;
 }
 
 /** Wakes a follower when the file or its container changed. */

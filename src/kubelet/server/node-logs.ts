@@ -9,8 +9,6 @@ import { join, normalize } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { HttpError, sendText } from './responses.ts';
 
-export const nodeLogRoot = '/var/log';
-
 /** `path` is what stands behind `/logs/`, decoded. */
 export async function serveNodeLogs(root: string, path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
   if (path.includes('\0')) throw new HttpError(400, 'invalid path');

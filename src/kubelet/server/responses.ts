@@ -1,15 +1,23 @@
 /** Answers in the kubelet's way: plain text for people and for the API server, which wraps errors for its own callers. */
-import { STATUS_CODES, type ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { STATUS_CODES } from '../../world/node-http.ts';
 
 /** Ends a request with a status code and a sentence. */
 export class HttpError extends Error {
   readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string>>;
 
-  constructor(statusCode: number, message: string) {
+  constructor(statusCode: number, message: string, headers: Readonly<Record<string, string>> = {}) {
     super(message);
     this.statusCode = statusCode;
+    this.headers = headers;
   }
+}
+
+export function sendError(response: ServerResponse, { statusCode, message, headers }: HttpError): void {
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  sendText(response, statusCode, `${message}\n`);
 }
 
 export function sendText(response: ServerResponse, statusCode: number, text: string, contentType = 'text/plain; charset=utf-8'): void {

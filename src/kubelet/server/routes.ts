@@ -6,6 +6,7 @@ import type { ServedContainer, ServedPods } from './served-pods.ts';
 export interface PodPath {
   readonly namespace: string;
   readonly pod: string;
+  readonly uid?: string;
 }
 
 export interface ContainerPath extends PodPath {
@@ -14,9 +15,9 @@ export interface ContainerPath extends PodPath {
 
 /** `parts` are the path's, without the first, already decoded. */
 export function podPath(parts: readonly string[]): PodPath {
-  const [namespace, pod] = parts;
+  const [namespace, pod, uid] = parts;
   if (!namespace || !pod || parts.length > 3) throw new HttpError(404, '404 page not found');
-  return { namespace, pod };
+  return { namespace, pod, ...(uid !== undefined && uid !== '' && { uid }) };
 }
 
 export function containerPath(parts: readonly string[]): ContainerPath {

@@ -1,7 +1,7 @@
 /** Upgrades a connection to the container runtime's streaming server to SPDY/3.1, as `kubectl` would. */
-import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { Duplex } from 'node:stream';
+import { request as httpRequest } from '../../world/node-http.ts';
 
 export interface Upgraded {
   readonly socket: Duplex;

@@ -3,7 +3,7 @@
  * pod, each of its containers. See https://github.com/google/cadvisor/blob/master/docs/storage/prometheus.md
  */
 import type { HostFacts } from '../host.ts';
-import { type Labels, MetricsText } from './metrics-text.ts';
+import { Exposition, type Labels } from '../../machinery/exposition.ts';
 import type { CgroupDetails, ContainerUsage, CpuUsage, InterfaceUsage, MemoryUsage, PodUsage, Usage } from './usage.ts';
 
 interface Row {
@@ -110,7 +110,7 @@ const networkFamilies: readonly (readonly [name: string, help: string, read: (us
 ];
 
 export function cadvisorMetrics({ node, pods }: Usage, facts: HostFacts): string {
-  const text = new MetricsText();
+  const text = new Exposition();
   const root = { container: '', id: '/', image: '', name: '', namespace: '', pod: '' };
   const rows: Row[] = [
     { labels: root, cpu: node.cpu, memory: node.memory, startedMs: node.startedMs, details: undefined },
@@ -137,10 +137,10 @@ export function cadvisorMetrics({ node, pods }: Usage, facts: HostFacts): string
     }
   }
   filesystems(text, { node, pods }, root);
-  return machineMetrics(text, facts).toString();
+  return machineMetrics(text, facts).text();
 }
 
-function filesystems(text: MetricsText, { node, pods }: Pick<Usage, 'node' | 'pods'>, root: Labels): void {
+function filesystems(text: Exposition, { node, pods }: Pick<Usage, 'node' | 'pods'>, root: Labels): void {
   const { timeMs } = node.cpu;
   const layers = pods.flatMap((pod) =>
     pod.containers.flatMap((container) => (container.rootfs ? [{ labels: containerLabels(pod, container), usage: container.rootfs }] : [])),
@@ -157,7 +157,7 @@ function filesystems(text: MetricsText, { node, pods }: Pick<Usage, 'node' | 'po
   if (node.fs) text.sample({ ...root, device: 'root' }, node.fs.inodesFree, timeMs);
 }
 
-function machineMetrics(text: MetricsText, { cpus, memoryBytes, bootId, machineId, systemUuid, kernelVersion, osImage }: HostFacts): MetricsText {
+function machineMetrics(text: Exposition, { cpus, memoryBytes, bootId, machineId, systemUuid, kernelVersion, osImage }: HostFacts): Exposition {
   const labels = { boot_id: bootId, machine_id: machineId, system_uuid: systemUuid };
   text.family('machine_cpu_cores', 'gauge', 'Number of logical CPU cores.').sample(labels, cpus);
   text.family('machine_memory_bytes', 'gauge', 'Amount of memory installed on the machine.').sample(labels, memoryBytes);

@@ -1,5 +1,5 @@
 /** What a kubelet counts of its own work, for `/metrics` and `/metrics/probes`. Whoever does the work tells; nothing here decides anything. */
-import { Histogram } from './metrics-text.ts';
+import { Histogram } from '../../machinery/exposition.ts';
 
 export interface OperationCount {
   total: number;

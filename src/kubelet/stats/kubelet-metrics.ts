@@ -1,8 +1,8 @@
 /** `/metrics` and `/metrics/probes`: the kubelet about itself. See https://kubernetes.io/docs/reference/instrumentation/metrics/ */
 import type { Pod } from '../../api/kinds.ts';
+import { Exposition } from '../../machinery/exposition.ts';
 import type { Container, Sandbox } from '../runtime/runtime.ts';
 import type { KubeletCounters } from './kubelet-counters.ts';
-import { MetricsText } from './metrics-text.ts';
 
 export interface KubeletState {
   readonly nodeName: string;
@@ -13,7 +13,7 @@ export interface KubeletState {
 }
 
 export function kubeletMetrics({ nodeName, startedMs, pods, sandboxes, containers }: KubeletState, counters: KubeletCounters): string {
-  const text = new MetricsText();
+  const text = new Exposition();
   text.family('kubelet_node_name', 'gauge', "[ALPHA] The node's name. The count is always 1.").sample({ node: nodeName }, 1);
   text.family('kubelet_running_pods', 'gauge', '[BETA] Number of pods that have a running pod sandbox');
   text.sample({}, sandboxes.filter(({ ready }) => ready).length);
@@ -38,13 +38,13 @@ export function kubeletMetrics({ nodeName, startedMs, pods, sandboxes, container
     'histogram',
     '[BETA] Duration in seconds from kubelet seeing a pod for the first time to the pod starting to run',
   );
-  counters.podStarts.write(text, {});
+  text.distribution({}, counters.podStarts);
   text.family(
     'kubelet_pod_start_total_duration_seconds',
     'histogram',
     '[ALPHA] Duration in seconds to start a pod since creation, including time to pull images and run init containers',
   );
-  counters.podStartsSinceCreation.write(text, {});
+  text.distribution({}, counters.podStartsSinceCreation);
 
   text.family('kubelet_runtime_operations_total', 'counter', '[ALPHA] Cumulative number of runtime operations by operation type.');
   for (const [name, { total }] of counters.operations) text.sample({ operation_type: name }, total);
@@ -55,21 +55,21 @@ export function kubeletMetrics({ nodeName, startedMs, pods, sandboxes, container
     'histogram',
     '[ALPHA] Duration in seconds of runtime operations. Broken down by operation type.',
   );
-  for (const [name, { seconds }] of counters.operations) seconds.write(text, { operation_type: name });
+  for (const [name, { seconds }] of counters.operations) text.distribution({ operation_type: name }, seconds);
 
   text.family('process_start_time_seconds', 'gauge', 'Start time of the process since unix epoch in seconds.').sample({}, startedMs / 1000);
   text.family('process_resident_memory_bytes', 'gauge', 'Resident memory size in bytes.').sample({}, process.memoryUsage.rss());
   const { user, system } = process.cpuUsage();
   text.family('process_cpu_seconds_total', 'counter', 'Total user and system CPU time spent in seconds.').sample({}, (user + system) / 1e6);
-  return text.toString();
+  return text.text();
 }
 
 export function probeMetrics(counters: KubeletCounters): string {
-  const text = new MetricsText();
+  const text = new Exposition();
   text.family('prober_probe_total', 'counter', '[BETA] Cumulative number of a liveness, readiness or startup probe for a container by result.');
   for (const { probed, probe, result, total } of counters.probes.values()) {
     const { container, namespace, pod, podUid } = probed;
     text.sample({ container, namespace, pod, pod_uid: podUid, probe_type: probe.charAt(0).toUpperCase() + probe.slice(1), result }, total);
   }
-  return text.toString();
+  return text.text();
 }

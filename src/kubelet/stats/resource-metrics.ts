@@ -1,5 +1,5 @@
 /** `/metrics/resource`: CPU and memory of the node, its pods and containers, which metrics-server and the metrics API here read. */
-import { type Labels, MetricsText } from './metrics-text.ts';
+import { Exposition, type Labels } from '../../machinery/exposition.ts';
 import type { CpuUsage, MemoryUsage, Usage } from './usage.ts';
 
 interface Entry {
@@ -9,7 +9,7 @@ interface Entry {
 }
 
 export function resourceMetrics({ node, pods, incomplete }: Usage): string {
-  const text = new MetricsText();
+  const text = new Exposition();
   const containers = pods.flatMap(({ name: pod, namespace, containers: own }) =>
     own.map(({ name: container, cpu, memory, startedMs, swapBytes }) => ({
       labels: { container, namespace, pod },
@@ -36,5 +36,5 @@ export function resourceMetrics({ node, pods, incomplete }: Usage): string {
   text.family('resource_scrape_error', 'gauge', '[STABLE] 1 if there was an error while getting container metrics, 0 otherwise');
   text.sample({}, incomplete ? 1 : 0);
   text.family('scrape_error', 'gauge', '[ALPHA] (Deprecated since 1.29.0) 1 if there was an error while getting container metrics, 0 otherwise');
-  return text.sample({}, incomplete ? 1 : 0).toString();
+  return text.sample({}, incomplete ? 1 : 0).text();
 }

@@ -6,7 +6,6 @@ import { plainContainer, plainSandbox } from '../runtime/plain-configs.ts';
 import { simulatedRuntime } from '../runtime/simulated.ts';
 import { KubeletCounters } from './kubelet-counters.ts';
 import { busyNanoseconds, interfacesOf, memoryInfo } from './machine.ts';
-import { Histogram, MetricsText } from './metrics-text.ts';
 import { NodeStats } from './node-stats.ts';
 import { Rates } from './rates.ts';
 
@@ -131,20 +130,4 @@ it('the machine is read from /proc', () => {
     txDropped: 8,
   });
   assert.deepEqual(others, [], 'loopback, and the near ends of pods, are no interfaces of the node');
-});
-
-it('metrics are written as Prometheus reads them', () => {
-  const text = new MetricsText().family('a', 'gauge', 'What.').sample({ path: 'a\\b"c\nd' }, 1.5, 1000.4);
-  assert.equal(text.toString(), '# HELP a What.\n# TYPE a gauge\na{path="a\\\\b\\"c\\nd"} 1.5 1000\n');
-  const histogram = new Histogram([1, 2]);
-  for (const value of [0.5, 1, 1.5, 9]) histogram.observe(value);
-  const written = new MetricsText().family('h', 'histogram', 'How many.');
-  histogram.write(written, { of: 'x' });
-  assert.deepEqual(written.toString().trim().split('\n').slice(2), [
-    'h_bucket{of="x",le="1"} 2',
-    'h_bucket{of="x",le="2"} 3',
-    'h_bucket{of="x",le="+Inf"} 4',
-    'h_sum{of="x"} 12',
-    'h_count{of="x"} 4',
-  ]);
 });

@@ -2,22 +2,18 @@
  * The volumes of one pod: made before its sandbox, kept up to date while it runs, given back after it. Each kind of volume has a file of its own here. Follows
  * upstream's volume manager and its plugins.
  */
-import { ConfigMap, PersistentVolume, PersistentVolumeClaim, type Node, type Pod, Secret } from '../../api/kinds.ts';
+import { ConfigMap, PersistentVolume, PersistentVolumeClaim, type Pod, Secret } from '../../api/kinds.ts';
 import type { Kind } from '../../api/kind.ts';
-import type { V1Volume } from '../../api/types.ts';
-import type { Client } from '../../client/client.ts';
+import type { V1ServiceAccountTokenProjection, V1Volume } from '../../api/types.ts';
 import type { KubeObject } from '../../machinery/object.ts';
-import type { Timer, World } from '../../world/world.ts';
-import type { Disk } from '../disk.ts';
-import type { Allocatable, PodAddresses } from '../field-ref.ts';
-import type { PodDirectories } from '../pod-directories.ts';
-import { podTokens } from '../service-account-tokens.ts';
+import type { Timer } from '../../world/world.ts';
+import type { PodScope } from '../pod-scope.ts';
+import { type PodTokens, podTokens } from '../service-account-tokens.ts';
 import { ConfigError } from '../start-error.ts';
 import type { ClaimedUsage } from '../stats/usage-reader.ts';
-import type { Watched, WatchedObjects } from '../watched-objects.ts';
+import type { Watched } from '../watched-objects.ts';
 import { growOnNode, makeClaimed } from './claimed.ts';
 import { type CsiVolume, inlineCsiVolume, persistentCsiVolume } from './csi/csi-volume.ts';
-import type { CsiVolumes } from './csi/csi-volumes.ts';
 import { makeEmptyDir } from './empty-dir.ts';
 import { giveToGroup } from './fs-group.ts';
 import { makeHostPath } from './host-path.ts';
@@ -27,237 +23,265 @@ import { makeProvided, providedPlugin } from './provided.ts';
 import type { ContentSources } from './volume-content.ts';
 import { VolumeError } from './volume-error.ts';
 
-export interface PodVolumes {
-  /** Makes them all; rejects with the first that cannot be made, as `MountVolume.SetUp failed …`. May be called again. */
-  prepare(): Promise<void>;
-  /** A prepared volume. */
-  get(volume: string): MadeVolume | undefined;
-  configMap(name: string): Promise<ConfigMap | undefined>;
-  secret(name: string): Promise<Secret | undefined>;
-  /** What the volumes behind claims hold: as their driver says, or as the file system they lie on. */
-  claimedUsage(): Promise<readonly ClaimedUsage[]>;
-  /** The pod's labels or annotations may have changed. */
-  update(pod: Pod): void;
-  /** Fulfils when nothing is being written any more. */
-  /** The clock was set: what is renewed by it may be due. */
-  clockJumped(): void;
-  close(): Promise<void>;
-}
-
-export interface PodVolumesOptions {
-  readonly world: World;
-  readonly client: Client;
-  readonly watched: WatchedObjects;
-  readonly disk: Disk;
-  readonly csi: CsiVolumes;
-  readonly directories: PodDirectories;
-  readonly pod: Pod;
-  readonly node: () => Node | undefined;
-  readonly addresses: () => PodAddresses;
-  readonly allocatable: () => Allocatable;
-  /** A referenced object changed: what failed for want of it may work now. */
-  readonly onChange: () => void;
-  /** A volume of the running pod could not be brought up to date; it is tried again. */
-  readonly onFailure: (message: string) => void;
-}
-
 /** What failed to be written anew (a full disk) is tried again after so long, twice as long each time. */
 const firstRetryMs = 1000;
 const longestRetryMs = 30_000;
 /** Claims may not be watched by a node, so volumes of drivers, which may grow or be asked for again, are looked at. */
 const driversEveryMs = 20_000;
 
-export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
-  const { world, client, watched, disk, csi, directories } = options;
-  const log = world.log.child('volumes');
-  let pod = options.pod;
-  const { namespace } = pod.metadata;
-  const tokens = podTokens(client, world, pod);
-  const references = new Map<string, Watched<KubeObject>>();
-  const made = new Map<string, MadeVolume>();
-  const closed = new AbortController();
-  let prepared = false;
-  let renewal: Timer | undefined;
-  let retry: Timer | undefined;
-  let tending: Timer | undefined;
-  let retryMs = firstRetryMs;
-  let preparing: Promise<void> | undefined;
-  let refreshing: Promise<void> | undefined;
-  let refreshAgain = false;
+/** A hundred thousand simulated pods have one each: what a pod may never need is made when it does. */
+export class PodVolumes {
+  readonly #scope: PodScope;
+  #pod: Pod;
+  #tokens: PodTokens | undefined;
+  #references: Map<string, Watched<KubeObject>> | undefined;
+  /** In the order of the spec, which does not change. */
+  #made: (MadeVolume | undefined)[] = [];
+  #closing: AbortController | undefined;
+  #closed = false;
+  #prepared = false;
+  #renewal: Timer | undefined;
+  #retry: Timer | undefined;
+  #tending: Timer | undefined;
+  #retryMs = firstRetryMs;
+  #preparing: Promise<void> | undefined;
+  #refreshing: Promise<void> | undefined;
+  #refreshAgain = false;
 
-  function reference<T extends KubeObject>(kind: Kind<T>, name: string): Promise<T | undefined> {
+  constructor(scope: PodScope) {
+    this.#scope = scope;
+    this.#pod = scope.pod;
+  }
+
+  /** Makes them all; rejects with the first that cannot be made, as `MountVolume.SetUp failed …`. May be called again. */
+  prepare(): Promise<void> {
+    const preparing = this.#prepare().finally(() => {
+      if (this.#preparing === preparing) this.#preparing = undefined;
+    });
+    this.#preparing = preparing;
+    return preparing;
+  }
+
+  /** A prepared volume. */
+  get(volume: string): MadeVolume | undefined {
+    return this.#made[this.#volumes.findIndex(({ name }) => name === volume)];
+  }
+
+  configMap(name: string): Promise<ConfigMap | undefined> {
+    return this.#reference(ConfigMap, name);
+  }
+
+  secret(name: string): Promise<Secret | undefined> {
+    return this.#reference(Secret, name);
+  }
+
+  /** What the volumes behind claims hold: as their driver says, or as the file system they lie on. */
+  async claimedUsage(): Promise<readonly ClaimedUsage[]> {
+    const { csi, host } = this.#scope.context;
+    const usages: ClaimedUsage[] = [];
+    for (const volume of this.#volumes) {
+      const [claim, { path, block } = madeAt('')] = [claimOf(volume, this.#pod), this.get(volume.name)];
+      if (claim === undefined || path === '' || block) continue;
+      const figures = (await csi.usageAt(path)) ?? (await host.disk.space(path));
+      if (figures) usages.push({ name: volume.name, claim, figures });
+    }
+    return usages;
+  }
+
+  /** The pod's labels or annotations may have changed. */
+  update(newer: Pod): void {
+    const before = this.#pod.metadata;
+    this.#pod = newer;
+    if (this.#prepared && (before.labels !== newer.metadata.labels || before.annotations !== newer.metadata.annotations)) this.#refresh();
+  }
+
+  /** The clock was set: what is renewed by it may be due. */
+  clockJumped(): void {
+    this.#tokens?.renewAll();
+    if (this.#prepared) this.#refresh();
+  }
+
+  /** Fulfils when nothing is being written any more. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#closing?.abort(new Error('the pod is looked after no more'));
+    for (const timer of [this.#renewal, this.#retry, this.#tending]) timer?.cancel();
+    this.#release();
+    await this.#preparing?.catch(() => {});
+    await this.#refreshing;
+    // What was under way may have asked for more.
+    this.#release();
+  }
+
+  #release(): void {
+    for (const known of this.#references?.values() ?? []) known.release();
+    this.#references = undefined;
+  }
+
+  get #volumes(): readonly V1Volume[] {
+    return this.#pod.spec.volumes ?? [];
+  }
+
+  #reference<T extends KubeObject>(kind: Kind<T>, name: string): Promise<T | undefined> {
     const key = `${kind.resource}/${name}`;
+    const references = (this.#references ??= new Map());
     let known = references.get(key);
-    if (!known) references.set(key, (known = watched.acquire(kind, namespace, name, changed)));
+    if (!known) {
+      const { namespace } = this.#pod.metadata;
+      references.set(key, (known = this.#scope.context.watched.acquire(kind, namespace, name, () => this.#changed())));
+    }
     // What was acquired under this kind's key is of this kind.
     return (known as Watched<T>).read();
   }
 
-  function changed(): void {
-    if (closed.signal.aborted) return;
-    options.onChange();
-    if (prepared) refresh();
+  /** A referenced object changed: what failed for want of it may work now. */
+  #changed(): void {
+    if (this.#closed) return;
+    this.#scope.tasks.releaseAll();
+    this.#scope.wake();
+    if (this.#prepared) this.#refresh();
   }
 
-  // A token that nobody can read is not asked for: thousands of simulated nodes would keep the server signing.
-  const token: VolumeSetting['token'] = (projection) => (disk.keeps ? tokens.get(projection) : Promise.resolve(''));
+  /** A token that nobody can read is not asked for: thousands of simulated nodes would keep the server signing. */
+  #token(projection: V1ServiceAccountTokenProjection): Promise<string> {
+    const { host, client, world } = this.#scope.context;
+    if (!host.disk.keeps) return Promise.resolve('');
+    this.#tokens ??= podTokens(client, world, this.#pod);
+    return this.#tokens.get(projection);
+  }
 
-  function sources(): ContentSources {
+  #sources(): ContentSources {
+    const { context, podIps } = this.#scope;
     return {
-      pod,
-      addresses: options.addresses(),
-      allocatable: options.allocatable(),
-      configMap: (name) => reference(ConfigMap, name),
-      secret: (name) => reference(Secret, name),
-      token,
+      pod: this.#pod,
+      addresses: { podIps, hostIps: context.nodeIps },
+      allocatable: context.node()?.status.allocatable ?? {},
+      configMap: (name) => this.configMap(name),
+      secret: (name) => this.secret(name),
+      token: (projection) => this.#token(projection),
     };
   }
 
-  function setting(): VolumeSetting {
-    return { world, client, disk, csi, directories, pod, node: options.node, token, signal: closed.signal };
+  #setting(): VolumeSetting {
+    const { context, directories } = this.#scope;
+    const { world, client, host, csi, node } = context;
+    this.#closing ??= new AbortController();
+    if (this.#closed) this.#closing.abort(new Error('the pod is looked after no more'));
+    const token: VolumeSetting['token'] = (projection) => this.#token(projection);
+    return { world, client, disk: host.disk, csi, directories, pod: this.#pod, node, token, signal: this.#closing.signal };
   }
 
-  async function make(volume: V1Volume): Promise<MadeVolume> {
+  async #make(volume: V1Volume): Promise<MadeVolume> {
+    const { context, directories } = this.#scope;
+    const { csi, host } = context;
     const plugin = providedPlugin(volume);
-    if (plugin !== undefined) return makeProvided(disk, directories, plugin, volume, sources());
-    if (volume.emptyDir) return makeEmptyDir(setting(), volume.name, volume.emptyDir);
-    if (volume.hostPath) return makeHostPath(disk, volume.hostPath);
-    if (volume.nfs) return makeNfs(setting(), volume.name, volume.nfs);
-    const claimName = claimOf(volume, pod);
-    if (claimName !== undefined) return makeClaimed(setting(), claimName, volume.persistentVolumeClaim?.readOnly === true);
+    if (plugin !== undefined) return makeProvided(host.disk, directories, plugin, volume, this.#sources());
+    if (volume.emptyDir) return makeEmptyDir(this.#setting(), volume.name, volume.emptyDir);
+    if (volume.hostPath) return makeHostPath(host.disk, volume.hostPath);
+    if (volume.nfs) return makeNfs(this.#setting(), volume.name, volume.nfs);
+    const claimName = claimOf(volume, this.#pod);
+    if (claimName !== undefined) return makeClaimed(this.#setting(), claimName, volume.persistentVolumeClaim?.readOnly === true);
     if (volume.csi) {
-      const inline = inlineCsiVolume(pod, volume.name, volume.csi);
-      const { path, owned } = await csi.publish({ ...setting(), volume: inline });
-      if (owned) await giveToGroup(setting(), path);
+      const inline = inlineCsiVolume(this.#pod, volume.name, volume.csi);
+      const { path, owned } = await csi.publish({ ...this.#setting(), volume: inline });
+      if (owned) await giveToGroup(this.#setting(), path);
       return madeAt(path, { readonly: inline.readOnly });
     }
-    // The runtime's own work, container by container.
+    // The runtime's own work, container by container: see image-volumes.ts.
     if (volume.image) return madeAt('', { readonly: true });
     const kind = Object.keys(volume).find((key) => key !== 'name') ?? 'unknown';
     throw new VolumeError('SetUp', `no volume plugin matched name: ${kind}`);
   }
 
-  async function prepare(): Promise<void> {
-    await disk.makeDir(directories.root, 0o750);
-    const volumes = pod.spec.volumes ?? [];
-    const results = await Promise.allSettled(volumes.map(make));
-    for (const [index, result] of results.entries()) {
-      const name = volumes[index]?.name ?? '';
-      if (result.status === 'fulfilled') made.set(name, result.value);
-    }
+  async #prepare(): Promise<void> {
+    const { context, directories } = this.#scope;
+    const { csi, host, world } = context;
+    await host.disk.makeDir(directories.root, 0o750);
+    const volumes = this.#volumes;
+    const results = await Promise.allSettled(volumes.map((volume) => this.#make(volume)));
+    this.#made = results.map((result, index) => (result.status === 'fulfilled' ? result.value : this.#made[index]));
     for (const [index, result] of results.entries()) {
       if (result.status === 'rejected') throw new ConfigError(failureOf(volumes[index]?.name ?? '', result.reason));
     }
-    if (closed.signal.aborted) return;
-    prepared = true;
-    scheduleRenewal();
-    if (csi.hasDrivers() && volumes.some((volume) => volume.csi ?? claimOf(volume, pod) !== undefined)) {
-      tending ??= world.clock.every(driversEveryMs, () => void tend());
+    if (this.#closed) return;
+    this.#prepared = true;
+    this.#scheduleRenewal();
+    if (csi.hasDrivers() && volumes.some((volume) => volume.csi ?? claimOf(volume, this.#pod) !== undefined)) {
+      this.#tending ??= world.clock.every(driversEveryMs, () => void this.#tend());
     }
   }
 
-  function scheduleRenewal(): void {
-    renewal?.cancel();
-    const atMs = tokens.renewAtMs();
-    if (atMs !== undefined && !closed.signal.aborted) renewal = world.clock.after(Math.max(1000, atMs - world.clock.now()), refresh);
+  #scheduleRenewal(): void {
+    this.#renewal?.cancel();
+    const atMs = this.#tokens?.renewAtMs();
+    if (atMs === undefined || this.#closed) return;
+    const { clock } = this.#scope.context.world;
+    this.#renewal = clock.after(Math.max(1000, atMs - clock.now()), () => this.#refresh());
   }
 
   /** Rewrites what changed. One at a time; a change meanwhile makes one more round. */
-  function refresh(): void {
-    if (closed.signal.aborted) return;
-    if (refreshing) {
-      refreshAgain = true;
+  #refresh(): void {
+    if (this.#closed) return;
+    if (this.#refreshing) {
+      this.#refreshAgain = true;
       return;
     }
-    retry?.cancel();
-    refreshing = round().finally(() => {
-      refreshing = undefined;
-      scheduleRenewal();
-      if (!refreshAgain) return;
-      refreshAgain = false;
-      refresh();
+    this.#retry?.cancel();
+    this.#refreshing = this.#round().finally(() => {
+      this.#refreshing = undefined;
+      this.#scheduleRenewal();
+      if (!this.#refreshAgain) return;
+      this.#refreshAgain = false;
+      this.#refresh();
     });
   }
 
-  async function round(): Promise<void> {
+  async #round(): Promise<void> {
+    const { context } = this.#scope;
     let failed = false;
-    for (const volume of pod.spec.volumes ?? []) {
-      if (providedPlugin(volume) === undefined || closed.signal.aborted) continue;
+    for (const volume of this.#volumes) {
+      if (providedPlugin(volume) === undefined || this.#closed) continue;
       try {
-        await make(volume);
+        await this.#make(volume);
       } catch (error) {
         failed = true;
         // What was there before stays in its place.
-        if (!closed.signal.aborted) options.onFailure(failureOf(volume.name, error));
+        if (!this.#closed) context.tell(this.#pod, 'Warning', 'FailedMount', failureOf(volume.name, error));
       }
     }
-    if (!failed) retryMs = firstRetryMs;
-    else if (!closed.signal.aborted) {
-      retry = world.clock.after(retryMs, refresh);
-      retryMs = Math.min(retryMs * 2, longestRetryMs);
+    if (!failed) this.#retryMs = firstRetryMs;
+    else if (!this.#closed) {
+      this.#retry = context.world.clock.after(this.#retryMs, () => this.#refresh());
+      this.#retryMs = Math.min(this.#retryMs * 2, longestRetryMs);
     }
   }
 
   /** What drivers have made: grown where its controller has grown it, asked for again where the driver wants that. */
-  async function tend(): Promise<void> {
-    for (const volume of pod.spec.volumes ?? []) {
-      if (closed.signal.aborted) return;
+  async #tend(): Promise<void> {
+    const { csi, world } = this.#scope.context;
+    for (const volume of this.#volumes) {
+      if (this.#closed) return;
       try {
-        const ofDriver = volume.csi ? inlineCsiVolume(pod, volume.name, volume.csi) : await grownVolume(volume);
-        if (ofDriver) await csi.republish({ ...setting(), volume: ofDriver });
+        const ofDriver = volume.csi ? inlineCsiVolume(this.#pod, volume.name, volume.csi) : await this.#grownVolume(volume);
+        if (ofDriver) await csi.republish({ ...this.#setting(), volume: ofDriver });
       } catch (error) {
-        if (closed.signal.aborted) return;
-        log.warn('a volume could not be tended', { pod: pod.metadata.name, volume: volume.name, error: String(error) });
+        if (this.#closed) return;
+        const { name: pod } = this.#pod.metadata;
+        world.log.child('volumes').warn('a volume could not be tended', { pod, volume: volume.name, error: String(error) });
       }
     }
   }
 
-  async function grownVolume(volume: V1Volume): Promise<CsiVolume | undefined> {
-    const name = claimOf(volume, pod);
+  async #grownVolume(volume: V1Volume): Promise<CsiVolume | undefined> {
+    const name = claimOf(volume, this.#pod);
     if (name === undefined) return undefined;
-    const claim = await client.resource(PersistentVolumeClaim).namespace(namespace).get(name);
+    const { client } = this.#scope.context;
+    const claim = await client.resource(PersistentVolumeClaim).namespace(this.#pod.metadata.namespace).get(name);
     if (!claim.spec.volumeName) return undefined;
     const persistent = await client.resource(PersistentVolume).get(claim.spec.volumeName);
-    await growOnNode(setting(), claim, persistent);
+    await growOnNode(this.#setting(), claim, persistent);
     return persistentCsiVolume(persistent, volume.persistentVolumeClaim?.readOnly === true);
   }
-
-  return {
-    prepare() {
-      preparing = prepare();
-      return preparing;
-    },
-    get: (volume) => made.get(volume),
-    configMap: (name) => reference(ConfigMap, name),
-    secret: (name) => reference(Secret, name),
-    async claimedUsage() {
-      const usages: ClaimedUsage[] = [];
-      for (const volume of pod.spec.volumes ?? []) {
-        const [claim, { path, block } = madeAt('')] = [claimOf(volume, pod), made.get(volume.name)];
-        if (claim === undefined || path === '' || block) continue;
-        const figures = (await csi.usageAt(path)) ?? (await disk.space(path));
-        if (figures) usages.push({ name: volume.name, claim, figures });
-      }
-      return usages;
-    },
-    update(newer) {
-      const before = pod.metadata;
-      pod = newer;
-      if (prepared && (before.labels !== newer.metadata.labels || before.annotations !== newer.metadata.annotations)) refresh();
-    },
-    clockJumped() {
-      tokens.renewAll();
-      if (prepared) refresh();
-    },
-    async close() {
-      closed.abort(new Error('the pod is looked after no more'));
-      for (const timer of [renewal, retry, tending]) timer?.cancel();
-      for (const known of references.values()) known.release();
-      references.clear();
-      await preparing?.catch(() => {});
-      await refreshing;
-    },
-  };
 }
 
 /** The claim behind a volume: named, or made for the pod. */

@@ -20,13 +20,12 @@ export type VolumeContent = Map<string, VolumeFile>;
 export async function volumeContent(volume: V1Volume, sources: ContentSources): Promise<VolumeContent | undefined> {
   const files: VolumeContent = new Map();
   if (volume.configMap) {
-    const { name = '', items, defaultMode, optional } = volume.configMap;
-    await addConfigMap(files, sources, name, items, defaultMode ?? 0o644, optional === true);
+    await addKeyed(files, sources, { kind: 'configmap', ...volume.configMap }, volume.configMap.defaultMode ?? 0o644);
     return files;
   }
   if (volume.secret) {
-    const { secretName = '', items, defaultMode, optional } = volume.secret;
-    await addSecret(files, sources, secretName, items, defaultMode ?? 0o644, optional === true);
+    const { secretName: name, items, defaultMode, optional } = volume.secret;
+    await addKeyed(files, sources, { kind: 'secret', name, items, optional }, defaultMode ?? 0o644);
     return files;
   }
   if (volume.downwardAPI) {
@@ -36,9 +35,9 @@ export async function volumeContent(volume: V1Volume, sources: ContentSources): 
   if (!volume.projected) return undefined;
   const mode = volume.projected.defaultMode ?? 0o644;
   for (const source of volume.projected.sources ?? []) {
-    if (source.configMap)
-      await addConfigMap(files, sources, source.configMap.name ?? '', source.configMap.items, mode, source.configMap.optional === true);
-    if (source.secret) await addSecret(files, sources, source.secret.name ?? '', source.secret.items, mode, source.secret.optional === true);
+    const { configMap, secret } = source;
+    if (configMap) await addKeyed(files, sources, { kind: 'configmap', ...configMap }, mode);
+    if (secret) await addKeyed(files, sources, { kind: 'secret', ...secret }, mode);
     if (source.downwardAPI) addDownward(files, sources, source.downwardAPI.items ?? [], mode);
     if (source.serviceAccountToken) {
       const token = await sources.token(source.serviceAccountToken);
@@ -48,51 +47,40 @@ export async function volumeContent(volume: V1Volume, sources: ContentSources): 
   return files;
 }
 
-async function addConfigMap(
-  files: VolumeContent,
-  sources: ContentSources,
-  name: string,
-  items: readonly V1KeyToPath[] | undefined,
-  mode: number,
-  optional: boolean,
-): Promise<void> {
-  const configMap = await sources.configMap(name);
-  if (!configMap) {
-    if (optional) return;
-    throw new ConfigError(`configmap "${name}" not found`);
-  }
-  const data = new Map<string, Buffer>();
-  for (const [key, value] of Object.entries(configMap.data ?? {})) data.set(key, Buffer.from(value));
-  for (const [key, value] of Object.entries(configMap.binaryData ?? {})) data.set(key, Buffer.from(value, 'base64'));
-  addKeys(files, data, items, mode, optional, 'configmap');
+/** What config maps and secrets have in common; they differ in what they are called and in how their values are written. */
+interface KeyedSource {
+  readonly kind: 'configmap' | 'secret';
+  readonly name?: string | undefined;
+  readonly items?: readonly V1KeyToPath[] | undefined;
+  readonly optional?: boolean | undefined;
 }
 
-async function addSecret(
-  files: VolumeContent,
-  sources: ContentSources,
-  name: string,
-  items: readonly V1KeyToPath[] | undefined,
-  mode: number,
-  optional: boolean,
-): Promise<void> {
-  const secret = await sources.secret(name);
-  if (!secret) {
-    if (optional) return;
-    throw new ConfigError(`secret "${name}" not found`);
-  }
-  const data = new Map(Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64')]));
-  addKeys(files, data, items, mode, optional, 'secret');
+/** Values by key; undefined when there is no such object. */
+type KeyedData = ReadonlyMap<string, Buffer> | undefined;
+
+async function addKeyed(files: VolumeContent, sources: ContentSources, source: KeyedSource, mode: number): Promise<void> {
+  const { kind, name = '', optional = false } = source;
+  const data = kind === 'configmap' ? configMapData(await sources.configMap(name)) : secretData(await sources.secret(name));
+  if (data !== undefined) addKeys(files, data, source, mode);
+  else if (!optional) throw new ConfigError(`${kind} "${name}" not found`);
+}
+
+function configMapData(configMap: ConfigMap | undefined): KeyedData {
+  if (configMap === undefined) return undefined;
+  const { data = {}, binaryData = {} } = configMap;
+  return new Map([...Object.entries(data).map(([key, text]) => [key, Buffer.from(text)] as const), ...decoded(binaryData)]);
+}
+
+function secretData(secret: Secret | undefined): KeyedData {
+  return secret && new Map(decoded(secret.data ?? {}));
+}
+
+function decoded(data: Readonly<Record<string, string>>): (readonly [string, Buffer])[] {
+  return Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64')]);
 }
 
 /** All keys under their own names, or the listed ones under theirs. */
-function addKeys(
-  files: VolumeContent,
-  data: ReadonlyMap<string, Buffer>,
-  items: readonly V1KeyToPath[] | undefined,
-  mode: number,
-  optional: boolean,
-  what: string,
-): void {
+function addKeys(files: VolumeContent, data: ReadonlyMap<string, Buffer>, { kind, items, optional }: KeyedSource, mode: number): void {
   if (!items || items.length === 0) {
     for (const [key, content] of data) put(files, key, { content, mode });
     return;
@@ -100,7 +88,7 @@ function addKeys(
   for (const item of items) {
     const content = data.get(item.key);
     if (content) put(files, item.path, { content, mode: item.mode ?? mode });
-    else if (!optional) throw new ConfigError(`${what} references non-existent ${what === 'secret' ? 'secret' : 'config'} key: ${item.key}`);
+    else if (optional !== true) throw new ConfigError(`${kind} references non-existent ${kind === 'secret' ? 'secret' : 'config'} key: ${item.key}`);
   }
 }
 
