@@ -181,6 +181,8 @@ test('a deployment becomes available with every component in a process of its ow
       bindAddress: '127.0.0.1',
       controllers: '*,-ttl',
       nodeEvictionRate: 0.5,
+      concurrentDeploymentSyncs: 1,
+      nodeMonitorPeriod: '7s',
       maxEndpointsPerSlice: 50,
     }),
     begin('kube-scheduler', { ...schedulerFlags, securePort: schedulerPort, bindAddress: '127.0.0.1' }),

@@ -14,6 +14,7 @@ export function refuseChanges(running: ClusterConfig, chosen: ClusterConfig): vo
     ['--ingress-https-port', running.ingressHttpsPort, chosen.ingressHttpsPort],
     ['--pod-max-pids', running.podMaxPids, chosen.podMaxPids],
     ['--kubelet-config', running.kubeletConfig, chosen.kubeletConfig],
+    ['--advertise-address', running.advertise, chosen.advertise],
     ['--pod-network', running.podNetwork ?? 'auto', chosen.podNetwork ?? 'auto'],
     ['--load-balancer-pool', running.loadBalancerPool?.join(',') ?? '', chosen.loadBalancerPool?.join(',') ?? ''],
   ];

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { homedir, hostname, networkInterfaces } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { AddressPool } from '../controllers/load-balancer/pool.ts';
@@ -55,6 +56,8 @@ export interface ClusterConfig extends AddressRanges {
   /** Addresses of the link between nodes on this host; the host has the first. Absent in clusters of before. */
   readonly linkCidr?: string;
   readonly podNetwork?: PodNetworkMode;
+  /** Where all nodes reach the API server, chosen by the user. */
+  readonly advertise?: string;
 }
 
 /** What the command line may choose; the rest follows. Absent means "as before, or the default". */
@@ -75,6 +78,7 @@ export interface ClusterChoices extends RangeChoices {
   readonly kubeletConfig?: string;
   readonly nodes?: number;
   readonly podNetwork?: PodNetworkMode;
+  readonly advertiseAddress?: string;
 }
 
 export function isRoot(): boolean {
@@ -167,6 +171,8 @@ export function chooseConfig(choices: ClusterChoices): ClusterConfig {
   if (kubeletConfig !== undefined && !existsSync(kubeletConfig)) throw new ClusterError(`the kubelet's configuration ${kubeletConfig} is not there`);
   const nodes = choices.nodes === undefined ? kept?.nodes : choices.nodes > 1 ? choices.nodes : undefined;
   const podNetwork = choices.podNetwork ?? kept?.podNetwork;
+  const advertise = choices.advertiseAddress ?? kept?.advertise;
+  if (advertise !== undefined && isIP(advertise) !== 4) throw new ClusterError(`--advertise-address ${advertise}: give an IPv4 address of this host`);
   const linkCidr = kept?.linkCidr ?? freeLink(place);
   const ranges = kept === undefined ? newRanges(choices, { place, dataDir, linkCidr }) : keptRanges(kept, choices, dataDir);
   const nodeIp6 = isDualStack(ranges) ? hostAddress6() : undefined;
@@ -197,6 +203,7 @@ export function chooseConfig(choices: ClusterChoices): ClusterConfig {
     ...(kubeletConfig !== undefined && { kubeletConfig }),
     ...(nodes !== undefined && { nodes }),
     ...(podNetwork !== undefined && { podNetwork }),
+    ...(advertise !== undefined && { advertise }),
   };
 }
 
@@ -243,10 +250,11 @@ export function hasHostNode({ controlPlaneOnly, nodes }: ClusterConfig): boolean
 }
 
 /**
- * Where nodes and pods reach the API server. The host's address on its nodes' link stays when the host moves to another network; without such nodes it
- * is the one that other machines reach, too.
+ * Where nodes and pods reach the API server, if nothing else was chosen. The host's address on its nodes' link stays when the host moves to another network;
+ * without such nodes it is the one that other machines reach, too.
  */
-export function advertiseAddress({ nodes, nodeIp, linkCidr }: ClusterConfig): string {
+export function advertiseAddress({ advertise, nodes, nodeIp, linkCidr }: ClusterConfig): string {
+  if (advertise !== undefined) return advertise;
   return linkCidr !== undefined && (nodes !== undefined || nodeIp === '127.0.0.1') ? linkGateway(linkCidr) : nodeIp;
 }
 

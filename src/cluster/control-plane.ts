@@ -8,7 +8,7 @@ import { identityHeaders } from '../apiserver/aggregation/identity-headers.ts';
 import type { ApiServer } from '../apiserver/api-server.ts';
 import type { RequestHeaderOptions } from '../apiserver/authentication/request-header.ts';
 import { createApiServer } from '../apiserver/create-api-server.ts';
-import { Exposition } from '../apiserver/http/exposition.ts';
+import { Exposition } from '../machinery/exposition.ts';
 import type { User } from '../apiserver/request.ts';
 import type { Client } from '../client/client.ts';
 import { createEventRecorder } from '../client/events.ts';

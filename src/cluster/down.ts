@@ -5,7 +5,8 @@ import { removeContext } from './kubectl-context.ts';
 import { stopContainerd } from '../kubelet/runtime/containerd.ts';
 import { unmountBelow } from '../kubelet/runtime/containerd-remains.ts';
 import { removePodNetwork } from '../network/pod-network.ts';
-import { policiesTable, removePolicyRules } from '../network/policy/policy-enforcer.ts';
+import { policiesTable } from '../network/policy/policy-enforcer.ts';
+import { removeTable } from '../nftables/nftables.ts';
 import { removeProxyRules } from '../proxy/proxy.ts';
 import type { World } from '../world/world.ts';
 import { isRoot, readConfig } from './config.ts';
@@ -33,7 +34,7 @@ export async function down(dataDir: string, purge: boolean, world: World, say: S
     await unmountBelow(layout.kubelet);
     await removeProxyRules(proxyTable(config.id), announceDevice(config.id));
     forgetHostDns(config);
-    await removePolicyRules(policiesTable(config.id));
+    await removeTable('inet', policiesTable(config.id));
     await removePodNetwork(config.id, config.clusterCidr);
     rmSync(join(layout.run, 'ipam'), { recursive: true, force: true });
     rmSync(layout.cniConfig, { recursive: true, force: true });

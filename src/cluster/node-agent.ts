@@ -23,7 +23,7 @@ import { type KubeletServerOptions, startKubeletServer } from '../kubelet/server
 import { KubeletCounters } from '../kubelet/stats/kubelet-counters.ts';
 import { startPodNetwork } from '../network/pod-network.ts';
 import type { NameServer } from '../network/policy/peers.ts';
-import { policiesTable, startPolicyEnforcer } from '../network/policy/policy-enforcer.ts';
+import { policiesTable, type PolicyEnforcer, startPolicyEnforcer } from '../network/policy/policy-enforcer.ts';
 import { realDirectories, simulatedDirectories } from '../provisioner/directories.ts';
 import { startProvisioner } from '../provisioner/provisioner.ts';
 import { startProxy } from '../proxy/proxy.ts';
@@ -94,6 +94,8 @@ async function start(
   closers.push(() => runtime.runtime.close());
   const file = settings.kubeletConfig === undefined ? { settings: {} } : readKubeletFile('--kubelet-config', settings.kubeletConfig);
   const chosen = kubeletOptionsOf({ ...file, settings: { evictionThresholds: sharedMachineThresholds, ...file.settings } }, {}, world);
+  // The kubelet starts first; its pods wait until the rules of their node are looked after.
+  const policies = Promise.withResolvers<PolicyEnforcer>();
   const kubelet = createKubelet({
     world,
     client: node.client,
@@ -110,6 +112,7 @@ async function start(
     ...chosen,
     ...(settings.podMaxPids !== undefined && { podPidsLimit: settings.podMaxPids }),
     counters,
+    ...(real && { admitToNetwork: async (pod, addresses) => (await policies.promise).admit(pod, addresses) }),
   });
   closers.push(async () => {
     await kubelet.shutDown();
@@ -120,7 +123,7 @@ async function start(
   const served = serveKubelet(
     settings,
     identities,
-    { world, pods, stats, access, runtime: runtime.runtime, configz: () => chosen.shownSettings ?? {} },
+    { world, pods, stats, access, runtime: runtime.runtime, configz: () => chosen.shownSettings ?? {}, pages: chosen.settings?.pages },
     closers,
   );
   if (identities.kubeletServer.current()) await served;
@@ -128,7 +131,7 @@ async function start(
   const directories = (real ? realDirectories : simulatedDirectories)(layout.volumes);
   const provisioner = startProvisioner({ world, ...storage, nodeName: settings.nodeName, directories });
   closers.push(() => provisioner.close());
-  if (real) await startNetwork(settings, identities, node, world, closers);
+  if (real) await startNetwork(settings, identities, node, world, closers, policies.resolve);
   await Promise.race([served, world.clock.sleep(servingPatienceMs)]);
   // Nobody waits for it: a node is ready without.
   if (real)
@@ -172,7 +175,7 @@ async function serveIngress(settings: NodeSettings, identities: NodeIdentities, 
 async function serveKubelet(
   { kubeletPort: port, nodeName }: NodeSettings,
   { ca, kubeletServer }: NodeIdentities,
-  parts: Pick<KubeletServerOptions, 'world' | 'pods' | 'runtime' | 'stats' | 'access' | 'configz'>,
+  parts: Pick<KubeletServerOptions, 'world' | 'pods' | 'runtime' | 'stats' | 'access' | 'configz' | 'pages'>,
   closers: Closers,
 ): Promise<void> {
   let closed = false;
@@ -190,7 +193,14 @@ async function serveKubelet(
 }
 
 /** The pod network, the service proxy and the DNS server. */
-async function startNetwork(settings: NodeSettings, identities: NodeIdentities, node: Connection, world: World, closers: Closers): Promise<void> {
+async function startNetwork(
+  settings: NodeSettings,
+  identities: NodeIdentities,
+  node: Connection,
+  world: World,
+  closers: Closers,
+  onPolicies: (enforcer: PolicyEnforcer) => void,
+): Promise<void> {
   const layout = layoutOf(settings.dataDir);
   const [proxied, named] = await Promise.all([
     connect(settings, identities, 'proxy', world, closers),
@@ -206,6 +216,7 @@ async function startNetwork(settings: NodeSettings, identities: NodeIdentities, 
     id: settings.id,
     clusterCidr: settings.clusterCidr,
     ...settings.podNetwork,
+    ...(settings.tunnelDoor && { tunnelDoor: settings.tunnelDoor }),
     cniConfigDir: cniConfigDir(settings),
     stateDir: layout.run,
   });
@@ -227,6 +238,7 @@ async function startNetwork(settings: NodeSettings, identities: NodeIdentities, 
     ...nameServerOf(settings),
   });
   closers.push(() => policies.close());
+  onPolicies(policies);
   const dns = await startDnsServer({
     world,
     informers: named.informers,

@@ -26,6 +26,8 @@ export interface NodeSettings {
   readonly podNetwork: PodNetworkFacts;
   /** The network namespace the agent was started in; absent for a machine of its own. */
   readonly namespace?: string;
+  /** Where machines that are not on the node's link reach its tunnel; its own address when absent. */
+  readonly tunnelDoor?: { readonly address: string; readonly port: number };
   /** Where Ingresses are served; 80 and 443 when absent. */
   readonly ingressHttpPort?: number;
   readonly ingressHttpsPort?: number;

@@ -77,6 +77,7 @@ export async function ensurePki(config: ClusterConfig, world: World): Promise<Pk
         ...['127.0.0.1', '::1', apiServerIp, config.nodeIp, ...nodeIp6],
         ...(config.linkCidr === undefined ? [] : [linkGateway(config.linkCidr)]),
         ...(config.linkCidr6 === undefined ? [] : [linkGateway6(config.linkCidr6)]),
+        ...(config.advertise === undefined ? [] : [config.advertise]),
       ],
     }),
     leaf('apiserver-kubelet-client', { commonName: 'kube-apiserver-kubelet-client', organizations: ['kubeadm:cluster-admins'], usages: ['client'] }),

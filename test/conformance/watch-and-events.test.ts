@@ -1,7 +1,7 @@
 /** Behaviours of watches and events, each by its name in the conformance catalogue, over HTTPS with the official JavaScript client. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { CoreV1Api, EventsV1Api, KubeConfig, PatchStrategy, setHeaderOptions, Watch, type V1ConfigMap } from '@kubernetes/client-node';
+import { CoreV1Api, EventsV1Api, KubeConfig, PatchStrategy, setHeaderOptions, V1MicroTime, Watch, type V1ConfigMap } from '@kubernetes/client-node';
 import { startTestServer, type TestServer } from '../apiserver/server.ts';
 
 let server: TestServer;
@@ -263,5 +263,30 @@ test('[sig-api-machinery] Events should delete a collection of events [Conforman
   assert.deepEqual(await find(labelSelector), names);
   await core.deleteCollectionNamespacedEvent({ namespace: place, labelSelector });
   assert.deepEqual(await find(labelSelector), []);
+  assert.deepEqual(await find(), ['another']);
+});
+
+test('[sig-instrumentation] Events API should delete a collection of events [Conformance]', async () => {
+  const place = await namespace('event-group');
+  const labelSelector = 'testevent-set=true';
+  const names = ['test-event-1', 'test-event-2', 'test-event-3'];
+  for (const [name, labels] of [...names.map((each) => [each, { 'testevent-set': 'true' }] as const), ['another', {}] as const]) {
+    const body = {
+      metadata: { name, labels },
+      regarding: { namespace: place },
+      note: 'This is a test event',
+      reason: 'Test',
+      action: 'Do',
+      type: 'Normal',
+      eventTime: new V1MicroTime(server.world.clock.now()),
+      reportingController: 'test-controller',
+      reportingInstance: 'test-node',
+    };
+    await events.createNamespacedEvent({ namespace: place, body });
+  }
+  const find = async (): Promise<string[]> =>
+    (await events.listNamespacedEvent({ namespace: place })).items.map(({ metadata }) => metadata?.name ?? '');
+  assert.deepEqual(await find(), ['another', ...names]);
+  await events.deleteCollectionNamespacedEvent({ namespace: place, labelSelector });
   assert.deepEqual(await find(), ['another']);
 });

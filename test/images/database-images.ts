@@ -26,8 +26,7 @@ export function buildPostgresImage(directory = imageCache): Promise<string> {
     await unpack(directory, root, ['postgresql-15', 'postgresql-client-15', 'tzdata', 'bash', 'busybox-static'], ['libllvm14']);
     await rm(join(root, 'usr/lib/postgresql/15/lib/bitcode'), { recursive: true, force: true });
     await prepare(root, 'postgres:x:999:999::/var/lib/postgresql:/bin/bash\n', 'postgres:x:999:\n');
-    for (const path of ['var/lib/postgresql/data', 'run/postgresql']) await mkdir(join(root, path), { recursive: true });
-    await chmod(join(root, 'run/postgresql'), 0o1777);
+    await mkdir(join(root, 'var/lib/postgresql/data'), { recursive: true });
     await writeProgram(join(root, 'usr/local/bin/docker-entrypoint.sh'), postgresEntrypoint);
     const postgresEnv = [`${Env[0]}:/usr/lib/postgresql/15/bin`, 'PGDATA=/var/lib/postgresql/data'];
     return { Entrypoint: ['docker-entrypoint.sh'], Cmd: ['postgres'], Env: postgresEnv, StopSignal: 'SIGINT', ExposedPorts: { '5432/tcp': {} } };
@@ -87,5 +86,5 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
   initdb --no-locale --encoding=UTF8 --username=postgres --auth-host=scram-sha-256 --pwfile=<(printf '%s\\n' "$POSTGRES_PASSWORD")
   echo 'host all all all scram-sha-256' >>"$PGDATA/pg_hba.conf"
 fi
-exec "$@" -c listen_addresses='*' -c jit=off -c shared_buffers=16MB
+exec "$@" -c listen_addresses='*' -c unix_socket_directories=/tmp -c jit=off -c shared_buffers=16MB
 `;

@@ -1,12 +1,13 @@
 /**
  * A container registry of a test's own: the pulling half of the OCI distribution API over HTTP on loopback, serving one image under any name. The first part
- * of a repository's name says how it behaves: `public`, `private` (asks for a user), `slow` (until it is let go), `garbage`, `truncated`, `away`; any other
+ * of a repository's name says how it behaves: `public`, `private` (asks for a user), `slow` (until it is let go), `half` (sends half of its
+ * largest part, and the rest when it is let go), `garbage`, `truncated`, `away`; any other
  * is not there.
  */
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -14,6 +15,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
+const largeBytes = 6 * 2 ** 20;
 
 export const registryUser = { username: 'reader', password: 'open sesame' };
 
@@ -43,8 +45,9 @@ export async function startRegistry(archive: string): Promise<TestRegistry> {
   /** Every repository has an image of its own, so that none is there already: its configuration names it. */
   const variants = new Map<string, Buffer>();
   const blobFile = (digest: string): string => join(layout, 'blobs', ...digest.split(':'));
-  const original = JSON.parse(await readFile(blobFile(manifest.digest), 'utf8')) as { config: Descriptor };
-  const originalConfig = JSON.parse(await readFile(blobFile(original.config.digest), 'utf8')) as object;
+  const original = JSON.parse(await readFile(blobFile(manifest.digest), 'utf8')) as { config: Descriptor; layers: object[] };
+  const originalConfig = JSON.parse(await readFile(blobFile(original.config.digest), 'utf8')) as { rootfs: { diff_ids: string[] } };
+  let large: ReturnType<typeof makeLargeLayer> | undefined;
 
   function keep(value: object): { readonly digest: string; readonly size: number } {
     const bytes = Buffer.from(JSON.stringify(value));
@@ -53,9 +56,20 @@ export async function startRegistry(archive: string): Promise<TestRegistry> {
     return { digest, size: bytes.length };
   }
 
-  function manifestOf(repository: string): string {
-    const config = keep({ ...originalConfig, author: repository });
-    return keep({ ...original, config: { ...original.config, ...config } }).digest;
+  async function manifestOf(repository: string, behaviour: string): Promise<string> {
+    const more = behaviour === 'half' ? [await (large ??= makeLargeLayer())] : [];
+    const rootfs = { ...originalConfig.rootfs, diff_ids: [...originalConfig.rootfs.diff_ids, ...more.map(({ digest }) => digest)] };
+    const config = keep({ ...originalConfig, rootfs, author: repository });
+    return keep({ ...original, config: { ...original.config, ...config }, layers: [...original.layers, ...more] }).digest;
+  }
+
+  /** Of several mebibytes: containerd counts in those. */
+  async function makeLargeLayer(): Promise<Descriptor & { readonly size: number }> {
+    await writeFile(join(layout, 'large'), randomBytes(largeBytes));
+    const { stdout } = await run('tar', ['-cf', '-', '-C', layout, 'large'], { encoding: 'buffer', maxBuffer: 2 * largeBytes });
+    const digest = `sha256:${createHash('sha256').update(stdout).digest('hex')}`;
+    await writeFile(blobFile(digest), stdout);
+    return { digest, size: stdout.length, mediaType: 'application/vnd.oci.image.layer.v1.tar' };
   }
 
   const requests: string[] = [];
@@ -72,10 +86,10 @@ export async function startRegistry(archive: string): Promise<TestRegistry> {
     if (path === '/v2/') return void response.writeHead(200).end('{}');
     if (behaviour === 'away') return refuse(response, 503, 'UNAVAILABLE', 'come back later');
     if (behaviour === 'garbage') return void response.writeHead(200, { 'Content-Type': manifest?.mediaType }).end('<html>not an image</html>');
-    if (!['public', 'private', 'slow', 'truncated'].includes(behaviour))
+    if (!['public', 'private', 'slow', 'half', 'truncated'].includes(behaviour))
       return refuse(response, 404, 'NAME_UNKNOWN', 'repository name not known to registry');
     if (behaviour === 'slow' && what === 'blobs') await new Promise<void>((resolve) => waiting.push(resolve));
-    const digest = what === 'manifests' && !reference.startsWith('sha256:') ? manifestOf(repository) : reference;
+    const digest = what === 'manifests' && !reference.startsWith('sha256:') ? await manifestOf(repository, behaviour) : reference;
     const variant = variants.get(digest);
     const file = blobFile(digest);
     const size = variant
@@ -89,8 +103,12 @@ export async function startRegistry(archive: string): Promise<TestRegistry> {
     response.writeHead(200, { 'Content-Type': mediaType, 'Content-Length': size, 'Docker-Content-Digest': digest });
     if (request.method === 'HEAD') return void response.end();
     if (behaviour === 'truncated' && what === 'blobs') return void response.write('half of it', () => response.destroy());
-    if (variant) response.end(variant);
-    else createReadStream(file).pipe(response);
+    if (variant) return void response.end(variant);
+    if (behaviour === 'half') {
+      await sendUpTo(file, Math.floor(size / 2), response);
+      await new Promise<void>((resolve) => waiting.push(resolve));
+      createReadStream(file, { start: Math.floor(size / 2) }).pipe(response);
+    } else createReadStream(file).pipe(response);
   }
 
   const server = createServer((request, response) => {
@@ -114,6 +132,15 @@ export async function startRegistry(archive: string): Promise<TestRegistry> {
       await rm(layout, { recursive: true, force: true });
     },
   };
+}
+
+function sendUpTo(file: string, end: number, response: ServerResponse): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const part = createReadStream(file, { end: end - 1 });
+    part.on('error', reject);
+    part.on('end', resolve);
+    part.pipe(response, { end: false });
+  });
 }
 
 function basic(): string {

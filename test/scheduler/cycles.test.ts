@@ -49,6 +49,7 @@ test('a more important pod takes the place of a less important one', () =>
     const victim = await plane.get(Pod, 'victim');
     const condition = victim.status.conditions?.find(({ type }) => type === 'DisruptionTarget');
     assert.equal(condition?.reason, 'PreemptionByScheduler');
+    assert.equal(condition.observedGeneration, 1);
     assert.equal(condition?.message, 'default-scheduler: preempting to accommodate a higher priority pod');
     const waiting = await plane.get(Pod, 'important');
     assert.equal(waiting.status.nominatedNodeName, 'a');

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PriorityClass } from '../../src/api/kinds.ts';
-import { Exposition } from '../../src/apiserver/http/exposition.ts';
+import { Exposition } from '../../src/machinery/exposition.ts';
 import { SchedulerMetrics } from '../../src/cluster/components/scheduler-metrics.ts';
 import { startSchedulingPlane } from './running-scheduler.ts';
 

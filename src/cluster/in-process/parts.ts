@@ -103,6 +103,7 @@ export class Parts {
         options: {
           clusterCidrs: [clusterCidr],
           rootCa: this.#credentials?.ca.certificate ?? noAuthority,
+          ...(this.#credentials && { signingAuthority: this.#credentials.ca }),
           ...(this.#serviceAccountKey !== undefined && { serviceAccountKey: this.#serviceAccountKey }),
           ...options.controllerOptions,
         },

@@ -85,6 +85,9 @@ export interface KubeletSettings {
   readonly serve?: (kubelet: Kubelet) => () => void;
 }
 
+/** No event of a simulated runtime gets lost. */
+const relistMs = 60_000;
+
 /** The kubelet of a machine, as a process. */
 export function runKubelet({ name, number, shape, runtime, world }: Machine, { clientFor }: Surroundings, settings: KubeletSettings): Running {
   const user = named(`system:node:${name}`);
@@ -103,6 +106,7 @@ export function runKubelet({ name, number, shape, runtime, world }: Machine, { c
     clusterDns: [settings.clusterDns],
     clusterDomain: settings.clusterDomain,
     serverPort: 10_250,
+    relistMs,
     maxPods: pods,
     normalEvents: settings.normalEvents,
     host: simulatedHost({ cpus: parseQuantity(cpu).milliValue() / 1000, memoryBytes: parseQuantity(memory).value() }),

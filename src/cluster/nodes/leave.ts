@@ -1,7 +1,8 @@
 /** `k8ts down` on a machine that joined a cluster elsewhere: what the node agent made is taken away; `--purge` forgets the node's data and certificates. */
 import { rmSync } from 'node:fs';
 import { removePodNetwork } from '../../network/pod-network.ts';
-import { policiesTable, removePolicyRules } from '../../network/policy/policy-enforcer.ts';
+import { policiesTable } from '../../network/policy/policy-enforcer.ts';
+import { removeTable } from '../../nftables/nftables.ts';
 import { removeProxyRules } from '../../proxy/proxy.ts';
 import type { World } from '../../world/world.ts';
 import { stopDaemon } from '../daemon.ts';
@@ -16,7 +17,7 @@ export async function leaveMachine(dataDir: string, purge: boolean, world: World
   await stopDaemon(dataDir, 'node-agent', world);
   await sweepNode(dataDir, runtimeId, world, 'in order');
   await removeProxyRules(proxyTable(id), announceDevice(id));
-  await removePolicyRules(policiesTable(id));
+  await removeTable('inet', policiesTable(id));
   await removePodNetwork(id, clusterCidr);
   if (purge) rmSync(dataDir, { recursive: true, force: true });
   say(

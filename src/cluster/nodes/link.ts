@@ -7,6 +7,7 @@ import { isV6, splitCidrs } from '../../machinery/ip.ts';
 import { linkName } from '../../network/pod-network.ts';
 import { type ClusterConfig, ClusterError } from '../config.ts';
 import { linkGateway, linkGateway6 } from './link-addresses.ts';
+import { tunnelDoorChain } from './tunnel-doors.ts';
 
 export interface Link {
   readonly device: string;
@@ -30,8 +31,8 @@ function linkTable(id: string): string {
   return `k8ts-${id}-link`;
 }
 
-/** Makes it so; what is there already stays. */
-export async function ensureLink(config: ClusterConfig, run: Run = runCommand): Promise<Link> {
+/** Makes it so, for nodes of these addresses; what is there already stays. */
+export async function ensureLink(config: ClusterConfig, addresses: readonly string[], run: Run = runCommand): Promise<Link> {
   const link = linkOf(config);
   const exists = await run('ip', ['link', 'show', link.device]).then(
     () => true,
@@ -43,12 +44,12 @@ export async function ensureLink(config: ClusterConfig, run: Run = runCommand): 
   const lines = [`address replace ${link.gateway}/24 dev ${link.device}`, ...address6, `link set ${link.device} up`];
   await run('ip', ['-batch', '-'], lines.join('\n'));
   await allowForwarding({ v6: link.v6 !== undefined }, run);
-  await run('nft', ['-f', '-'], linkRules(linkTable(config.id), link, config.clusterCidr));
+  await run('nft', ['-f', '-'], linkRules(linkTable(config.id), link, config.clusterCidr, tunnelDoorChain(config, addresses)));
   return link;
 }
 
 /** Nodes reach each other and the host as themselves, and the world as the host. */
-function linkRules(table: string, { device, cidr, v6 }: Link, clusterCidr: string): string {
+function linkRules(table: string, { device, cidr, v6 }: Link, clusterCidr: string, doors: string): string {
   return [cidr, ...(v6 === undefined ? [] : [v6.cidr])]
     .map((range) => {
       const family = isV6(range) ? 'ip6' : 'ip';
@@ -59,7 +60,7 @@ table ${family} ${table} {
   chain postrouting { type nat hook postrouting priority srcnat; policy accept;
     ${family} saddr ${range} ${family} daddr != { ${inside.join(', ')} } oifname != "${device}" masquerade fully-random
   }
-}
+${family === 'ip' ? doors : ''}}
 `;
     })
     .join('');

@@ -35,6 +35,7 @@ import {
 import { isJoinedNode, readNode, readTrust, writeNode } from './node-record.ts';
 import { withNodeLocks } from './node-lock.ts';
 import { sweepNode } from './node-remains.ts';
+import { tunnelDoorOf } from './tunnel-doors.ts';
 
 /** A node in a namespace. */
 export interface LocalNode {
@@ -134,7 +135,10 @@ export async function startNodes(host: Host, nodes: readonly LocalNode[]): Promi
   const { config, client, world } = host;
   const idle = nodes.filter((node) => runningDaemon(node.dataDir, 'node-agent') === undefined);
   if (idle.length === 0) return;
-  const link = await ensureLink(config);
+  const link = await ensureLink(
+    config,
+    localNodes(config).map(({ address }) => address),
+  );
   const strangers = idle.filter((node) => !canProveItself(node, world));
   const token = newBootstrapToken(world);
   if (strangers.length > 0) {
@@ -193,7 +197,8 @@ async function startNode(host: Host, node: LocalNode): Promise<void> {
   const { config, world, say } = host;
   const sinceMs = world.clock.now();
   // As the cluster was told at its last start, whatever it was when the node joined.
-  writeNode({ ...readNode(node.dataDir), ...nodeChoices(config) }, readTrust(node.dataDir));
+  const tunnelDoor = tunnelDoorOf(config, node.address);
+  writeNode({ ...readNode(node.dataDir), ...nodeChoices(config), ...(tunnelDoor && { tunnelDoor }) }, readTrust(node.dataDir));
   const { ready, ended } = await startDaemon(node.dataDir, 'node-agent', world, (text) => say(`  ${node.name}: ${text}`), inside(node.namespace));
   await ready;
   // Without a network of ours it is Ready when another's is there.

@@ -10,7 +10,7 @@ import {
 import { publicKeyHash } from '../../kubeadm/discovery.ts';
 import { isReason } from '../../machinery/errors.ts';
 import type { World } from '../../world/world.ts';
-import { advertiseAddress, ClusterError } from '../config.ts';
+import { advertiseAddress, type ClusterConfig, ClusterError } from '../config.ts';
 import { clusterJoinSupport } from './cluster-join-support.ts';
 import { withCluster } from './node-commands.ts';
 
@@ -35,6 +35,7 @@ export async function createToken(dataDir: string, text: string | undefined, fla
       throw error;
     });
     const proof = bootstrapTokenText(token);
+    if (flags.printJoinCommand === true) refuseHidden(config);
     const server = `https://${advertiseAddress(config)}:${config.port}`;
     say(
       flags.printJoinCommand === true
@@ -42,6 +43,14 @@ export async function createToken(dataDir: string, text: string | undefined, fla
         : proof,
     );
   });
+}
+
+/** The API server may say of itself that it is where only nodes on this host reach it: pods on a machine elsewhere would look for it there, too. */
+function refuseHidden({ advertise, nodes, nodeIp, dataDir }: ClusterConfig): void {
+  if (advertise !== undefined || nodes === undefined) return;
+  throw new ClusterError(
+    `the API server of the cluster in ${dataDir} is known at an address of this host alone; for machines elsewhere: k8ts down, then k8ts up --advertise-address ${nodeIp}`,
+  );
 }
 
 export async function listTokens(dataDir: string, world: World, say: Say): Promise<void> {
