@@ -133,6 +133,8 @@ function addKubelet(command: Command): void {
     .option('--eviction-hard <list>', 'when the node is short of something: memory.available<100Mi,nodefs.available<10%')
     .option('--kube-reserved <list>', 'kept from pods for Kubernetes itself: cpu=100m,memory=200Mi', labels)
     .option('--system-reserved <list>', 'kept from pods for the rest of the machine', labels)
+    .option('--image-credential-provider-config <file>', 'a CredentialProviderConfig: programs that know the credentials of registries')
+    .option('--image-credential-provider-bin-dir <directory>', 'where those programs are')
     .option('--max-pods <count>', 'how many pods the node takes', count)
     .option('--address <address>', 'the address its own server listens on (0.0.0.0)')
     .option('--port <port>', 'the port of its own server (10250)', portNumber)

@@ -7,6 +7,7 @@ import { count, portNumber, words } from './flag-values.ts';
 import { addNodes } from './nodes.ts';
 
 interface UpOptions {
+  readonly advertiseAddress?: string;
   readonly dualStack?: boolean;
   readonly clusterCidr?: string;
   readonly serviceClusterIpRange?: string;
@@ -42,6 +43,7 @@ program
   .addOption(dataDir())
   .option('--port <port>', "the API server's port (6443)", portNumber)
   .option('--bind-address <address>', 'the address it listens on (0.0.0.0)')
+  .option('--advertise-address <address>', "where nodes reach it (the host's address; with --nodes the one on their link)")
   .option('--control-plane-only', 'no node on this machine')
   .option('--token-auth-file <file>', 'static tokens, a line each: token,user,uid,"group1,group2"')
   .option('--load-balancer-pool <list>', "addresses, ranges and CIDRs for Services of type LoadBalancer (the node's own address)", words)
