@@ -19,6 +19,7 @@ const besideTheProgram: readonly { readonly file: string; readonly reader: RegEx
     to: `'./descriptions.json'`,
   },
   { file: 'src/cluster/images/hello-server.js', reader: /images\/hello\.ts$/, from: `'hello-server.js'`, to: `'hello-server.js'` },
+  { file: 'src/cluster/supervise.sh', reader: /cluster\/daemon\.ts$/, from: `'supervise.sh'`, to: `'supervise.sh'` },
 ];
 
 /** Everything lands in one folder, so the readers look there. A reader that changed fails the build instead of the user. */
@@ -54,7 +55,7 @@ function licencesOf({ inputs }: Metafile): string {
 rmSync(dist, { recursive: true, force: true });
 const { metafile } = await build({
   absWorkingDir: root,
-  entryPoints: { k8ts: 'src/bin/k8ts.ts', index: 'src/index.ts' },
+  entryPoints: { k8ts: 'src/bin/k8ts.ts', daemon: 'src/bin/daemon.ts', index: 'src/index.ts' },
   outdir: dist,
   bundle: true,
   splitting: true,

@@ -102,12 +102,6 @@ image
 program.command('doctor').description('check what this machine has and lacks').action(command.doctor);
 program.command('version').description('the versions of k8ts and of Kubernetes it speaks').action(command.version);
 
-for (const name of ['control-plane', 'node-agent'] as const) {
-  program
-    .command(name, { hidden: true })
-    .requiredOption('--data-dir <directory>')
-    .action((options: { dataDir: string }) => command.daemon(name, options.dataDir));
-}
 addComponents(program);
 addNodes(program, dataDir);
 

@@ -1,15 +1,16 @@
 /**
- * Background processes: started detached with a log file, known by a file with their process id, stopped by it. A daemon tells its starter how it
- * goes over a pipe (lines of JSON), so nobody polls for readiness.
+ * Background processes: started detached with a log file, known by a file with their process id, stopped by it, started again when they die. A daemon tells
+ * its starter how it goes over a pipe (lines of JSON), so nobody polls for readiness.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, watch, writeSync } from 'node:fs';
+import { dirname, extname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import type { World } from '../world/world.ts';
 import { ClusterError, writeAtomically } from './config.ts';
 import { layoutOf } from './layout.ts';
+import { type KnownProcess, isAlive, knownProcess, lingers } from './process-state.ts';
 
 export type DaemonName = 'control-plane' | 'node-agent';
 
@@ -17,33 +18,44 @@ export type DaemonNews = { readonly progress: string } | { readonly ready: true 
 
 /**
  * V8's room for young objects, in MiB. The control plane starts with room enough that loading its modules is not interrupted by collections: the API is
- * there a tenth sooner, for 20 MiB. The node agent, which shares its machine with the pods, collects early (after forty pods it is a third smaller for it).
+ * there a tenth sooner, for 20 MiB. The node agent, which shares its machine with the pods, collects early (after forty pods it is a third smaller for it), and
+ * does without the last compiler, whose code and work are 8 MiB: a DNS answer takes 22 µs for 17, a pod's start is the same.
  */
 const engineFlags: Readonly<Record<DaemonName, readonly string[]>> = {
-  'control-plane': ['--min-semi-space-size=16'],
-  'node-agent': ['--max-semi-space-size=2', '--heap-growing-percent=30'],
+  'control-plane': ['--expose-gc', '--min-semi-space-size=16'],
+  'node-agent': ['--expose-gc', '--max-semi-space-size=2', '--heap-growing-percent=30', '--v8-pool-size=1', '--max-opt=2'],
 };
 
 /**
  * For the C library: large blocks are the kernel's again as soon as they are free. Images and streams pass through the node agent in pieces of 64 KiB; kept by
  * the library, they were a third of its memory.
  */
-const libraryVariables: Readonly<Record<string, string>> = { MALLOC_MMAP_THRESHOLD_: '65536', MALLOC_TRIM_THRESHOLD_: '131072' };
+const libraryVariables: Readonly<Record<string, string>> = {
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_MMAP_THRESHOLD_: '65536',
+  MALLOC_TRIM_THRESHOLD_: '131072',
+};
 
 /** The pipe a daemon speaks to its starter on, by file descriptor. */
 const newsDescriptor = 3;
 
-interface Recorded {
-  readonly pid: number;
-  /** Clock ticks since boot, from /proc: tells a process from a later one with the same id. */
-  readonly startTicks: string;
+/** What a daemon writes of itself; `supervise.sh` reads `ready`. */
+interface Recorded extends KnownProcess {
+  /** Starts it again when it dies. */
+  readonly supervisor?: KnownProcess;
+  /** How often it was started again before. */
+  readonly attempt: number;
+  readonly ready: boolean;
 }
 
-/** The process id of a daemon that runs; undefined when it does not, whatever an old file says. */
+/**
+ * The process id of a daemon that runs; undefined when it does not, whatever an old file says. One that died and is on its way back does not count: whoever
+ * starts it now knows when it is ready.
+ */
 export function runningDaemon(dataDir: string, name: DaemonName): number | undefined {
   const recorded = recordedOf(dataDir, name);
-  const state = recorded && stateOf(recorded.pid);
-  return state && !state.dying && state.startTicks === recorded.startTicks ? recorded.pid : undefined;
+  const counts = recorded && isAlive(recorded) && (recorded.ready || recorded.attempt === 0);
+  return counts ? recorded.pid : undefined;
 }
 
 function recordedOf(dataDir: string, name: DaemonName): Recorded | undefined {
@@ -80,11 +92,23 @@ export async function startDaemon(
 
 /** A process that was killed a moment ago may still be on its way out, with the store's files and its port in its hands: waits for its end. */
 export async function previousGone(dataDir: string, name: DaemonName, world: World): Promise<void> {
+  endSupervision(dataDir, name);
   const recorded = recordedOf(dataDir, name);
   const deadline = world.clock.now() + 5_000;
-  while (recorded && threadsOf(recorded.pid) > 0 && stateOf(recorded.pid)?.startTicks === recorded.startTicks && world.clock.now() < deadline) {
-    await world.clock.sleep(10);
+  while (recorded && lingers(recorded) && world.clock.now() < deadline) await world.clock.sleep(10);
+}
+
+/** From now on nobody starts it again. True when someone would have. */
+function endSupervision(dataDir: string, name: DaemonName): boolean {
+  const supervisor = recordedOf(dataDir, name)?.supervisor;
+  if (!supervisor || !isAlive(supervisor)) return false;
+  // What it is about to start belongs to its process group; a daemon that runs is ended by other means.
+  try {
+    process.kill(runningDaemon(dataDir, name) === undefined ? -supervisor.pid : supervisor.pid, 'SIGKILL');
+  } catch {
+    // It ended by itself just now.
   }
+  return true;
 }
 
 function spawnDaemon(dataDir: string, name: DaemonName, onProgress: (text: string) => void, within: readonly string[]): StartedDaemon {
@@ -93,10 +117,12 @@ function spawnDaemon(dataDir: string, name: DaemonName, onProgress: (text: strin
   mkdirSync(layout.run, { recursive: true });
   const logPath = join(layout.logs, `${name}.log`);
   const log = openSync(logPath, 'a');
-  const program = process.argv[1];
-  if (program === undefined) throw new ClusterError('cannot tell which program to start in the background');
-  const [command, ...words] = [...within, process.execPath, ...process.execArgv, ...engineFlags[name], program, name];
-  const child = spawn(command, [...words, '--data-dir', dataDir], {
+  // What it says of itself is not to be mistaken for what the one before it said.
+  rmSync(pidPath(dataDir, name), { force: true });
+  const supervised = ['/bin/sh', join(import.meta.dirname, 'supervise.sh'), pidPath(dataDir, name), dataDir];
+  const program = [process.execPath, ...process.execArgv, ...engineFlags[name], daemonProgram(), name, '--data-dir', dataDir];
+  const [command = '', ...words] = [...within, ...supervised, ...program];
+  const child = spawn(command, words, {
     detached: true,
     stdio: ['ignore', log, log, 'pipe'],
     cwd: '/',
@@ -130,10 +156,16 @@ function spawnDaemon(dataDir: string, name: DaemonName, onProgress: (text: strin
 export function announceDaemon(dataDir: string, name: DaemonName): (news: DaemonNews) => void {
   const { run } = layoutOf(dataDir);
   mkdirSync(run, { recursive: true });
-  const recorded: Recorded = { pid: process.pid, startTicks: stateOf(process.pid)?.startTicks ?? '' };
-  writeAtomically(pidPath(dataDir, name), JSON.stringify(recorded));
+  const attempt = process.env['K8TS_ATTEMPT'];
+  const supervisor = attempt === undefined ? {} : { supervisor: knownProcess(process.ppid) };
+  const record = (ready: boolean): void => {
+    const recorded: Recorded = { ...knownProcess(process.pid), ...supervisor, attempt: Number(attempt ?? 0), ready };
+    writeAtomically(pidPath(dataDir, name), JSON.stringify(recorded));
+  };
+  record(false);
   let open = true;
   return (news) => {
+    if ('ready' in news) record(true);
     if (!open) return;
     try {
       writeSync(newsDescriptor, `${JSON.stringify(news)}\n`);
@@ -146,10 +178,28 @@ export function announceDaemon(dataDir: string, name: DaemonName): (news: Daemon
   };
 }
 
+/**
+ * In the daemon: calls back when its own record is gone, which nobody removes while it lives but with all of the cluster's files. Answers the way to stop.
+ */
+export function onRecordRemoved(dataDir: string, name: DaemonName, callback: () => void): () => void {
+  const path = pidPath(dataDir, name);
+  const watcher = watch(dirname(path), { persistent: false }, () => {
+    if (existsSync(path)) return;
+    watcher.close();
+    callback();
+  });
+  watcher.on('error', () => undefined);
+  return () => watcher.close();
+}
+
 /** Asks the daemon to end, and ends it when it does not within `patienceMs`. True when it ran. */
 export async function stopDaemon(dataDir: string, name: DaemonName, world: World, patienceMs = 10_000): Promise<boolean> {
+  const wasSupervised = endSupervision(dataDir, name);
   const pid = runningDaemon(dataDir, name);
-  if (pid === undefined) return false;
+  if (pid === undefined) {
+    rmSync(pidPath(dataDir, name), { force: true });
+    return wasSupervised;
+  }
   process.kill(pid, 'SIGTERM');
   const deadline = world.clock.now() + patienceMs;
   while (runningDaemon(dataDir, name) !== undefined) {
@@ -162,6 +212,7 @@ export async function stopDaemon(dataDir: string, name: DaemonName, world: World
 
 /** Ends the daemon without a word. */
 export function killDaemon(dataDir: string, name: DaemonName): void {
+  endSupervision(dataDir, name);
   const pid = runningDaemon(dataDir, name);
   if (pid !== undefined) process.kill(pid, 'SIGKILL');
   rmSync(pidPath(dataDir, name), { force: true });
@@ -171,33 +222,9 @@ function pidPath(dataDir: string, name: DaemonName): string {
   return join(layoutOf(dataDir).run, `${name}.json`);
 }
 
-/** The kernel's mark on a process on its way out. */
-const exiting = 0x4;
-
-/** From fields 3, 9 and 22 of /proc/PID/stat, counted after the command name, which may hold spaces; undefined for a process that is gone. */
-function stateOf(pid: number): { readonly startTicks: string; readonly dying: boolean } | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const dying = fields[0] === 'Z' || fields[0] === 'X' || (Number(fields[6]) & exiting) !== 0 || killPending(pid);
-    return { startTicks: fields[19] ?? '', dying };
-  } catch {
-    return undefined;
-  }
-}
-
-/** Signal 9 was sent and is yet to strike. */
-function killPending(pid: number): boolean {
-  const masks = readFileSync(`/proc/${pid}/status`, 'utf8').matchAll(/^(?:SigPnd|ShdPnd):\s*([0-9a-f]+)$/gm);
-  return [...masks].some((mask) => (BigInt(`0x${mask[1] ?? '0'}`) & 0x100n) !== 0n);
-}
-
-/** Threads that still run; a zombie without any is only a name. */
-function threadsOf(pid: number): number {
-  try {
-    const threads = readdirSync(`/proc/${pid}/task`).length;
-    return threads === 1 && stateOf(pid)?.dying === true ? 0 : threads;
-  } catch {
-    return 0;
-  }
+/** Beside the command line's: `src/bin/daemon.ts`, or `dist/daemon.js`. */
+function daemonProgram(): string {
+  const program = process.argv[1];
+  if (program === undefined) throw new ClusterError('cannot tell which program to start in the background');
+  return join(dirname(program), `daemon${extname(program)}`);
 }

@@ -1,23 +1,33 @@
 /** What the background processes do: run their part until told to stop, and say how it goes. */
+import { realWorld } from '../world/real.ts';
 import type { World } from '../world/world.ts';
 import { ClusterError, readConfig } from './config.ts';
-import { announceDaemon, type DaemonName } from './daemon.ts';
+import { announceDaemon, type DaemonName, onRecordRemoved } from './daemon.ts';
 import { ensurePki } from './pki.ts';
+import { collectWhenQuiet, nodeEngine } from './quiet-collection.ts';
 
 /** Runs until SIGTERM or SIGINT; answers the process's exit code. */
-export async function runDaemon(name: DaemonName, dataDir: string, world: World): Promise<number> {
+export async function runDaemon(name: DaemonName, dataDir: string): Promise<number> {
+  const world = realWorld({ level: process.env['K8TS_LOG_LEVEL'] ?? 'info' });
   // Libraries print, too; on a full disk that fails, and must not end what goes on reading and answering.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const tell = announceDaemon(dataDir, name);
   const stopped = new Promise<void>((resolve) => {
     process.once('SIGTERM', resolve);
     process.once('SIGINT', resolve);
+    onRecordRemoved(dataDir, name, () => {
+      world.log.error('the data directory was removed beneath this process, which ends', { component: name, dataDir });
+      resolve();
+    });
   });
   try {
     const part = await start(name, dataDir, world, (progress) => tell({ progress }));
     tell({ ready: true });
     world.log.info('ready', { component: name });
+    const engine = nodeEngine();
+    const collection = engine && collectWhenQuiet(world.clock, engine);
     await stopped;
+    collection?.cancel();
     await part.close();
     return 0;
   } catch (error) {
