@@ -11,12 +11,9 @@ import { createApiServer } from '../apiserver/create-api-server.ts';
 import { Exposition } from '../machinery/exposition.ts';
 import type { User } from '../apiserver/request.ts';
 import type { Client } from '../client/client.ts';
-import { createEventRecorder } from '../client/events.ts';
-import { createInformers } from '../client/informers.ts';
 import { createClient } from '../client/typed-client.ts';
-import { startControllers } from '../controllers/manager.ts';
 import { splitCidrs } from '../machinery/ip.ts';
-import { type Scheduler, startScheduler } from '../scheduler/scheduler.ts';
+import type { Scheduler } from '../scheduler/scheduler.ts';
 import { openLmdbStore } from '../store/lmdb.ts';
 import { memoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
@@ -24,6 +21,7 @@ import type { World } from '../world/world.ts';
 import { installAddons } from './addons.ts';
 import { SchedulerMetrics } from './components/scheduler-metrics.ts';
 import { advertiseAddress, type ClusterConfig, ClusterError } from './config.ts';
+import { runControllerManager, runScheduler } from './control-loops.ts';
 import { masters, named } from './identity.ts';
 import { layoutOf } from './layout.ts';
 import { installIngress } from './ingress-addon.ts';
@@ -79,11 +77,8 @@ export async function startControlPlane(config: ClusterConfig, pki: Pki, world: 
   const clientFor = (user: User): Client => createClient(apiServer.connect(user));
   const admin = clientFor(masters('kubernetes-admin'));
   await Promise.all([installAddons(admin, config), installMetricsRoles(admin), installIngress(admin)]);
-  const managerInformers = createInformers(clientFor(named('system:kube-controller-manager')), world);
-  const controllers = startControllers({
-    world,
-    informers: managerInformers,
-    clientFor: (name) => clientFor(named(name)),
+  const context = { world, clientFor };
+  const controllerManager = runControllerManager(context, {
     options: {
       clusterCidrs: splitCidrs(config.clusterCidr),
       rootCa: pki.ca.certificate,
@@ -94,21 +89,16 @@ export async function startControlPlane(config: ClusterConfig, pki: Pki, world: 
       ...(config.runtime !== 'simulated' && { removePath: removeTree, emptyPath: emptyTree }),
     },
   });
-  const schedulerClient = clientFor(named('system:kube-scheduler'));
-  const schedulerInformers = createInformers(schedulerClient, world);
-  const events = createEventRecorder(schedulerClient, world, { component: 'default-scheduler' });
-  const scheduler = startScheduler({ world, client: schedulerClient, informers: schedulerInformers, events, observer: schedulerMetrics });
-  late.scheduler = scheduler;
+  const scheduler = runScheduler(context, { observer: schedulerMetrics });
+  late.scheduler = scheduler.scheduler;
 
   return {
     apiServer,
     port,
     async close() {
-      scheduler.close();
+      await scheduler.close();
       metrics.close();
-      await controllers.close();
-      schedulerInformers.close();
-      managerInformers.close();
+      await controllerManager.close();
       await apiServer.close();
       await store.close();
     },

@@ -1,10 +1,12 @@
 /** The directories behind volumes: one for each, below one root on the node. Behind an interface, as simulated nodes have no disk. */
-import { chmod, mkdir, rm, rmdir } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rm, rmdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 
 export interface Directories {
   /** Where the volume's directory is, or would be. */
   pathOf(name: string): string;
+  /** What is there. */
+  list(): Promise<readonly string[]>;
   /** Makes it when it is missing; anyone may write there, as no one knows yet who will. */
   make(path: string): Promise<void>;
   /** Gone already counts as removed. Throws for a path that is not one of these directories. */
@@ -21,6 +23,14 @@ export function realDirectories(root: string): Directories {
   };
   return {
     pathOf: (name) => join(top, name),
+    async list() {
+      try {
+        return await readdir(top);
+      } catch (error) {
+        if (hasCode(error, 'ENOENT')) return [];
+        throw error;
+      }
+    },
     async make(path) {
       await mkdir(check(path), { recursive: true });
       await chmod(path, 0o777);
@@ -37,7 +47,7 @@ export function realDirectories(root: string): Directories {
 }
 
 export function simulatedDirectories(root: string): Directories {
-  return { pathOf: (name) => join(root, name), make: async () => {}, remove: async () => {}, removeIfEmpty: async () => {} };
+  return { pathOf: (name) => join(root, name), list: async () => [], make: async () => {}, remove: async () => {}, removeIfEmpty: async () => {} };
 }
 
 function hasCode(error: unknown, ...codes: readonly string[]): boolean {

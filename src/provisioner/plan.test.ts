@@ -58,8 +58,13 @@ function stored(draft: ReturnType<typeof newVolume>, phase: string, more: Partia
 const volume = (phase: string, more: Partial<PersistentVolume['metadata']> = {}, policy = 'Delete'): PersistentVolume =>
   stored(newVolume(claimOf(), classOf({ reclaimPolicy: policy }), '/volumes/x', 'here'), phase, more);
 
+/** The provisioner of one node. */
+function of(nodeName: string): ProvisionView['serves'] {
+  return (name) => name === nodeName;
+}
+
 function viewOf(more: Partial<ProvisionView> = {}): ProvisionView {
-  return { nodeName: 'here', nodes: [nodeOf('here')], storageClass: () => classOf(), volume: () => undefined, ...more };
+  return { serves: of('here'), nodes: [nodeOf('here')], storageClass: () => classOf(), volume: () => undefined, ...more };
 }
 
 describe('a claim', () => {
@@ -67,7 +72,7 @@ describe('a claim', () => {
     const plan = planClaim(claimOf(), viewOf());
     assert.ok(plan.do === 'provision');
     assert.equal(plan.directory, `pvc-${uid}_shop_data`);
-    assert.equal(planClaim(claimOf(), viewOf({ nodeName: 'there' })).do, 'nothing');
+    assert.equal(planClaim(claimOf(), viewOf({ serves: of('there') })).do, 'nothing');
   });
 
   test('is left alone when it is another provisioner’s, waits for a pod, is leaving, or has its volume', () => {
@@ -87,7 +92,7 @@ describe('a claim', () => {
     delete claim.metadata.annotations?.[selectedNode];
     const nodes = [nodeOf('a'), nodeOf('b'), nodeOf('c', 'False'), nodeOf('d', 'True', true)];
     const makers = nodes.filter(({ metadata }) => {
-      const view = viewOf({ nodeName: metadata.name, nodes, storageClass: () => classOf({ volumeBindingMode: 'Immediate' }) });
+      const view = viewOf({ serves: of(metadata.name), nodes, storageClass: () => classOf({ volumeBindingMode: 'Immediate' }) });
       return planClaim(claim, view).do === 'provision';
     });
     assert.deepEqual(
@@ -124,7 +129,7 @@ describe('a claim', () => {
     assert.equal(planClaim(bound('2Gi', '2Gi'), view).do, 'nothing');
     assert.equal(planClaim(bound('2048Mi', '2Gi'), view).do, 'nothing', 'the same in other words');
     assert.equal(planClaim(bound('1Gi', '2Gi'), view).do, 'nothing');
-    assert.equal(planClaim(bound('3Gi', '2Gi'), { ...view, nodeName: 'there' }).do, 'nothing');
+    assert.equal(planClaim(bound('3Gi', '2Gi'), { ...view, serves: of('there') }).do, 'nothing');
   });
 });
 
@@ -149,7 +154,12 @@ describe('a volume', () => {
     ['to be retained after all is let go', volume('Released', { ...leaving, finalizers: [volumeFinalizer] }, 'Retain'), 'let-go'],
     ['of another provisioner stays', volume('Released', { annotations: { [provisionedBy]: 'example.com/disks' } }), 'nothing'],
   ];
-  for (const [what, given, wanted] of cases) test(what, () => assert.equal(planVolume(given, 'here').do, wanted));
+  for (const [what, given, wanted] of cases) test(what, () => assert.equal(planVolume(given, of('here')).do, wanted));
 
-  test('of another node is that node’s', () => assert.equal(planVolume(volume('Released'), 'there').do, 'nothing'));
+  test('of another node is that node’s', () => assert.equal(planVolume(volume('Released'), of('there')).do, 'nothing'));
+});
+
+test('one that serves several nodes makes a volume where its pod will be', () => {
+  const plan = planClaim(claimOf(), viewOf({ serves: () => true }));
+  assert.equal(plan.do === 'provision' && plan.nodeName, 'here');
 });

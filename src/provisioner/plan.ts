@@ -1,5 +1,5 @@
 /**
- * What the provisioner of one node does with a claim or a volume. Follows the ways of the external provisioner and the external resizer
+ * What a provisioner does with a claim or a volume. Follows the ways of the external provisioner and the external resizer
  * (https://kubernetes-csi.github.io/docs/external-provisioner.html) for volumes that are directories. A directory has no size of its own: what a claim
  * asks for is written down, and not enforced.
  */
@@ -9,7 +9,8 @@ import { parseQuantity } from '../machinery/quantity.ts';
 import { hostnameLabel, provisionedBy, provisionerName, selectedNode, storageProvisioner, volumeFinalizer } from './names.ts';
 
 export interface ProvisionView {
-  readonly nodeName: string;
+  /** Whether the provisioner makes the volumes of a node. */
+  serves(nodeName: string): boolean;
   /** All of the cluster: for claims that are to have a volume before there is a pod. */
   readonly nodes: readonly Node[];
   storageClass(name: string): StorageClass | undefined;
@@ -20,7 +21,7 @@ export type ClaimPlan =
   | { readonly do: 'nothing' }
   /** The claim asks for what directories cannot be. */
   | { readonly do: 'refuse'; readonly message: string }
-  | { readonly do: 'provision'; readonly directory: string; readonly storageClass: StorageClass }
+  | { readonly do: 'provision'; readonly nodeName: string; readonly directory: string; readonly storageClass: StorageClass }
   | { readonly do: 'grow'; readonly volume: PersistentVolume; readonly size: string };
 
 const nothing: ClaimPlan = { do: 'nothing' };
@@ -28,16 +29,18 @@ const nothing: ClaimPlan = { do: 'nothing' };
 export function planClaim(claim: PersistentVolumeClaim, view: ProvisionView): ClaimPlan {
   if (claim.metadata.deletionTimestamp !== undefined) return nothing;
   const { volumeName } = claim.spec;
-  if (volumeName) return planGrowth(claim, view.volume(volumeName), view.nodeName);
+  if (volumeName) return planGrowth(claim, view.volume(volumeName), view.serves);
   if (claim.metadata.annotations?.[storageProvisioner] !== provisionerName) return nothing;
   const storageClass = view.storageClass(claim.spec.storageClassName ?? '');
-  if (storageClass?.provisioner !== provisionerName || nodeFor(claim, storageClass, view.nodes) !== view.nodeName) return nothing;
+  if (storageClass?.provisioner !== provisionerName) return nothing;
+  const nodeName = nodeFor(claim, storageClass, view.nodes);
+  if (nodeName === undefined || !view.serves(nodeName)) return nothing;
   if (view.volume(volumeNameOf(claim))) return nothing;
   const message = refusal(claim);
   if (message !== undefined)
     return { do: 'refuse', message: `failed to provision volume with StorageClass "${storageClass.metadata.name}": ${message}` };
   const { namespace, name } = claim.metadata;
-  return { do: 'provision', directory: `${volumeNameOf(claim)}_${namespace}_${name}`, storageClass };
+  return { do: 'provision', nodeName, directory: `${volumeNameOf(claim)}_${namespace}_${name}`, storageClass };
 }
 
 /** Where the scheduler wants it; before there is a pod, any node that is ready: each node works out the same one. */
@@ -88,8 +91,8 @@ export function newVolume(claim: PersistentVolumeClaim, storageClass: StorageCla
   };
 }
 
-function planGrowth(claim: PersistentVolumeClaim, volume: PersistentVolume | undefined, nodeName: string): ClaimPlan {
-  if (!volume || !isOurs(volume, nodeName) || volume.spec.claimRef?.uid !== claim.metadata.uid || claim.status.phase !== 'Bound') return nothing;
+function planGrowth(claim: PersistentVolumeClaim, volume: PersistentVolume | undefined, serves: ProvisionView['serves']): ClaimPlan {
+  if (!volume || !isOurs(volume, serves) || volume.spec.claimRef?.uid !== claim.metadata.uid || claim.status.phase !== 'Bound') return nothing;
   const size = claim.spec.resources?.requests?.['storage'] ?? '0';
   const grows = parseQuantity(size).compare(parseQuantity(claim.status.capacity?.['storage'] ?? '0')) > 0;
   return grows ? { do: 'grow', volume, size } : nothing;
@@ -102,8 +105,8 @@ export type VolumePlan =
   /** The data stays, whatever becomes of the volume. */
   | { readonly do: 'let-go' };
 
-export function planVolume(volume: PersistentVolume, nodeName: string): VolumePlan {
-  if (!isOurs(volume, nodeName)) return { do: 'nothing' };
+export function planVolume(volume: PersistentVolume, serves: ProvisionView['serves']): VolumePlan {
+  if (!isOurs(volume, serves)) return { do: 'nothing' };
   const { metadata, spec, status } = volume;
   const leaving = metadata.deletionTimestamp !== undefined;
   const holds = metadata.finalizers?.includes(volumeFinalizer) === true;
@@ -113,9 +116,11 @@ export function planVolume(volume: PersistentVolume, nodeName: string): VolumePl
   return free && (holds || !leaving) ? { do: 'delete', path: spec.local?.path ?? '' } : { do: 'nothing' };
 }
 
-/** Made by the provisioner of this node. */
-function isOurs({ metadata, spec }: PersistentVolume, nodeName: string): boolean {
+/** Made by the provisioner of one of these nodes. */
+function isOurs({ metadata, spec }: PersistentVolume, serves: ProvisionView['serves']): boolean {
   if (metadata.annotations?.[provisionedBy] !== provisionerName || !spec.local) return false;
   const terms = spec.nodeAffinity?.required?.nodeSelectorTerms ?? [];
-  return terms.some(({ matchExpressions }) => matchExpressions?.some(({ key, values }) => key === hostnameLabel && values?.includes(nodeName)));
+  return terms.some(({ matchExpressions }) =>
+    matchExpressions?.some(({ key, values }) => key === hostnameLabel && values?.some((name) => serves(name))),
+  );
 }

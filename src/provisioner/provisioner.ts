@@ -1,8 +1,8 @@
 /**
  * Storage out of the box: makes a directory on its node for each claim of a class of `k8ts.io/host-path` whose first pod was promised to the node, and a
- * PersistentVolume that can be reached from there alone; removes both when the claim is gone, and grows them when more is asked for. One runs on each node.
+ * PersistentVolume that can be reached from there alone; removes both when the claim is gone, and grows them when more is asked for. One runs on each node; one does for all simulated ones.
  */
-import { Node, PersistentVolume, PersistentVolumeClaim, StorageClass } from '../api/kinds.ts';
+import { Node, PersistentVolume, PersistentVolumeClaim, StorageClass } from '../api/node-kinds.ts';
 import type { Client } from '../client/client.ts';
 import { createEventRecorder } from '../client/events.ts';
 import type { Informers } from '../client/informer.ts';
@@ -12,13 +12,17 @@ import { keyOf } from '../machinery/object.ts';
 import type { World } from '../world/world.ts';
 import type { Directories } from './directories.ts';
 import { provisionerName, volumeFinalizer } from './names.ts';
+import { orphanedDirectories } from './orphans.ts';
 import { type ClaimPlan, newVolume, planClaim, planVolume, volumeNameOf } from './plan.ts';
 
 export interface ProvisionerOptions {
   readonly world: World;
   readonly client: Client;
   readonly informers: Informers;
-  readonly nodeName: string;
+  /** Whether it makes the volumes of a node: of its own alone, or, where nodes are simulated, of all. */
+  readonly serves: (nodeName: string) => boolean;
+  /** Where it runs; what it tells says so. */
+  readonly host: string;
   readonly directories: Directories;
 }
 
@@ -30,9 +34,9 @@ export interface Provisioner {
 /** After a failure (a full disk) it is tried again, ever more seldom but never later than this: it may have been mended. */
 const longestPauseMs = 30_000;
 
-export function startProvisioner({ world, client, informers, nodeName, directories }: ProvisionerOptions): Provisioner {
+export function startProvisioner({ world, client, informers, serves, host, directories }: ProvisionerOptions): Provisioner {
   const log = world.log.child('provisioner');
-  const events = createEventRecorder(client, world, { component: provisionerName, host: nodeName });
+  const events = createEventRecorder(client, world, { component: provisionerName, host });
   const queue = new WorkQueue(world, { baseDelayMs: 500, maxDelayMs: longestPauseMs });
   const claims = informers.of(PersistentVolumeClaim);
   const volumes = informers.of(PersistentVolume);
@@ -41,12 +45,13 @@ export function startProvisioner({ world, client, informers, nodeName, directori
   /** What was refused, by the claim's UID: said once. */
   const refused = new Map<string, string>();
   const closed = Promise.withResolvers<void>();
+  const synced = Promise.all([claims.synced, volumes.synced, classes.synced, nodes.synced]);
 
   async function syncClaim(namespace: string, name: string): Promise<void> {
     const claim = claims.get(name, namespace);
     if (!claim) return;
     const view = {
-      nodeName,
+      serves,
       nodes: nodes.list(),
       storageClass: (className: string) => classes.get(className),
       volume: (volumeName: string) => volumes.get(volumeName),
@@ -67,7 +72,7 @@ export function startProvisioner({ world, client, informers, nodeName, directori
     }
   }
 
-  async function provision(claim: PersistentVolumeClaim, { directory, storageClass }: ClaimPlan & { do: 'provision' }): Promise<void> {
+  async function provision(claim: PersistentVolumeClaim, { nodeName, directory, storageClass }: ClaimPlan & { do: 'provision' }): Promise<void> {
     const path = directories.pathOf(directory);
     events.event(claim, 'Normal', 'Provisioning', `External provisioner is provisioning volume for claim "${keyOf(claim)}"`);
     try {
@@ -77,7 +82,7 @@ export function startProvisioner({ world, client, informers, nodeName, directori
       if (isReason(error, 'AlreadyExists')) {
         // By this node before its cache showed it, or by another: then nothing was written here.
         const made = await client.resource(PersistentVolume).get(volumeNameOf(claim));
-        if (planVolume(made, nodeName).do === 'nothing' && made.spec.local?.path !== path) await directories.removeIfEmpty(path);
+        if (planVolume(made, serves).do === 'nothing' && made.spec.local?.path !== path) await directories.removeIfEmpty(path);
         return;
       }
       const why = `failed to provision volume with StorageClass "${storageClass.metadata.name}": ${messageOf(error)}`;
@@ -106,13 +111,13 @@ export function startProvisioner({ world, client, informers, nodeName, directori
   async function syncVolume(name: string): Promise<void> {
     const volume = volumes.get(name);
     if (!volume) return;
-    const plan = planVolume(volume, nodeName);
+    const plan = planVolume(volume, serves);
     if (plan.do === 'nothing') return;
     const resource = client.resource(PersistentVolume);
     if (plan.do === 'delete') {
       // Asked of the server itself: the cache may be behind, and data that is gone is gone.
       const live = await resource.get(name);
-      if (live.metadata.uid !== volume.metadata.uid || planVolume(live, nodeName).do !== 'delete') return;
+      if (live.metadata.uid !== volume.metadata.uid || planVolume(live, serves).do !== 'delete') return;
       try {
         await directories.remove(plan.path);
       } catch (error) {
@@ -139,8 +144,20 @@ export function startProvisioner({ world, client, informers, nodeName, directori
     }
   }
 
+  /** What is empty, and was made for a claim that is no more. */
+  async function sweep(): Promise<void> {
+    const isReady = await Promise.race([synced.then(() => true), closed.promise.then(() => false)]);
+    if (!isReady) return;
+    try {
+      const orphans = orphanedDirectories(await directories.list(), claims.list(), volumes.list());
+      for (const name of orphans) await directories.removeIfEmpty(directories.pathOf(name));
+    } catch (error) {
+      log.warn('directories of nobody could not be removed', { error: messageOf(error) });
+    }
+  }
+
   async function run(): Promise<void> {
-    await Promise.race([Promise.all([claims.synced, volumes.synced, classes.synced, nodes.synced]), closed.promise]);
+    await Promise.race([synced, closed.promise]);
     for (let key = await queue.get(); key !== undefined; key = await queue.get()) {
       await work(key);
       queue.done(key);
@@ -158,7 +175,7 @@ export function startProvisioner({ world, client, informers, nodeName, directori
     classes.subscribe({ added: wakePending }),
     nodes.subscribe({ added: wakePending }),
   ];
-  const workers = [run(), run()];
+  const workers = [run(), run(), sweep()];
 
   return {
     async close() {

@@ -222,7 +222,8 @@ describe('a node', () => {
 
   it('that is deleted takes its pods with it, after a while', async () => {
     await join('a');
-    const told = async () => (await plane.list(Event)).flatMap(({ involvedObject, message }) => (involvedObject.kind === 'Node' ? [message] : []));
+    const told = async (): Promise<string[]> =>
+      (await plane.list(Event)).flatMap(({ involvedObject, message = '' }) => (involvedObject.kind === 'Node' ? [message] : []));
     assert.deepEqual(await told(), ['Node a event: Registered Node a in Controller']);
     await plane.create(Pod, pod('lost', 'default', { nodeName: 'a' }));
     await plane.settle(1000);

@@ -57,6 +57,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     scheduler: false,
     // Of nodes that are only pretended nobody knows what they use.
     metrics: false,
+    storage: false,
     freeze: true,
     ...(controllers !== undefined && { controllers }),
     controllerOptions: { clusterCidrs: ['10.244.0.0/16'], rootCa: 'the CA', ...options.options },

@@ -45,7 +45,7 @@ async function until(what: string, done: () => Promise<boolean>, limitMs = 300_0
 beforeEach(async () => {
   [stops, present, full] = [[], new Set(), false];
   world = simulatedWorld(1);
-  parts = new Parts(world, { nodes: 3 });
+  parts = new Parts(world, { nodes: 3, storage: false });
   client = parts.clientAs('admin', ['system:masters']);
   const started = parts.start();
   let up = false;
@@ -57,7 +57,14 @@ beforeEach(async () => {
   for (const { metadata } of (await client.resource(Node).list()).items) {
     const informers = createInformers(account, world, { freeze: true });
     const directories = directoriesOf(metadata.name);
-    const provisioner = startProvisioner({ world, client: account, informers, nodeName: metadata.name, directories });
+    const provisioner = startProvisioner({
+      world,
+      client: account,
+      informers,
+      serves: (name) => name === metadata.name,
+      host: metadata.name,
+      directories,
+    });
     stops.push(async () => {
       await provisioner.close();
       informers.close();

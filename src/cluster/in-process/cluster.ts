@@ -29,9 +29,11 @@ export interface ClusterOptions {
   readonly controllers?: string;
   /** Whether the scheduler runs; true when absent. */
   readonly scheduler?: boolean;
+  /** Whether claims get volumes: from the class `standard`, the default, and who provisions for it on simulated nodes; true when absent. */
+  readonly storage?: boolean;
   /**
-   * `warnings`: simulated nodes write no events that say that all is well (Pulled, Created, Started), which are half of all writes when thousands of pods
-   * start. `all` when absent.
+   * `warnings`: simulated nodes and the scheduler write no events that say that all is well (Scheduled, Pulled, Created, Started), which are more than half of
+   * all writes when thousands of pods start. `all` when absent.
    */
   readonly podEvents?: 'all' | 'warnings';
   /** Whether objects in caches are frozen, so that whoever changes one is found. */

@@ -77,6 +77,7 @@ export class MachineRoom {
   }
 
   async addNodes(count: number, shape: NodeShape = {}): Promise<readonly string[]> {
+    this.#server.assertOpen();
     const { name: base = 'node' } = shape;
     const names: string[] = [];
     for (let i = 0; i < count; i++) {

@@ -23,7 +23,7 @@ export async function restOf(parts: Parts, world: SimulatedWorld, quietMs: numbe
   await world.settle();
   let lastMs = world.clock.now();
   let last = '';
-  const stop = parts.onCommit(({ changes }: StoreEvent) => {
+  const stop = parts.server.onCommit(({ changes }: StoreEvent) => {
     const change = changes.find(isUnrest);
     if (change === undefined) return;
     lastMs = world.clock.now();

@@ -66,6 +66,11 @@ export class Server {
     return this.#store;
   }
 
+  /** Throws when the cluster is closed. */
+  assertOpen(): void {
+    if (this.#store === undefined) throw new Error('the cluster is closed');
+  }
+
   /** Makes what a port needs. That takes real time, whatever the clock. */
   async prepare(): Promise<void> {
     if (this.#options.port === undefined) return;

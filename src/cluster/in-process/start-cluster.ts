@@ -38,7 +38,7 @@ async function startReal(options: ClusterOptions, from: Snapshot | undefined): P
     ...shared,
     // Without a getter of its own the address would be that of this moment.
     get url() {
-      return parts.url();
+      return parts.server.url();
     },
     apply: (manifests, apply) => awaited(shared.apply(manifests, apply)),
     addNodes: (count, shape) => awaited(shared.addNodes(count, shape)),
@@ -74,10 +74,10 @@ async function startVirtual(options: VirtualClusterOptions, from: Snapshot | und
   return {
     ...common(parts, options),
     get url() {
-      return parts.url();
+      return parts.server.url();
     },
-    addNodes: (count, shape = {}) => driven(world, parts.addNodes(count, shape)),
-    startNode: (name) => driven(world, parts.startNode(name)),
+    addNodes: (count, shape = {}) => driven(world, parts.nodes.addNodes(count, shape)),
+    startNode: (name) => driven(world, parts.nodes.startNode(name)),
     until: (condition, wait = {}) => untilVirtual(world, condition, waitOf(wait)),
     advance: (duration) => world.advance(msOf(duration)),
     settle: (settle: SettleOptions = {}) => restOf(parts, world, msOf(settle.quiet ?? defaultQuietMs), msOf(settle.timeout ?? defaultSettleMs)),
@@ -115,14 +115,14 @@ function common(parts: Parts, options: ClusterOptions): Common {
     clientAs: (user, groups = []) => parts.clientAs(user, groups),
     now: () => new Date(parts.world.clock.now()),
     get url() {
-      return parts.url();
+      return parts.server.url();
     },
-    kubeconfig: () => parts.kubeconfig(),
+    kubeconfig: () => parts.server.kubeconfig(),
     apply: (manifests, apply) => applyManifests({ client, makesServiceAccounts }, manifests, apply),
-    addNodes: (count, shape = {}) => parts.addNodes(count, shape),
-    running: () => parts.running(),
-    stopNode: (name) => parts.stopNode(name),
-    startNode: (name) => parts.startNode(name),
+    addNodes: (count, shape = {}) => parts.nodes.addNodes(count, shape),
+    running: () => parts.nodes.running(),
+    stopNode: (name) => parts.nodes.stopNode(name),
+    startNode: (name) => parts.nodes.startNode(name),
     snapshot: () => parts.snapshot(),
     close: () => parts.close(),
   };

@@ -17,7 +17,7 @@ export async function untilReal<T>(parts: Parts, condition: () => T | Promise<T>
   const { clock } = parts.world;
   const endMs = clock.now() + timeoutMs;
   for (;;) {
-    const nextWrite = parts.nextCommit(Math.min(askEveryMs, Math.max(1, endMs - clock.now())));
+    const nextWrite = parts.server.nextCommit(Math.min(askEveryMs, Math.max(1, endMs - clock.now())));
     const answer = await condition();
     if (isTrue(answer)) return answer;
     if (clock.now() >= endMs) throw new Error(`after ${timeoutMs} ms still not: ${what}`);

@@ -4,13 +4,18 @@
  */
 import type { Transport } from '../../../client/transport.ts';
 import type { Random, Timer, World } from '../../../world/world.ts';
-import type { Parts } from '../parts.ts';
+import type { MachineRoom } from '../machine-room.ts';
 import type { ClusterProcess } from '../process.ts';
+import type { Server } from '../server.ts';
 import { faultyTransport } from './faulty-transport.ts';
 import type { FaultRates } from './rates.ts';
 
 /** What an injector does to. */
-export type Faulted = Pick<Parts, 'controllerManager' | 'scheduler' | 'machines' | 'kubelet' | 'stopNode' | 'bootNode' | 'restartStore'>;
+export interface Faulted {
+  readonly loops: readonly ClusterProcess[];
+  readonly nodes: Pick<MachineRoom, 'machines' | 'kubelet' | 'stopNode' | 'bootNode'>;
+  readonly server: Pick<Server, 'restartStore'>;
+}
 
 const longestOutageMs = 20_000;
 /** Longer than a node may be silent: some outages are noticed. */
@@ -73,8 +78,7 @@ export class FaultInjector {
   #crash(name: string): void {
     const faulted = this.#faulted;
     if (faulted === undefined) return;
-    const process =
-      [faulted.controllerManager, faulted.scheduler].find((known) => known.name === name) ?? faulted.kubelet(name.replace(/^kubelet /, ''));
+    const process = faulted.loops.find((known) => known.name === name) ?? faulted.nodes.kubelet(name.replace(/^kubelet /, ''));
     if (!process?.isRunning()) return;
     this.#say(`${name} crashes`);
     process.kill();
@@ -91,17 +95,17 @@ export class FaultInjector {
 
   #nodeDown(): void {
     const faulted = this.#faulted;
-    const up = [...(faulted?.machines.keys() ?? [])].filter((name) => !this.#down.has(name));
+    const up = [...(faulted?.nodes.machines.keys() ?? [])].filter((name) => !this.#down.has(name));
     const name = pick(this.#world.random, up);
     if (!faulted || name === undefined) return;
     const how = this.#world.random.next() < 0.5 ? 'power' : 'network';
     this.#say(`${name} loses its ${how}`);
     this.#down.set(name, how);
     if (how === 'power') {
-      for (const process of this.#crashed) if (process === faulted.kubelet(name)) this.#crashed.delete(process);
-      faulted.stopNode(name);
+      for (const process of this.#crashed) if (process === faulted.nodes.kubelet(name)) this.#crashed.delete(process);
+      faulted.nodes.stopNode(name);
     } else {
-      faulted.kubelet(name)?.partition(true);
+      faulted.nodes.kubelet(name)?.partition(true);
     }
     this.#later(this.#world.random.int(longestNodeOutageMs), () => {
       if (!this.#down.delete(name)) return;
@@ -116,7 +120,7 @@ export class FaultInjector {
     const faulted = this.#faulted;
     if (faulted === undefined || this.#restarting) return;
     this.#say('the store restarts');
-    this.#restarting = faulted.restartStore(this.#world.random.int(longestOutageMs)).finally(() => {
+    this.#restarting = faulted.server.restartStore(this.#world.random.int(longestOutageMs)).finally(() => {
       this.#restarting = undefined;
     });
   }
@@ -145,8 +149,8 @@ export class FaultInjector {
 }
 
 function backUp(faulted: Faulted, name: string, how: 'power' | 'network'): void {
-  if (how === 'power') faulted.bootNode(name);
-  else faulted.kubelet(name)?.partition(false);
+  if (how === 'power') faulted.nodes.bootNode(name);
+  else faulted.nodes.kubelet(name)?.partition(false);
 }
 
 function pick<T>(random: Random, from: readonly T[]): T | undefined {
