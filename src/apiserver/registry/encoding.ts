@@ -2,7 +2,7 @@
  * An object's one JSON encoding. The store holds it without `metadata.resourceVersion`, which is the revision of the commit that wrote it and so
  * not known before; the served bytes are the stored ones with the revision spliced in behind a head that is the same for every object of a kind.
  */
-import type { KubeObject } from '../../machinery/object.ts';
+import type { KubeObject, ManagedFieldsEntry } from '../../machinery/object.ts';
 import { deepFreeze } from '../../machinery/clone.ts';
 import type { Encoded, EncodedWatchEvent } from '../request.ts';
 import { fieldOf } from './encoded-field.ts';
@@ -31,9 +31,23 @@ export function encodeForStore(object: KubeObject): Uint8Array {
   return encoder.encode(storedJson(object));
 }
 
+/** Who owns which fields comes last in the metadata: its sets are shared by many objects, and written out once for all. */
 function storedJson(object: KubeObject): string {
   const { kind, apiVersion, metadata, ...rest } = object;
-  return JSON.stringify({ kind, apiVersion, metadata: { ...metadata, resourceVersion: undefined }, ...rest });
+  const { managedFields, resourceVersion: _, ...own } = metadata;
+  if (managedFields === undefined || managedFields.length === 0) return JSON.stringify({ kind, apiVersion, metadata: own, ...rest });
+  const head = `${headOf(kind, apiVersion)}${JSON.stringify(own).slice(1, -1)},"managedFields":[${managedFields.map(entryJson).join()}]}`;
+  const tail = JSON.stringify(rest);
+  return tail === '{}' ? `${head}}` : `${head},${tail.slice(1)}`;
+}
+
+const writtenSets = new WeakMap<object, string>();
+
+function entryJson({ fieldsV1, ...entry }: ManagedFieldsEntry): string {
+  if (fieldsV1 === undefined) return JSON.stringify(entry);
+  let set = writtenSets.get(fieldsV1);
+  if (set === undefined) writtenSets.set(fieldsV1, (set = JSON.stringify(fieldsV1)));
+  return `${JSON.stringify(entry).slice(0, -1)},"fieldsV1":${set}}`;
 }
 
 const slabBytes = 1024 * 1024;

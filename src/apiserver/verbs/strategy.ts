@@ -118,7 +118,7 @@ export const ephemeralContainers: UpdateStrategy = {
   validate: (_kind, after, before) => validateEphemeralUpdate(after as AnyObject & Pod, before as AnyObject & Pod),
 };
 
-/** `pods/resize`: resources of containers, while the pod runs. */
+/** `pods/resize`: resources of containers, and of the pod as a whole, while it runs. */
 export const containerResources: UpdateStrategy = {
   subresource: 'resize',
   countsGeneration: true,
@@ -132,7 +132,12 @@ export const containerResources: UpdateStrategy = {
       const { resources, resizePolicy } = wanted.get(container['name']) ?? container;
       return { ...container, ...(resources !== undefined && { resources }), ...(resizePolicy !== undefined && { resizePolicy }) };
     };
-    const spec: Fields = { ...part(live, 'spec'), containers: containersOf(live, 'containers').map(resized) };
+    const { resources } = part(desired, 'spec');
+    const spec: Fields = {
+      ...part(live, 'spec'),
+      containers: containersOf(live, 'containers').map(resized),
+      ...(resources !== undefined && { resources }),
+    };
     if (spec['initContainers'] !== undefined) spec['initContainers'] = containersOf(live, 'initContainers').map(resized);
     return { ...live, metadata, spec };
   },

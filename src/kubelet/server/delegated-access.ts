@@ -3,7 +3,7 @@
  * (SubjectAccessReview). Answers are remembered for a while, as upstream's webhook authentication and authorization do.
  * See https://kubernetes.io/docs/reference/access-authn-authz/kubelet-authn-authz/
  */
-import { SubjectAccessReview, TokenReview } from '../../api/kinds.ts';
+import { SubjectAccessReview, TokenReview } from '../../api/node-kinds.ts';
 import type { Client } from '../../client/client.ts';
 import type { World } from '../../world/world.ts';
 import type { Caller, KubeletAttributes } from './caller.ts';

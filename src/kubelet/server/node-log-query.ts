@@ -9,7 +9,7 @@ import type { ServerResponse } from 'node:http';
 import { join, normalize } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
-import { type FieldError, forbiddenField, invalidValue, required, tooMany } from '../../machinery/field-error.ts';
+import { type FieldError, invalidValue, required, tooMany } from '../../machinery/field-error.ts';
 
 export interface NodeLogQuery {
   readonly services: readonly string[];
@@ -81,7 +81,7 @@ export function validateNodeLogQuery({ services, files, options }: NodeLogQuery)
   if (tailLines !== undefined && !(Number.isInteger(tailLines) && tailLines >= 0 && tailLines <= mostTailLines)) {
     errors.push(invalidValue('tailLines', tailLines, `must be between 0 and ${mostTailLines}, inclusive`));
   }
-  if (pattern !== undefined && !isPattern(pattern)) errors.push(forbiddenField('pattern', 'is no regular expression'));
+  if (pattern !== undefined && !isPattern(pattern)) errors.push(invalidValue('pattern', pattern, 'is no regular expression'));
   return errors;
 }
 

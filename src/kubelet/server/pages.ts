@@ -5,6 +5,7 @@ import { metricsContentType } from '../../machinery/exposition.ts';
 import type { World } from '../../world/world.ts';
 import type { ContainerRuntime } from '../runtime/runtime.ts';
 import type { NodeStats, StatsSubject } from '../stats/node-stats.ts';
+import { checkpointContainer } from './checkpoint.ts';
 import type { ContainerChanges } from './container-changes.ts';
 import { serveContainerLogs } from './container-logs.ts';
 import { HealthMetrics, healthPage } from './health.ts';
@@ -58,10 +59,9 @@ export class Pages {
         sendJson(response, { kubeletconfig: configz() });
         break;
       case 'checkpoint': {
-        const path = containerPath(rest);
-        findContainer(pods, path);
-        const why = 'rpc error: code = Unimplemented desc = the container runtime takes no checkpoints';
-        throw new HttpError(500, `checkpointing of ${path.namespace}/${path.pod}/${path.container} failed (${why})`);
+        const subject = this.#options.stats;
+        sendJson(response, await checkpointContainer({ pods, runtime, world, subject, path: containerPath(rest), query }));
+        break;
       }
       case 'containerLogs':
         await serveContainerLogs({ pods, runtime, world, changes, path: containerPath(rest), query, response, request });

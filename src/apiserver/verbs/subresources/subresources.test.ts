@@ -186,6 +186,21 @@ test('resize changes resources and nothing else', async () => {
   assert.match(other.body['message'], /Pod QOS Class may not change as a result of resizing/);
 });
 
+test('resize changes the resources of a pod as a whole, and takes none away', async () => {
+  const whole = (cpu: string | null): object => ({ resources: { requests: { cpu }, limits: { cpu: '1' } } });
+  const containers = [{ name: 'c', image: 'nginx' }];
+  await server.post(pods, { metadata: { name: 'whole' }, spec: { containers, ...whole('100m') } });
+  const strategic = { contentType: 'application/strategic-merge-patch+json' };
+  const resized = await server.patch(`${pods}/whole/resize`, { spec: whole('200m') }, strategic);
+  assert.equal(resized.code, 200, JSON.stringify(resized.body));
+  assert.deepEqual(resized.body['spec'].resources, { requests: { cpu: '200m' }, limits: { cpu: '1' } });
+  assert.equal(resized.body['metadata'].generation, 2);
+  const removed = await server.patch(`${pods}/whole/resize`, { spec: whole(null) }, strategic);
+  assert.match(removed.body['message'], /spec\.resources\.requests: Forbidden: resource requests cannot be removed/);
+  const elsewhere = await server.patch(`${pods}/whole`, { spec: whole('300m') }, strategic);
+  assert.equal(elsewhere.code, 422);
+});
+
 test('an unknown subresource is not found, and a known one knows its verbs', async () => {
   assert.equal((await server.get(`${pods}/p/nothing`)).code, 404);
   assert.equal((await server.request('GET', `${pods}/p/eviction`)).code, 405);
