@@ -57,8 +57,10 @@ function wrongNode(pod: Pod, node: Node): Rejection | undefined {
 }
 
 function portTaken(pod: Pod, others: readonly Pod[]): Rejection | undefined {
+  const wanted = hostPorts(pod);
+  if (wanted.length === 0) return undefined;
   const taken = others.flatMap(hostPorts);
-  const clash = hostPorts(pod).some((own) =>
+  const clash = wanted.some((own) =>
     taken.some(
       (other) =>
         own.port === other.port && own.protocol === other.protocol && (own.ip === other.ip || own.ip === '0.0.0.0' || other.ip === '0.0.0.0'),

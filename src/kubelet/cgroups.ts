@@ -25,7 +25,9 @@ export interface Cgroups {
   shareOut(pods: readonly Pod[]): Promise<void>;
   /** Holds all pods together to this. */
   limitAll(limits: CgroupLimits): Promise<void>;
-  /** Holds a cgroup of others, by its path below the mountpoint, to this. Throws when it is not there. */
+  /** Whether there is a cgroup of this path below the mountpoint. */
+  has(path: string): boolean;
+  /** Holds a cgroup of others to this. */
   limitExisting(path: string, limits: CgroupLimits): Promise<void>;
   remove(pod: Pod): Promise<void>;
   /** Removes those of pods that are not on the node any more. */
@@ -146,12 +148,8 @@ export function realCgroups({ mountpoint = '/sys/fs/cgroup', prefix = '/', podPi
       await Promise.all(roots.map((root) => make(root, join(prefix, 'kubepods'))));
       await limit(join(prefix, 'kubepods'), limits);
     },
-    async limitExisting(path, limits) {
-      const wanted = cgroupSettings(unified, limits);
-      const missing = wanted.map(({ controller }) => join(mountpoint, controller, path)).find((directory) => !existsSync(directory));
-      if (missing !== undefined) throw new Error(`the cgroup ${path} is not there: ${missing} is missing`);
-      for (const setting of wanted) await put(fileOf(path, setting), setting.value);
-    },
+    has: (path) => roots.some((root) => existsSync(join(root, path))),
+    limitExisting: limit,
     remove: (pod) => remove(podCgroupPath(prefix, pod)),
     async removeOthers(known) {
       const root = roots[0];
@@ -175,6 +173,7 @@ export function noCgroups(prefix = '/'): Cgroups {
     widen: async () => {},
     shareOut: async () => {},
     limitAll: async () => {},
+    has: () => true,
     limitExisting: async () => {},
     remove: async () => {},
     removeOthers: async () => {},

@@ -1,6 +1,6 @@
 /** What the pod workers of one kubelet share. */
 import { join } from 'node:path';
-import { type Node, type Pod, RuntimeClass, Secret, type Service } from '../api/kinds.ts';
+import { type Node, type Pod, RuntimeClass, Secret, type Service } from '../api/node-kinds.ts';
 import type { Client } from '../client/client.ts';
 import type { EventRecorder } from '../client/events.ts';
 import type { Informer } from '../client/informer.ts';

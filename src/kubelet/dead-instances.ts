@@ -3,12 +3,13 @@
  * has ended by now; older ones, and sandboxes left empty, are removed.
  */
 import type { KubeletContext } from './context.ts';
+import { removeLog } from './log-rotation.ts';
 import type { ContainerStatus } from './runtime/runtime.ts';
 
 export async function removeDeadInstances({ runtime, observed, host }: KubeletContext, uid: string, container: string): Promise<void> {
   for (const { id, logPath } of superseded(observed.pod(uid).containers.filter(({ name }) => name === container))) {
     await runtime.removeContainer(id);
-    await host.disk.removeTree(logPath);
+    await removeLog(host.disk, logPath);
     await observed.refreshContainer(id);
   }
   const { sandboxes, containers } = observed.pod(uid);

@@ -1,5 +1,5 @@
 /** What is done when a pod has ended: the node takes back what it lent; when the pod leaves the API too, its remains in the runtime go. */
-import { Pod } from '../api/kinds.ts';
+import { Pod } from '../api/node-kinds.ts';
 import { isReason } from '../machinery/errors.ts';
 import type { KubeletContext } from './context.ts';
 import { messageOf } from './handler.ts';

@@ -24,11 +24,14 @@ const secretOf = (name: string): Credential => ({
 });
 
 /** A registry that needs `takesMs` for a pull, and lets in whom it knows; credentials by the pod's name. */
-function machine({
-  takesMs = 0,
-  welcome = (_: ImageAuth | undefined): boolean => true,
-  credentials = {} as Record<string, readonly Credential[]>,
-} = {}) {
+interface MachineOptions {
+  readonly takesMs?: number;
+  readonly welcome?: (auth: ImageAuth | undefined) => boolean;
+  readonly credentials?: Readonly<Record<string, readonly Credential[]>>;
+  readonly maxParallelPulls?: number;
+}
+
+function machine({ takesMs = 0, welcome = () => true, credentials = {}, maxParallelPulls = 0 }: MachineOptions = {}) {
   const world = simulatedWorld(1);
   const present = new Map<string, Image>();
   const pulls: (string | undefined)[] = [];
@@ -45,6 +48,7 @@ function machine({
         return name;
       },
     },
+    maxParallelPulls,
     keyring: { lookUp: async (pod) => credentials[pod.metadata.name] ?? [] },
     records: new PullRecords({ world, disk: simulatedDisk(), rootDir: '/nowhere', settings: defaultVerification }),
   });
@@ -96,4 +100,19 @@ describe('an image', () => {
     await it.ensure('pod');
     assert.deepEqual(it.pulls, ['a', 'b']);
   });
+
+  for (const [maxParallelPulls, took] of [
+    [0, [1000, 1000, 1000]],
+    [2, [1000, 1000, 2000]],
+    [1, [1000, 2000, 3000]],
+  ] as const) {
+    test(`waits for others when ${maxParallelPulls || 'any number'} may be pulled at a time`, async () => {
+      const names = ['a', 'b', 'c'];
+      const it = machine({ takesMs: 1000, maxParallelPulls, credentials: Object.fromEntries(names.map((name) => [name, [secretOf(name)]])) });
+      const startMs = it.world.clock.now();
+      const ended = names.map((name) => it.ensure(name, 'Always').then(() => it.world.clock.now() - startMs));
+      await it.world.advance(4000);
+      assert.deepEqual(await Promise.all(ended), took);
+    });
+  }
 });

@@ -5,7 +5,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Node, Pod, Service } from '../api/kinds.ts';
+import { Node, Pod, Service } from '../api/node-kinds.ts';
 import { createEventRecorder } from '../client/events.ts';
 import type { Timer } from '../world/world.ts';
 import { realCgroups } from './cgroups.ts';
@@ -237,6 +237,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
         options.host === undefined
           ? {
               cgroupOf: (pod) => host.cgroups.parentOf(pod),
+              podsCgroup: host.cgroups.root,
               rootDir,
               logRoot,
               claimed: async (pod) => (await workers.get(pod.metadata.uid)?.claimedUsage()) ?? [],

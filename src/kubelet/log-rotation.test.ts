@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { simulatedWorld } from '../world/simulated.ts';
 import { realDisk } from './disk.ts';
 import { simulatedHost } from './host.ts';
-import { rotateLogs } from './log-rotation.ts';
+import { removeLog, rotateLogs } from './log-rotation.ts';
 import { simulatedRuntime } from './runtime/simulated.ts';
 
 test('a log past 10 MiB is renamed away, and five files are kept', async () => {
@@ -33,6 +33,9 @@ test('a log past 10 MiB is renamed away, and five files are kept', async () => {
       '0.log.20260101-000005',
       '0.log.20260101-000006',
     ]);
+    for (const name of ['0.log', '1.log', '10.log']) await writeFile(join(directory, name), '');
+    await removeLog(host.disk, logPath);
+    assert.deepEqual((await readdir(directory)).sort(), ['1.log', '10.log'], 'all of one instance goes, and of no other');
   } finally {
     await rm(directory, { recursive: true, force: true });
   }

@@ -69,6 +69,15 @@ export async function rotateLogs(
   return count;
 }
 
+/** Of an instance that nobody asks for any more: the log and what of it was put aside. */
+export async function removeLog(disk: Disk, logPath: string): Promise<void> {
+  if (logPath === '') return;
+  const [directory, name] = [dirname(logPath), basename(logPath)];
+  for (const entry of await disk.list(directory)) {
+    if (entry === name || entry.startsWith(`${name}.`)) await disk.removeTree(join(directory, entry));
+  }
+}
+
 /** The log's name and the second; one that was renamed in this second already needs more digits, which sort behind. */
 async function freeName(disk: Disk, logPath: string, nowMs: number): Promise<string> {
   const digits = new Date(nowMs).toISOString().replace(/[-:]/g, '').replace('T', '-');

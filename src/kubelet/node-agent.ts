@@ -1,5 +1,5 @@
 /** Keeps the Node object and its Lease: registers the node, writes its status when it changes and every five minutes, renews the lease every 10 s. */
-import { Lease, Node } from '../api/kinds.ts';
+import { Lease, Node } from '../api/node-kinds.ts';
 import type { V1NodeStatus, V1Taint } from '../api/types.ts';
 import type { Client } from '../client/client.ts';
 import type { Informer } from '../client/informer.ts';
@@ -57,6 +57,11 @@ const retryMs = 1000;
 const leaseEveryMs = 10_000;
 const leaseDurationSeconds = 40;
 const leaseNamespace = 'kube-node-lease';
+
+function podCidrsOf(node: Node | undefined): readonly string[] {
+  if (!node) return [];
+  return node.spec.podCIDRs ?? (node.spec.podCIDR === undefined ? [] : [node.spec.podCIDR]);
+}
 
 export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
   const { world, client, nodes, runtime, host, nodeName } = options;
@@ -169,7 +174,8 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
       if (!registered) await register();
       known.resolve();
       await writeIfChanged();
-      const cidr = current()?.spec.podCIDR ?? '';
+      // With a comma between the families, as runtimes take them.
+      const cidr = podCidrsOf(current()).join(',');
       if (cidr !== '' && cidr !== podCidr) {
         await runtime.updateRuntimeConfig(cidr);
         podCidr = cidr;

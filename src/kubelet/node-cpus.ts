@@ -28,10 +28,14 @@ export interface NodeCpus {
 
 const shareOutAfterMs = 100;
 
+/** Throws when the machine is not as the settings need it. */
 export function createNodeCpus({ context, settings, facts, workers }: NodeCpusOptions): NodeCpus {
   const { world, host } = context;
   const log = world.log.child('node-cpus');
   const placement = createNodePlacement({ context, settings, facts });
+  for (const { reservation, path } of settings.reservedCgroups) {
+    if (!host.cgroups.has(path)) throw new Error(`${reservation}Cgroup: there is no cgroup ${path} to enforce what is reserved`);
+  }
   let sharing: Timer | undefined;
   let closed = false;
 

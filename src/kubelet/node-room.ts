@@ -14,7 +14,7 @@ import { containersOf } from './pod-spec.ts';
 import type { PodWorker } from './pod-worker.ts';
 
 export interface NodeRoomOptions {
-  readonly context: Pick<KubeletContext, 'world' | 'runtime' | 'observed' | 'host' | 'images'>;
+  readonly context: Pick<KubeletContext, 'world' | 'runtime' | 'observed' | 'host' | 'images' | 'counters'>;
   readonly settings: KubeletSettings;
   readonly gauge: Gauge | undefined;
   readonly workers: ReadonlyMap<string, PodWorker>;
@@ -83,6 +83,7 @@ export function createNodeRoom({ context, settings, gauge, workers, tell, onCond
         reclaimDisk,
         onConditions,
         tell,
+        onEviction: (signal) => context.counters.evicted(signal),
       });
       timer = world.clock.every(imagesEveryMs, () => {
         images.collect().catch((error: unknown) => log.warn('collecting images failed', { error: messageOf(error) }));

@@ -9,6 +9,7 @@ import { removeDeadInstances } from './dead-instances.ts';
 import { messageOf } from './handler.ts';
 import type { Images } from './images.ts';
 import { startInstance, stopInstance } from './instances.ts';
+import { removeLog } from './log-rotation.ts';
 import { type Action, newestInstance } from './pod-plan.ts';
 import type { PodSandbox } from './pod-sandbox.ts';
 import type { PodScope } from './pod-scope.ts';
@@ -56,7 +57,7 @@ export class PodContainers {
   readonly #toldBackOff = new SparseMap<string, number>();
 
   /** Of containers whose instances were removed to start them anew, the last attempts. */
-  readonly #removed = new Map<string, number>();
+  readonly #removed = new SparseMap<string, number>();
 
   constructor({ scope, volumes, sandbox, resize, pause }: PodContainersOptions) {
     const { crashBackOffMaxMs } = scope.context;
@@ -142,7 +143,7 @@ export class PodContainers {
         for (const { id, name, attempt, logPath } of [...instances, trigger]) {
           this.#removed.set(name, Math.max(attempt, this.#removed.get(name) ?? 0));
           await runtime.removeContainer(id);
-          await host.disk.removeTree(logPath);
+          await removeLog(host.disk, logPath);
           await observed.refreshContainer(id);
         }
       },

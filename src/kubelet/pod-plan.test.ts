@@ -89,6 +89,43 @@ function words({ actions, outcome }: Plan): string[] {
   return outcome === undefined ? said : [...said, outcome];
 }
 
+describe('a pod whose containers all start anew when one exits so', () => {
+  const rule = { action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [88] } };
+  const watcher: V1Container = { name: 'watcher', image: 'watcher:1', restartPolicy: 'Never', restartPolicyRules: [rule] };
+  const whole = pod({ restartPolicy: 'Never', initContainers: [setup], containers: [main, watcher] });
+  const ended = instance(watcher, 'exited', { exitCode: 88 });
+  const setupDone = instance(setup, 'exited');
+  const of = (containers: readonly ContainerStatus[], more: Partial<PlanInput> = {}): readonly string[] =>
+    words(plan({ pod: whole, observed: { sandboxes: up, containers }, ...more }));
+
+  test('has them ended at once', () => {
+    const containers = [instance(main, 'running'), ended, setupDone];
+    assert.deepEqual(of(containers), ['kill main-0 restart-all in 0']);
+    assert.deepEqual(of(containers, { killing: new Map([['main-0', nowMs]]) }), []);
+  });
+
+  test('has what is left of them removed, the one that began it last, after its back-off', () => {
+    const containers = [instance(main, 'exited', { exitCode: 137 }), ended, setupDone];
+    assert.deepEqual(of(containers), ['remove main-0 setup-0 watcher-0']);
+    assert.deepEqual(of(containers, { busy: new Set(['x']) }), []);
+    assert.deepEqual(of(containers, { crashBackOffUntilMs: () => nowMs + 5000 }), ['back off watcher']);
+  });
+
+  test('begins again with its init containers', () => {
+    assert.deepEqual(of([], { removedAttempt: () => 3 }), ['start setup 4']);
+  });
+
+  test('goes on, and ends, when it exits otherwise', () => {
+    const failed = instance(watcher, 'exited', { exitCode: 1 });
+    assert.deepEqual(of([instance(main, 'running'), failed, setupDone]), []);
+    assert.deepEqual(of([instance(main, 'exited'), failed, setupDone]), ['completed']);
+  });
+
+  test('ends in any case when it is to end', () => {
+    assert.deepEqual(of([instance(main, 'running'), ended, setupDone], { termination: { deadlineMs: nowMs + 1000 } }), ['kill main-0 pod in 1000']);
+  });
+});
+
 describe('a pod that should run', () => {
   const cases: readonly (readonly [name: string, input: Partial<PlanInput>, expected: readonly string[]])[] = [
     ['waits for its volumes', { prepared: false }, []],

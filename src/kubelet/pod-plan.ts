@@ -144,7 +144,7 @@ function planRunning(input: PlanInput): Plan {
 }
 
 /** As upstream, at once and without hooks: everything that is needed is in the pod still. */
-function planRestartAll({ pod, observed, busy, killing, crashBackOffUntilMs }: PlanInput, draft: PlanDraft, trigger: ContainerStatus): Plan {
+function planRestartAll({ pod, observed, busy, killing, ...input }: PlanInput, draft: PlanDraft, trigger: ContainerStatus): Plan {
   const restarted = containersOf(pod).filter(({ role }) => role !== 'ephemeral');
   const instances = observed.containers.filter(({ name }) => restarted.some(({ spec }) => spec.name === name));
   const running = instances.filter(({ state }) => state === 'running');
@@ -152,7 +152,7 @@ function planRestartAll({ pod, observed, busy, killing, crashBackOffUntilMs }: P
     if (!killing.has(instance.id)) draft.kill(instance, 0, 'restart-all', `Stopping container ${instance.name}`);
   }
   if (running.length > 0 || busy.size > 0) return draft.end();
-  const untilMs = crashBackOffUntilMs(trigger.name, trigger.finishedAtMs);
+  const untilMs = Math.max(input.crashBackOffUntilMs(trigger.name, trigger.finishedAtMs), input.heldUntilMs(trigger.name));
   const container = restarted.find(({ spec }) => spec.name === trigger.name);
   if (draft.reached(untilMs)) {
     draft.act({ type: 'remove-instances', instances: instances.filter(({ id }) => id !== trigger.id), trigger });

@@ -54,6 +54,7 @@ export class PodReport {
       terminationMessage: (instance) => lastWords.of(instance),
       ended: ending.termination !== undefined && nothingRuns && tasks.busy().size === 0,
       resources: ({ id }) => resize.resourcesOf(id),
+      whole: resize.whole,
       resize: resize.conditions(),
       verdict: nothingRuns ? ending.verdict : undefined,
     });

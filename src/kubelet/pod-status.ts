@@ -50,6 +50,8 @@ export interface StatusInput {
   readonly resources?: (instance: ContainerStatus) => V1ResourceRequirements | undefined;
   /** Its instances were removed to start it anew, and it has not been started yet. */
   readonly startsAnew?: (container: string) => boolean;
+  /** What the pod as a whole has, where that is limited. */
+  readonly whole?: V1ResourceRequirements | undefined;
   /** A resize that waits or is under way. */
   readonly resize?: readonly Pick<V1PodCondition, 'type' | 'status' | 'reason' | 'message'>[];
 }
@@ -95,6 +97,8 @@ export function podStatus(input: StatusInput): V1PodStatus {
     ...(!refused && { containerStatuses: statuses }),
     ...(ephemeralStatuses.length > 0 && { ephemeralContainerStatuses: ephemeralStatuses }),
     qosClass: previous.qosClass ?? qosClass(pod),
+    ...(pod.spec.resources?.requests && { allocatedResources: pod.spec.resources.requests }),
+    ...(input.whole && { resources: input.whole }),
   };
 }
 

@@ -5,6 +5,7 @@ import type { Rejection } from './admission.ts';
 import type { KubeletContext } from './context.ts';
 import { isMirrorPod } from './pod-spec.ts';
 import { PodWorker } from './pod-worker.ts';
+import { compareDeferred } from './resize/resize-order.ts';
 import { isStaticPod } from './static-pods/manifest.ts';
 import type { StaticPods } from './static-pods/static-pods.ts';
 
@@ -128,6 +129,7 @@ export class PodWorkers {
 
   /** Someone left room: resizes that waited for it are looked at again. */
   #wakeWaiting(): void {
-    for (const worker of this.#workers.values()) if (worker.waitsForRoom) worker.wake();
+    const waiting = [...this.#workers.values()].filter((worker) => worker.waitsForRoom);
+    for (const worker of waiting.sort((a, b) => compareDeferred(a.pod, b.pod))) worker.wake();
   }
 }

@@ -2,6 +2,7 @@
 import type { Pod } from '../api/kinds.ts';
 import type { V1Container } from '../api/types.ts';
 import { type Quantity, parseQuantity } from '../machinery/quantity.ts';
+import { isSidecar } from './pod-spec.ts';
 
 export type QosClass = 'Guaranteed' | 'Burstable' | 'BestEffort';
 
@@ -40,11 +41,28 @@ export function oomScoreAdj(pod: Pod, container: V1Container, nodeMemoryBytes: n
     case 'BestEffort':
       return 1000;
     case 'Burstable': {
-      const request = container.resources?.requests?.memory ?? container.resources?.limits?.memory;
-      const bytes = request === undefined ? 0 : parseQuantity(request).value();
-      const score = 1000 - Math.floor((1000 * bytes) / nodeMemoryBytes);
+      const spare = spareMemoryPerContainer(pod);
+      const scoreOf = (bytes: number): number => 1000 - Math.floor((1000 * (bytes + spare)) / nodeMemoryBytes);
+      const own = scoreOf(memoryRequest(container));
+      // A sidecar is as safe as the containers it serves.
+      const score = isSidecar(container) ? Math.min(own, scoreOf(Math.min(...pod.spec.containers.map(memoryRequest)))) : own;
       // Never as safe as a guaranteed pod, never as exposed as a best-effort one.
       return score < 3 ? 3 : Math.min(score, 999);
     }
   }
+}
+
+/** What the pod asks for as a whole and its containers do not ask for themselves, shared among them. */
+function spareMemoryPerContainer({ spec }: Pod): number {
+  const { initContainers = [], containers } = spec;
+  const whole = spec.resources?.requests?.memory;
+  if (whole === undefined) return 0;
+  const sum = (holders: readonly V1Container[]): number => holders.reduce((all, holder) => all + memoryRequest(holder), 0);
+  const asked = Math.max(sum([...initContainers.filter(isSidecar), ...containers]), ...initContainers.map(memoryRequest));
+  return Math.floor(Math.max(0, parseQuantity(whole).value() - asked) / (initContainers.length + containers.length));
+}
+
+function memoryRequest({ resources }: V1Container): number {
+  const request = resources?.requests?.memory ?? resources?.limits?.memory;
+  return request === undefined ? 0 : parseQuantity(request).value();
 }

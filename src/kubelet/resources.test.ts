@@ -84,4 +84,30 @@ describe('what the kernel is told', () => {
     assert.equal(oomScoreAdj(pod([container({ memory: '512Mi' })]), container({ memory: '512Mi' }), gib), 500);
     assert.equal(oomScoreAdj(pod([container({ memory: '1Ki' })]), container({ memory: '1Ki' }), gib), 999);
   });
+
+  test('of the pod as a whole hold for containers that say nothing of their own', () => {
+    const whole = pod([container({ memory: '1Gi' }), container({ cpu: '250m' }, { memory: '1Gi' })], {
+      resources: { requests: { cpu: '1', memory: '4Gi' }, limits: { cpu: '2', memory: '8Gi' } },
+    });
+    const [first, second] = whole.spec.containers;
+    assert.ok(first && second);
+    assert.deepEqual(
+      [first, second].map((one) => {
+        const { cpuShares, cpuQuota, memoryLimitBytes } = containerResources(whole, one, 16 * gib);
+        return [cpuShares, cpuQuota, memoryLimitBytes];
+      }),
+      [
+        [2, 200_000, 8 * gib],
+        [256, 200_000, gib],
+      ],
+    );
+    // Of the 4 GiB it asks for, its containers ask for 2; the rest is shared: each counts for 2 of the node's 16.
+    assert.deepEqual([oomScoreAdj(whole, first, 16 * gib), oomScoreAdj(whole, second, 16 * gib)], [875, 875]);
+  });
+
+  test('of a sidecar leave it no more exposed than those it serves', () => {
+    const sidecar = container({ memory: '1Gi' }, {}, { name: 'sidecar', restartPolicy: 'Always' });
+    const served = pod([container({ memory: '4Gi' }), container({ memory: '8Gi' })], { initContainers: [sidecar] });
+    assert.equal(oomScoreAdj(served, sidecar, 16 * gib), 750);
+  });
 });

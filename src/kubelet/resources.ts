@@ -21,10 +21,12 @@ export function cpuQuota(milliCpu: number): number {
 
 export function containerResources(pod: Pod, container: V1Container, nodeMemoryBytes: number): LinuxResources {
   const { requests = {}, limits = {} } = container.resources ?? {};
-  const cpuLimit = milli(limits.cpu);
-  const memoryLimit = bytes(limits.memory);
+  // Whoever has no limit of its own is held to that of its pod.
+  const ofPod = pod.spec.resources?.limits ?? {};
+  const cpuLimit = milli(limits.cpu ?? ofPod.cpu);
+  const memoryLimit = bytes(limits.memory ?? ofPod.memory);
   return {
-    cpuShares: cpuShares(requests.cpu === undefined ? cpuLimit : milli(requests.cpu)),
+    cpuShares: cpuShares(milli(requests.cpu ?? limits.cpu)),
     ...(cpuLimit > 0 && { cpuPeriod, cpuQuota: cpuQuota(cpuLimit) }),
     ...(memoryLimit > 0 && { memoryLimitBytes: memoryLimit }),
     oomScoreAdj: oomScoreAdj(pod, container, nodeMemoryBytes),

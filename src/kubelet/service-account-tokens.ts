@@ -1,5 +1,5 @@
 /** Tokens of a pod's service account, bound to the pod, asked of the API and renewed when four fifths of their life are over, or after a day. */
-import { type Pod, ServiceAccount } from '../api/kinds.ts';
+import { type Pod, ServiceAccount } from '../api/node-kinds.ts';
 import type { V1ServiceAccountTokenProjection } from '../api/types.ts';
 import type { Client } from '../client/client.ts';
 import type { World } from '../world/world.ts';

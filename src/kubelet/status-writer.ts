@@ -2,7 +2,7 @@
  * Writes pods' statuses to the API: only what changed, the latest only, one request at a time for one pod, again after a failure. Upstream: the
  * kubelet's status manager.
  */
-import { Pod } from '../api/kinds.ts';
+import { Pod } from '../api/node-kinds.ts';
 import type { V1PodCondition, V1PodStatus } from '../api/types.ts';
 import type { Client } from '../client/client.ts';
 import { equal } from '../machinery/equal.ts';

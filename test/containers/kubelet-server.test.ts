@@ -1,9 +1,12 @@
 /** The kubelet's own server in front of Debian's containerd, spoken to as the API server's callers do: SPDY and WebSocket byte for byte. */
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import type { IncomingMessage } from 'node:http';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { Agent, request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Duplex, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
@@ -16,6 +19,7 @@ import { type CertificatePair, createCertificateAuthority, issueCertificate } fr
 import { type KubeletServer, startKubeletServer } from '../../src/kubelet/server/kubelet-server.ts';
 import { simulatedHost } from '../../src/kubelet/host.ts';
 import { KubeletCounters } from '../../src/kubelet/stats/kubelet-counters.ts';
+import { defaultPages } from '../../src/kubelet/server/served-pages.ts';
 import type { ServedPods } from '../../src/kubelet/server/served-pods.ts';
 import { encodeFrame } from '../../src/kubelet/server/spdy-frames.ts';
 import { SpdySession, type SpdyStream } from '../../src/kubelet/server/spdy-session.ts';
@@ -38,8 +42,13 @@ describe("the kubelet's server", { skip: process.getuid?.() !== 0 && 'needs root
   let ca: CertificatePair;
   let apiServer: CertificatePair;
   let stranger: CertificatePair;
+  let nodeLogs: string;
 
   before(async () => {
+    nodeLogs = await mkdtemp(join(tmpdir(), 'k8ts-node-logs-'));
+    await mkdir(join(nodeLogs, 'deep'));
+    await writeFile(join(nodeLogs, 'agent.log'), 'first\nsecond\n');
+    await writeFile(join(nodeLogs, 'deep/down.log'), 'down\n');
     host = await privateContainerd(world, '10.201.5');
     const { socket } = host.containerd;
     await loadImages({ socket, path: await buildBusyboxImage() });
@@ -66,11 +75,14 @@ describe("the kubelet's server", { skip: process.getuid?.() !== 0 && 'needs root
       port: 0,
       ...serving,
       clientCa: ca.certificate,
+      pages: { ...defaultPages, systemLogQuery: true },
+      nodeLogs,
     });
   });
   after(async () => {
     await server.close();
     await host.close();
+    await rm(nodeLogs, { recursive: true });
   });
 
   function connection(as: CertificatePair | undefined): { host: string; port: number; ca: string; cert?: string; key?: string } {
@@ -82,6 +94,20 @@ describe("the kubelet's server", { skip: process.getuid?.() !== 0 && 'needs root
     return new Promise((resolve, reject) => {
       const request = httpsRequest({ ...connection(as), path, agent: false }, (response) => {
         text(response).then((body) => resolve({ code: response.statusCode ?? 0, body }), reject);
+      });
+      request.once('error', reject);
+      request.end();
+    });
+  }
+
+  function ask(
+    method: string,
+    path: string,
+    headers: OutgoingHttpHeaders = {},
+  ): Promise<{ code: number; headers: IncomingHttpHeaders; body: string }> {
+    return new Promise((resolve, reject) => {
+      const request = httpsRequest({ ...connection(apiServer), method, path, headers, agent: false }, (response) => {
+        text(response).then((body) => resolve({ code: response.statusCode ?? 0, headers: response.headers, body }), reject);
       });
       request.once('error', reject);
       request.end();
@@ -152,6 +178,74 @@ describe("the kubelet's server", { skip: process.getuid?.() !== 0 && 'needs root
     }
     await assert.rejects(spdy('/exec/default/nosuch/main?command=ls&output=1', 'v4.channel.k8s.io'), /404 pod "nosuch" does not exist/);
     await assert.rejects(spdy('/exec/default/shell/main?command=ls', 'v4.channel.k8s.io'), /400 you must specify at least 1 of/);
+  });
+
+  test('tells what the runtime runs, whoever wants it', async () => {
+    const stray = await host.run('stray', host.container('busybox', { command: ['sleep', '1000'] }));
+    const { body } = await get('/runningpods/');
+    const { kind, items } = JSON.parse(body) as { kind: string; items: Pod[] };
+    assert.equal(kind, 'PodList');
+    assert.deepEqual(items.map(({ metadata }) => metadata.name).sort(), ['cat', 'shell', 'stray', 'web']);
+    const pod = items.find(({ metadata }) => metadata.name === 'stray');
+    assert.equal(pod?.metadata.uid, 'uid-stray');
+    assert.deepEqual(
+      pod?.spec.containers.map(({ name, image }) => [name, image?.includes('busybox')]),
+      [['main', true]],
+    );
+    await host.runtime.stopPodSandbox(stray.sandboxId);
+    await host.runtime.removePodSandbox(stray.sandboxId);
+  });
+
+  test('is well in all parts, and says so in metrics', async () => {
+    assert.equal((await get('/healthz?verbose')).body, '[+]ping ok\n[+]log ok\n[+]syncloop ok\nhealthz check passed\n');
+    assert.deepEqual(await get('/healthz/syncloop'), { code: 200, body: 'ok' });
+    assert.equal((await get('/healthz/nosuch')).code, 404);
+    assert.match((await get('/metrics/slis')).body, /^kubernetes_healthcheck\{name="syncloop",type="healthz"\} 1$/m);
+  });
+
+  test('takes only the methods that a page is for', async () => {
+    for (const [method, path, allowed] of [
+      ['POST', '/pods', 'GET'],
+      ['DELETE', '/containerLogs/default/shell/main', 'GET'],
+      ['GET', '/run/default/shell/main?cmd=id', 'POST'],
+      ['GET', '/checkpoint/default/shell/main', 'POST'],
+    ] as const) {
+      const answer = await ask(method, path);
+      assert.deepEqual([answer.code, answer.headers.allow], [405, allowed], path);
+    }
+    assert.equal((await ask('POST', '/run/default/shell/main?cmd=echo%20well')).body, 'well\n');
+    const checkpoint = await ask('POST', '/checkpoint/default/shell/main');
+    assert.deepEqual(
+      [checkpoint.code, checkpoint.body.startsWith('checkpointing of default/shell/main failed (rpc error: code = Unimplemented')],
+      [500, true],
+    );
+  });
+
+  test("gives the node's own log files, whole and in parts, and nothing beside them", async () => {
+    const listing = await get('/logs/');
+    assert.match(listing.body, /^<a href="agent.log">agent.log<\/a>\n<a href="deep\/">deep\/<\/a>$/m);
+    assert.deepEqual(await get('/logs/agent.log'), { code: 200, body: 'first\nsecond\n' });
+    assert.deepEqual(await get('/logs/deep/down.log'), { code: 200, body: 'down\n' });
+    const part = await ask('GET', '/logs/agent.log', { Range: 'bytes=6-' });
+    assert.deepEqual([part.code, part.headers['content-range'], part.body], [206, 'bytes 6-12/13', 'second\n']);
+    for (const path of ['/logs/nosuch', '/logs/agent.log/more', '/logs/..%2f..%2fetc%2fpasswd', '/logs/%2e%2e/etc/passwd']) {
+      assert.equal((await get(path)).code, 404, path);
+    }
+  });
+
+  test('answers questions about services on the node, where that is on', async () => {
+    assert.equal((await get('/logs/?query=agent')).body, 'first\nsecond\n');
+    assert.equal((await get('/logs/?query=down&query=nosuch')).body, '\nlog not found for down\n\nlog not found for nosuch\n');
+    assert.equal((await get('/logs/?query=/deep/down.log')).body, 'down\n');
+    const refused = await get('/logs/?query=a%3Bb&tailLines=-1');
+    assert.deepEqual(
+      [refused.code, refused.body],
+      [
+        406,
+        '[query: Invalid value: "a;b": input contains unsupported characters, tailLines: Invalid value: -1: must be between 0 and 100000, inclusive]\n',
+      ],
+    );
+    assert.equal((await get('/logs/deep/?query=agent')).code, 406);
   });
 
   test('gives logs, also while they are written', async () => {
@@ -252,6 +346,26 @@ describe("the kubelet's server", { skip: process.getuid?.() !== 0 && 'needs root
     const [answer] = (await once(socket, 'data')) as [Buffer];
     assert.deepEqual(answer, Buffer.from([binaryMessage, ping.length, ...ping]));
     socket.destroy();
+  });
+
+  test('presents a renewed certificate to new callers, and old ones talk on', async () => {
+    const serial = (socket: TLSSocket): string => socket.getPeerCertificate().serialNumber;
+    const agent = new Agent({ ...connection(apiServer), keepAlive: true, maxSockets: 1, maxCachedSessions: 0 });
+    const serialSeen = async (through: Agent): Promise<string> => {
+      const request = httpsRequest({ ...connection(apiServer), agent: through, path: '/healthz' });
+      request.end();
+      const [response] = (await once(request, 'response')) as [IncomingMessage];
+      assert.equal(await text(response), 'ok');
+      return serial(request.socket as TLSSocket);
+    };
+    const before = await serialSeen(agent);
+    const renewed = await issueCertificate(world, { ca, commonName: 'system:node:test', ipAddresses: ['127.0.0.1'], usages: ['server'] });
+    server.present(renewed);
+    assert.equal(await serialSeen(agent), before);
+    const fresh = new Agent({ ...connection(apiServer), maxCachedSessions: 0 });
+    assert.equal(await serialSeen(fresh), new X509Certificate(renewed.certificate).serialNumber);
+    agent.destroy();
+    fresh.destroy();
   });
 
   test('knows a caller whose TLS session is resumed', async () => {

@@ -162,6 +162,7 @@ describe('a node that runs short', { concurrency: 3, skip: process.getuid?.() !=
       await it.until(() => it.isReady('late'));
       assert.equal(it.isReady('modest'), true);
       assert.equal(it.main('modest')?.restartCount, 0);
+      assert.deepEqual(Object.fromEntries(it.kubelet.stats.counters.evictions), { 'nodefs.available': 1, 'nodefs.inodesFree': 1 });
     } finally {
       await it.close();
       await registry.close();

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Pod } from '../../src/api/kinds.ts';
-import type { V1ResourceRequirements } from '../../src/api/types.ts';
+import type { V1Container, V1ResourceRequirements } from '../../src/api/types.ts';
 import { manifestDirectory } from '../../src/kubelet/static-pods/manifest-directory.ts';
 import { defaultPlacement } from '../../src/kubelet/configuration/placement-settings.ts';
 import { realWorld } from '../../src/world/real.ts';
@@ -74,6 +74,39 @@ describe('pods while they run', { skip: process.getuid?.() !== 0 && 'needs root'
     );
   });
 
+  test('keep the memory that they use, and give it when they do not', async () => {
+    const volumeMounts = [{ name: 'memory', mountPath: '/memory' }];
+    const volumes = [{ name: 'memory', emptyDir: { medium: 'Memory' } }];
+    it.put('shrinking', { resources: amounts('200m', '64Mi'), volumeMounts }, { volumes });
+    await it.until(() => it.isReady('shrinking'));
+    await it.output('shrinking', 'dd if=/dev/zero of=/memory/x bs=1M count=40');
+    await resize('shrinking', amounts('200m', '24Mi'));
+    const condition = () => it.pod('shrinking')?.status.conditions?.find(({ type }) => type === 'PodResizeInProgress');
+    await it.until(() => condition()?.reason === 'Error');
+    assert.match(condition()?.message ?? '', /^attempting to set container "main" memory limit \(25165824\) below current usage \(4\d{7}\)$/);
+    assert.equal(it.main('shrinking')?.resources?.limits?.memory, '64Mi');
+    await it.output('shrinking', 'rm /memory/x');
+    await it.until(() => it.main('shrinking')?.resources?.limits?.memory === '24Mi');
+    assert.deepEqual([it.main('shrinking')?.restartCount, condition()], [0, undefined]);
+  });
+
+  test('get other resources as a whole, and their containers with them', async () => {
+    const { uid } = it.put('whole', {}, { resources: amounts('200m', '32Mi') }).metadata;
+    await it.until(() => it.isReady('whole'));
+    const cgroup = `${it.host.containerd.controlGroup}/kubepods/pod${uid}`;
+    const container = join(cgroup, it.main('whole')?.containerID?.split('://')[1] ?? '');
+    for (const path of [cgroup, container]) assert.deepEqual(await limits(path), { memory: 32 * 2 ** 20, cpu: 20_000 });
+    const pod = it.pod('whole') as Pod;
+    await it.api.request({
+      method: 'PUT',
+      path: '/api/v1/namespaces/default/pods/whole',
+      body: { ...pod, metadata: { ...pod.metadata, generation: 2 }, spec: { ...pod.spec, resources: amounts('300m', '48Mi') } },
+    });
+    await it.until(() => it.pod('whole')?.status.resources?.limits?.memory === '48Mi');
+    for (const path of [cgroup, container]) assert.deepEqual(await limits(path), { memory: 48 * 2 ** 20, cpu: 30_000 });
+    assert.equal(it.main('whole')?.restartCount, 0);
+  });
+
   test('come from files: added, changed, spoiled, removed', async () => {
     const file = join(manifests, 'web.yaml');
     const manifest = (word: string): string => `apiVersion: v1
@@ -132,7 +165,7 @@ spec:
     assert.equal(await it.output('allowed', 'cat /proc/sys/kernel/msgmax'), '65000');
     assert.equal(it.pod('forbidden')?.status.reason, 'SysctlForbidden');
     it.put('mapped', {}, { hostUsers: false });
-    await it.until(() => it.events().some((event) => /^FailedCreatePodSandBox: .*user namespaces is not supported/.test(event)));
+    await it.until(() => it.events().some((event) => /^FailedCreatePodSandBox: .*runtime does not support user namespaces/.test(event)));
   });
 
   test('are looked into by an ephemeral container, which sees the processes of its target', async () => {
@@ -164,6 +197,52 @@ spec:
     );
     await it.until(() => it.pod('ruled')?.status.phase === 'Succeeded');
     assert.deepEqual([it.main('ruled')?.restartCount, it.main('ruled')?.lastState?.terminated?.exitCode], [1, 42]);
+  });
+});
+
+describe('a pod that starts anew as a whole', { skip: process.getuid?.() !== 0 && 'needs root' }, () => {
+  test('when one of its containers exits so: init containers run again, the address stays, hooks are left out', async () => {
+    const it = await realKubelet(world, '10.201.24');
+    try {
+      const volumeMounts = [{ name: 'v', mountPath: '/v' }];
+      const restartPolicyRules = [{ action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [88] } }];
+      const sleeps = 'trap "exit 0" TERM; while :; do sleep 0.1; done';
+      const shell = (name: string, command: string): V1Container => ({ name, image: 'busybox', command: ['sh', '-c', command], volumeMounts });
+      it.put(
+        'renewed',
+        {},
+        {
+          restartPolicy: 'Never',
+          volumes: [{ name: 'v', emptyDir: {} }],
+          initContainers: [shell('setup', 'echo setup >> /v/log')],
+          containers: [
+            { ...shell('main', sleeps), lifecycle: { preStop: { exec: { command: ['touch', '/v/hooked'] } } } },
+            { ...shell('watcher', `while [ ! -f /v/go ]; do sleep 0.1; done; rm /v/go; exit 88`), restartPolicy: 'Never', restartPolicyRules },
+          ],
+        },
+      );
+      await it.until(() => it.isReady('renewed'));
+      const before = it.pod('renewed')?.status;
+      assert.equal(before?.conditions?.find(({ type }) => type === 'AllContainersRestarting')?.status, 'False');
+      await it.output('renewed', 'touch /v/go');
+      await it.until(() => it.main('renewed')?.restartCount === 1 && it.isReady('renewed'));
+      const after = it.pod('renewed')?.status;
+      const statuses = [...(after?.initContainerStatuses ?? []), ...(after?.containerStatuses ?? [])];
+      assert.deepEqual(
+        statuses.map(({ name, restartCount }) => [name, restartCount]),
+        [
+          ['setup', 1],
+          ['main', 1],
+          ['watcher', 1],
+        ],
+      );
+      assert.equal(statuses.find(({ name }) => name === 'watcher')?.lastState?.terminated?.exitCode, 88);
+      assert.equal(after?.podIP, before?.podIP);
+      assert.equal(await it.output('renewed', 'cat /v/log; ls /v'), 'setup\nsetup\nlog');
+      assert.equal(after?.conditions?.find(({ type }) => type === 'AllContainersRestarting')?.status, 'False');
+    } finally {
+      await it.close();
+    }
   });
 });
 

@@ -5,9 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { ProviderSettings } from '../../src/kubelet/image-pull/providers/provider-configuration.ts';
-import type { PullProgress } from '../../src/kubelet/runtime/runtime.ts';
 import { realWorld } from '../../src/world/real.ts';
-import { privateContainerd } from '../containers/private-containerd.ts';
 import { buildBusyboxImage } from '../images/debian-image.ts';
 import { type TestRegistry, registryUser, startRegistry } from '../images/registry.ts';
 import { type RealKubelet, realKubelet } from './real-kubelet.ts';
@@ -112,22 +110,18 @@ describe('images from a registry', { skip: process.getuid?.() !== 0 && 'needs ro
 
   test('that take long are told of while they come', async () => {
     const image = `${registry.host}/half/busybox:1`;
-    // The layers that every image here has are on this containerd already.
-    const other = await privateContainerd(world, '10.201.23');
+    const progress = () => it.host.runtime.pullProgress?.(image);
+    it.put('patient', { image });
     try {
-      const pulling = other.runtime.pullImage(image, undefined, undefined);
-      await it.until(() => registry.held() > 0);
-      let progress: PullProgress | undefined;
-      await it.until(async () => (progress = await other.runtime.pullProgress?.(image)) !== undefined && progress.doneBytes > 0);
-      assert.ok(progress && progress.doneBytes < progress.totalBytes, JSON.stringify(progress));
-      assert.equal(await other.runtime.pullProgress?.(`${registry.host}/public/other:1`), undefined);
-      const keepLettingGo = world.clock.every(50, () => registry.letGo());
-      await pulling.finally(() => keepLettingGo.cancel());
-      assert.equal(await other.runtime.pullProgress?.(image), undefined, 'it is over');
+      await it.until(() => it.events().some((event) => /^Pulling: Pulling image ".*half.*": \d+% \([\d.]+ of 7\.0 MiB\)$/.test(event)));
+      const halfway = await progress();
+      assert.ok(halfway && halfway.doneBytes > 0 && halfway.doneBytes < halfway.totalBytes, JSON.stringify(halfway));
+      assert.equal(await it.host.runtime.pullProgress?.(`${registry.host}/public/other:1`), undefined);
     } finally {
-      registry.letGo();
-      await other.close();
+      const keepLettingGo = world.clock.every(50, () => registry.letGo());
+      await it.until(() => it.isReady('patient')).finally(() => keepLettingGo.cancel());
     }
+    assert.equal(await progress(), undefined, 'it is over');
   });
 
   test("or with the node's own", async () => {

@@ -29,6 +29,8 @@ registerWithTaints: [{key: dedicated, value: gpu, effect: NoSchedule}]
 authentication: {anonymous: {enabled: false}, x509: {clientCAFile: /etc/ca.crt}}
 cgroupDriver: systemd
 serializeImagePulls: true
+enableDebuggingHandlers: false
+enableSystemLogQuery: true
 `);
     const { settings } = file;
     assert.deepEqual([file.staticPodPath, file.port, file.maxPods, file.clientCaFile], ['/etc/kubernetes/manifests', 10_255, 50, '/etc/ca.crt']);
@@ -39,6 +41,7 @@ serializeImagePulls: true
     assert.deepEqual([settings.shutdownGraceMs, settings.shutdownCriticalMs], [30_000, 10_000]);
     assert.deepEqual(settings.imageGarbage, { highPercent: 90, lowPercent: 80, minimumAgeMs: 120_000, maximumAgeMs: 0 });
     assert.equal(settings.containerLogMaxFiles, undefined);
+    assert.deepEqual(settings.pages, { debugging: false, systemLogs: true, systemLogQuery: true });
     const node = { memoryBytes: 10 * 2 ** 30, ephemeralStorageBytes: 100 * 2 ** 30 };
     assert.deepEqual(reservedOf({ ...defaultSettings, ...settings }, node), {
       cpuMillis: 100,
@@ -48,6 +51,7 @@ serializeImagePulls: true
     const shown = shownConfiguration(file);
     assert.deepEqual(shown.evictionHard, { 'memory.available': '5%', 'nodefs.available': '2Gi' });
     assert.deepEqual([shown.evictionSoftGracePeriod, shown.shutdownGracePeriod], [{ 'memory.available': '60s' }, '30s']);
+    assert.deepEqual([shown.enableDebuggingHandlers, shown.enableSystemLogQuery], [false, true]);
   });
 
   test('of kubeadm is taken as it comes, with its zeroes for defaults', () => {
@@ -131,6 +135,11 @@ systemReservedCgroup: /system
       'whose critical pods get more than all',
       `${head}shutdownGracePeriodCriticalPods: 5s`,
       /^shutdownGracePeriodCriticalPods: Invalid value: must be no longer/,
+    ],
+    [
+      'that asks logs it does not show',
+      `${head}enableSystemLogHandler: false\nenableSystemLogQuery: true`,
+      /^enableSystemLogHandler: Invalid value: false: is required for enableSystemLogQuery/,
     ],
     ['with crossed marks', `${head}imageGCLowThresholdPercent: 85`, /^imageGCLowThresholdPercent: Invalid value: 85: must be less than/],
     [

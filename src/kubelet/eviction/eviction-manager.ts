@@ -39,6 +39,8 @@ export interface EvictionManagerOptions extends EvictionSettings {
   readonly onConditions: () => void;
   /** A warning on the Node. */
   readonly tell: (reason: string, message: string) => void;
+  /** For what a pod was ended. */
+  readonly onEviction: (signal: string) => void;
 }
 
 export interface EvictionManager {
@@ -98,9 +100,10 @@ export function createEvictionManager(options: EvictionManagerOptions): Eviction
     return limited.filter((subject) => {
       const { pod } = subject;
       const used = usage.get(pod.metadata.uid);
-      const message = used && overLocalLimit(pod, used);
-      if (message === undefined || isCriticalPod(pod)) return false;
-      subject.evict(message, hardGraceSeconds);
+      const exceeded = used && overLocalLimit(pod, used);
+      if (exceeded === undefined || isCriticalPod(pod)) return false;
+      subject.evict(exceeded.message, hardGraceSeconds);
+      options.onEviction(exceeded.signal);
       return true;
     });
   }
@@ -122,6 +125,7 @@ export function createEvictionManager(options: EvictionManagerOptions): Eviction
     const most = threshold.graceMs > 0 ? options.maxGraceSeconds : hardGraceSeconds;
     const grace = Math.min(most, first.pod.spec.terminationGracePeriodSeconds ?? 30);
     chosen.evict(lowOnResource(threshold, readings.get(threshold.signal), first), grace);
+    options.onEviction(threshold.signal);
     return [chosen];
   }
 

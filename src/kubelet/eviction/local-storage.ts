@@ -20,21 +20,31 @@ export function hasLocalLimit({ spec }: Pod): boolean {
   );
 }
 
+export interface ExceededLimit {
+  /** As upstream's metrics name it. */
+  readonly signal: 'emptydirfs.limit' | 'ephemeralpodfs.limit' | 'ephemeralcontainerfs.limit';
+  readonly message: string;
+}
+
 /** Undefined while it keeps within its limits. */
-export function overLocalLimit({ spec }: Pod, usage: LocalUsage): string | undefined {
+export function overLocalLimit({ spec }: Pod, usage: LocalUsage): ExceededLimit | undefined {
   for (const { name, emptyDir } of spec.volumes ?? []) {
     const limit = emptyDir?.sizeLimit;
     if (limit === undefined || emptyDir?.medium === 'Memory' || bytes(limit) === 0) continue;
-    if ((usage.volumes.get(name) ?? 0) > bytes(limit)) return emptyDirOverLimit(name, limit);
+    if ((usage.volumes.get(name) ?? 0) > bytes(limit)) return { signal: 'emptydirfs.limit', message: emptyDirOverLimit(name, limit) };
   }
   const containers = [...(spec.initContainers ?? []), ...spec.containers];
   const limitOf = (container: (typeof containers)[number]): string | undefined => container.resources?.limits?.['ephemeral-storage'];
   const total = spec.containers.reduce((sum, container) => sum + bytes(limitOf(container)), 0);
-  if (spec.containers.some((container) => limitOf(container) !== undefined) && diskOf(usage, allDiskParts).bytes > total) return podOverLimit(total);
+  if (spec.containers.some((container) => limitOf(container) !== undefined) && diskOf(usage, allDiskParts).bytes > total) {
+    return { signal: 'ephemeralpodfs.limit', message: podOverLimit(total) };
+  }
   for (const container of containers) {
     const limit = limitOf(container);
     const used = usage.containers.find(({ name }) => name === container.name)?.diskBytes ?? 0;
-    if (limit !== undefined && used > bytes(limit)) return containerOverLimit(container.name, limit);
+    if (limit !== undefined && used > bytes(limit)) {
+      return { signal: 'ephemeralcontainerfs.limit', message: containerOverLimit(container.name, limit) };
+    }
   }
   return undefined;
 }

@@ -5,6 +5,7 @@ import { messageOf } from '../handler.ts';
 import type { PodTasks } from '../pod-tasks.ts';
 import { containerResources, podResources } from '../resources.ts';
 import type { ContainerStatus } from '../runtime/runtime.ts';
+import { refuseBelowUse } from './memory-in-use.ts';
 import type { PodResize, ResizeNews, ResizeStep } from './pod-resize.ts';
 
 export interface ResizeSetting {
@@ -24,8 +25,9 @@ export const resizeTask = 'resources of the pod';
 
 export function carryOutResize(setting: ResizeSetting): void {
   const { context, pod, resize, tasks, running, others, restart } = setting;
+  if (!resize.isAsked && !resize.isUnderWay) return;
   const node = context.node();
-  if (node) tell(setting, resize.decide(node, others(), context.placement?.obstacle(resize.effective, pod)));
+  if (node && resize.isAsked) tell(setting, resize.decide(node, others(), context.placement?.obstacle(resize.effective, pod)));
   if (!resize.isUnderWay) return;
   const steps = resize.steps(running);
   for (const { container, instance, change } of steps) {
@@ -44,6 +46,7 @@ function apply(setting: ResizeSetting, updates: readonly ResizeStep[]): void {
   tasks.run(
     resizeTask,
     async () => {
+      await refuseBelowUse(runtime, pod, updates, memoryBytes);
       // The pod's own cgroup must never be narrower than what is in it.
       await host.cgroups.widen(pod, podResources(pod));
       for (const { container, instance } of updates) {

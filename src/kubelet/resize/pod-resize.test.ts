@@ -55,6 +55,39 @@ describe('a running pod that is to have other resources', () => {
     assert.deepEqual(resizing(podOf(it)), []);
   });
 
+  test('as a whole gives them to containers that say nothing of their own', async () => {
+    const it = rig();
+    const main = { name: 'main', image: 'nginx:1', resources: cpu('200m') };
+    putPod(it, { containers: [main, { name: 'other', image: 'nginx:1' }], resources: cpu('500m') });
+    await it.world.advanceUntil(() => condition(podOf(it), 'Ready') === 'True', 5000);
+    assert.deepEqual([podOf(it)?.status.resources, podOf(it)?.status.allocatedResources], [cpu('500m'), { cpu: '500m' }]);
+    const pod = podOf(it);
+    assert.ok(pod);
+    const spec = { ...pod.spec, resources: cpu('900m') };
+    await it.api.request({
+      method: 'PUT',
+      path: '/api/v1/namespaces/default/pods/web',
+      body: { ...pod, metadata: { ...pod.metadata, generation: 2 }, spec },
+    });
+    await it.world.advanceUntil(() => podOf(it)?.status.resources?.limits?.cpu === '900m', 5000);
+    assert.deepEqual(updates(it), ['start web/main', 'start web/other', 'update other cpu 2 90000']);
+    assert.deepEqual([podOf(it)?.status.allocatedResources, resizing(podOf(it))], [{ cpu: '900m' }, []]);
+  });
+
+  test('gets them by importance when several wait for the same room', async () => {
+    const it = rig();
+    putPod(it, asking(cpu('2')), { name: 'leaves' });
+    const waiting = ['low', 'high'];
+    for (const name of waiting) putPod(it, { ...asking(cpu('500m')), priority: name === 'high' ? 10 : 0 }, { name });
+    const ready = (name: string): boolean => condition(podOf(it, name), 'Ready') === 'True';
+    await it.world.advanceUntil(() => ['leaves', ...waiting].every(ready), 5000);
+    for (const name of waiting) await resize(it, cpu('2500m'), name);
+    await it.world.advanceUntil(() => waiting.every((name) => resizing(podOf(it, name))[0]?.reason === 'Deferred'), 5000);
+    it.api.remove('Pod', 'leaves', 'default', 1);
+    await it.world.advanceUntil(() => main(podOf(it, 'high'))?.resources?.limits?.cpu === '2500m', 10_000);
+    assert.equal(resizing(podOf(it, 'low'))[0]?.reason, 'Deferred');
+  });
+
   test('waits until others leave room', async () => {
     const it = rig();
     putPod(it, asking(cpu('2')));

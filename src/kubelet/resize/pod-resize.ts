@@ -23,9 +23,12 @@ export interface ResizeNews {
   readonly message: string;
 }
 
+/** The pod's own entry among its containers; none can be named so. */
+const wholePod = '';
+
 export class PodResize {
   #pod: Pod;
-  /** By container, where it is not what the spec says. */
+  /** By container, and for the pod as a whole, where it is not what the spec says. */
   #granted: ReadonlyMap<string, V1ResourceRequirements | undefined> | undefined;
   #effective: Pod;
   /** What each running instance has, by its id. */
@@ -33,18 +36,27 @@ export class PodResize {
   #pending: { readonly reason: 'Deferred' | 'Infeasible'; readonly message: string } | undefined;
   #underWay: boolean;
   #problem: string | undefined;
+  /** What the pod as a whole has. */
+  #gotWhole: V1ResourceRequirements | undefined;
 
   /** After a restart of the kubelet the status tells what was granted before. */
   constructor(pod: Pod) {
     this.#pod = pod;
     this.#effective = pod;
     this.#underWay = has(pod.status, 'PodResizeInProgress');
-    if (has(pod.status, 'PodResizePending')) this.#grant(new Map(resizable(pod).map(({ name }) => [name, shownResources(pod.status, name)])));
+    if (has(pod.status, 'PodResizePending'))
+      this.#grant(new Map([...resourcesOf(pod).keys()].map((name) => [name, shownResources(pod.status, name)])));
+    this.#gotWhole = this.#underWay ? pod.status.resources : this.#effective.spec.resources;
   }
 
   /** The pod with the resources that the node has granted: what it is run, counted and killed by. */
   get effective(): Pod {
     return this.#effective;
+  }
+
+  /** The spec asks for what was not granted yet. */
+  get isAsked(): boolean {
+    return this.#granted !== undefined;
   }
 
   get isWaiting(): boolean {
@@ -81,11 +93,14 @@ export class PodResize {
   steps(running: readonly ContainerStatus[]): readonly ResizeStep[] {
     for (const id of this.#got.keys()) if (!running.some((instance) => instance.id === id)) this.#got.delete(id);
     if (!this.#underWay || this.#granted) return [];
+    const wholeChanges = changedResources(this.#gotWhole, this.#effective.spec.resources);
     return running.flatMap((instance): ResizeStep[] => {
       const container = resizable(this.#effective).find(({ name }) => name === instance.name);
       if (!container) return [];
       // A kubelet that was restarted in the middle does not know: limits are set once more, which harms nothing.
-      const change = this.#got.has(instance.id) ? containerChange(container, this.#got.get(instance.id), container.resources) : 'update';
+      const own = this.#got.has(instance.id) ? containerChange(container, this.#got.get(instance.id), container.resources) : 'update';
+      // Whoever has no limit of its own has that of the pod.
+      const change = own === 'none' && wholeChanges.some((name) => container.resources?.limits?.[name] === undefined) ? 'update' : own;
       return change === 'none' ? [] : [{ container, instance, change }];
     });
   }
@@ -115,6 +130,7 @@ export class PodResize {
     if (!this.#underWay) return undefined;
     this.#underWay = false;
     this.#problem = undefined;
+    this.#gotWhole = this.#effective.spec.resources;
     return { type: 'Normal', reason: 'ResizeCompleted', message: `Pod resize completed: ${this.#described()}` };
   }
 
@@ -125,6 +141,11 @@ export class PodResize {
   /** What the instance has; undefined when it has what was granted. */
   resourcesOf(instanceId: string): V1ResourceRequirements | undefined {
     return this.#got.get(instanceId);
+  }
+
+  /** What the pod as a whole has; undefined where that is not limited. */
+  get whole(): V1ResourceRequirements | undefined {
+    return this.#underWay ? this.#gotWhole : this.#effective.spec.resources;
   }
 
   conditions(): readonly ResizeCondition[] {
@@ -143,8 +164,14 @@ export class PodResize {
   }
 
   #described(error?: string): string {
-    const containers = this.#pod.spec.containers.map(({ name, resources }) => ({ name, resources }));
-    return JSON.stringify({ containers, generation: this.#pod.metadata.generation, ...(error !== undefined && { error }) });
+    const { resources } = this.#pod.spec;
+    const containers = this.#pod.spec.containers.map((container) => ({ name: container.name, resources: container.resources }));
+    return JSON.stringify({
+      ...(resources && { resources }),
+      containers,
+      generation: this.#pod.metadata.generation,
+      ...(error !== undefined && { error }),
+    });
   }
 }
 
@@ -154,7 +181,7 @@ function resizable({ spec }: Pod): readonly V1Container[] {
 }
 
 function resourcesOf(pod: Pod): ReadonlyMap<string, V1ResourceRequirements | undefined> {
-  return new Map(resizable(pod).map(({ name, resources }) => [name, resources]));
+  return new Map([[wholePod, pod.spec.resources], ...resizable(pod).map(({ name, resources }) => [name, resources] as const)]);
 }
 
 function sameResources(
@@ -171,12 +198,16 @@ function withResources(pod: Pod, granted: ReadonlyMap<string, V1ResourceRequirem
     const resources = granted.get(container.name);
     return resources ? { ...rest, resources } : rest;
   };
-  const { initContainers, containers } = pod.spec;
-  return { ...pod, spec: { ...pod.spec, ...(initContainers && { initContainers: initContainers.map(given) }), containers: containers.map(given) } };
+  const { initContainers, containers, resources: _, ...rest } = pod.spec;
+  const whole = granted.get(wholePod);
+  const spec = { ...rest, ...(whole && { resources: whole }), ...(initContainers && { initContainers: initContainers.map(given) }) };
+  return { ...pod, spec: { ...spec, containers: containers.map(given) } };
 }
 
-function shownResources({ containerStatuses = [], initContainerStatuses = [] }: V1PodStatus, name: string): V1ResourceRequirements | undefined {
-  return [...containerStatuses, ...initContainerStatuses].find((status) => status.name === name)?.resources;
+function shownResources(status: V1PodStatus, name: string): V1ResourceRequirements | undefined {
+  if (name === wholePod) return status.resources;
+  const { containerStatuses = [], initContainerStatuses = [] } = status;
+  return [...containerStatuses, ...initContainerStatuses].find((candidate) => candidate.name === name)?.resources;
 }
 
 function has({ conditions = [] }: V1PodStatus, type: string): boolean {

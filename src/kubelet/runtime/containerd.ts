@@ -9,10 +9,12 @@ import { connect } from 'node:net';
 import { basename, delimiter, join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import type { World } from '../../world/world.ts';
+import { gracePeriodAnnotation } from '../labels.ts';
 import { containerdConfig, type ContainerdSettings } from './containerd-config.ts';
 import { kill, killShims, removeControlGroup, unmountBelow } from './containerd-remains.ts';
 import { criRuntime } from './cri.ts';
 import { RuntimeError } from './cri-error.ts';
+import type { ContainerRuntime } from './runtime.ts';
 
 export interface ContainerdOptions {
   /** The node's data directory; containerd's own is `containerd` below it. */
@@ -38,6 +40,14 @@ export interface Containerd {
   readonly logFile: string;
 }
 
+/**
+ * How what runs is ended. `in order`: containers are told, and get their grace. `quickly`: they are killed, and their network is taken apart. `at once`: as a
+ * machine loses its power, nothing hears of it beforehand.
+ */
+export type StopManner = 'in order' | 'quickly' | 'at once';
+
+/** Nobody waits for a container for longer than that when its node stops, whatever its pod allows. */
+const longestGraceSeconds = 10;
 const startTimeoutMs = 30_000;
 const stopTimeoutMs = 5_000;
 const pollMs = 5;
@@ -87,18 +97,18 @@ export async function startContainerd(options: ContainerdOptions): Promise<Conta
 
 /**
  * Stops all pods, then containerd, and takes away what is left of either: processes, mounts, control groups, sockets. Images stay. It needs not be
- * running, nor have been started by this process. `at once` is how a machine loses its power: nothing hears of it beforehand.
+ * running, nor have been started by this process.
  */
 export async function stopContainerd(
   options: Pick<ContainerdOptions, 'dataDir' | 'clusterId' | 'world'>,
-  how: 'in order' | 'at once' = 'in order',
+  how: StopManner = 'quickly',
 ): Promise<void> {
   const places = placesOf(options);
   const pid = await runningPid(places);
   if (pid !== undefined && how === 'at once') {
     kill(pid, 'SIGKILL');
   } else if (pid !== undefined) {
-    if (await answers(places.socket)) await stopAllPods(places.socket, options.world);
+    if (await answers(places.socket)) await stopAllPods(places.socket, options.world, how === 'in order' ? longestGraceSeconds : 0);
     await endProcess(pid, options.world);
   }
   await killShims(places.socket);
@@ -211,9 +221,10 @@ async function untilReady(socket: string, pid: number, { world, dataDir, cluster
   }
 }
 
-async function stopAllPods(socket: string, world: World): Promise<void> {
+async function stopAllPods(socket: string, world: World, graceSeconds: number): Promise<void> {
   const runtime = criRuntime({ socket, world });
   try {
+    if (graceSeconds > 0) await stopContainers(runtime, graceSeconds);
     const sandboxes = await runtime.listPodSandboxes();
     await Promise.all(
       sandboxes.map(async ({ id }) => {
@@ -227,6 +238,16 @@ async function stopAllPods(socket: string, world: World): Promise<void> {
   } finally {
     runtime.close();
   }
+}
+
+/** Each in the time its pod allows, within bounds. One that cannot be stopped so is killed with its sandbox. */
+async function stopContainers(runtime: ContainerRuntime, atMostSeconds: number): Promise<void> {
+  const running = (await runtime.listContainers()).filter(({ state }) => state === 'running');
+  await Promise.allSettled(
+    running.map(({ id, annotations }) =>
+      runtime.stopContainer(id, Math.min(Number(annotations[gracePeriodAnnotation] ?? atMostSeconds), atMostSeconds)),
+    ),
+  );
 }
 
 async function runningPid(places: Places): Promise<number | undefined> {

@@ -179,6 +179,7 @@ export const ContainerStatusResponse = message({ status: nested(1, ContainerStat
 
 export const UpdateContainerResourcesRequest = message({ containerId: string(1), linux: nested(2, LinuxContainerResources) });
 
+export const CheckpointContainerRequest = message({ containerId: string(1), location: string(2), timeout: integer(3) });
 export const ExecSyncRequest = message({ containerId: string(1), cmd: strings(2), timeout: integer(3) });
 export const ExecSyncResponse = message({ stdout: bytes(1), stderr: bytes(2), exitCode: integer(3) });
 export const ExecRequest = message({

@@ -168,6 +168,15 @@ export function criRuntime({ socket, world, onCall }: CriRuntimeOptions): Contai
     async reopenContainerLog(containerId) {
       await runtime('ReopenContainerLog', messages.ContainerId, messages.Empty, { containerId });
     },
+    async checkpointContainer(containerId, location, timeout) {
+      await channel.call(
+        '/runtime.v1.RuntimeService/CheckpointContainer',
+        messages.CheckpointContainerRequest,
+        messages.Empty,
+        { containerId, location, timeout },
+        timeout > 0 ? { timeoutMs: timeout * 1000 } : {},
+      );
+    },
     async execSync(containerId, command, timeoutSeconds) {
       const request = { containerId, cmd: command, timeout: timeoutSeconds };
       // The runtime ends the command itself; the margin lets its own answer arrive first. Timeout 0 is none.

@@ -13,7 +13,7 @@ export interface ContainerRuntime {
 
   version(): Promise<{ runtimeName: string; runtimeVersion: string; runtimeApiVersion: string }>;
   status(): Promise<RuntimeStatus>;
-  updateRuntimeConfig(podCidr: string): Promise<void>;
+  updateRuntimeConfig(podCidrs: string): Promise<void>;
 
   runPodSandbox(config: SandboxConfig): Promise<string>;
   /** Idempotent: stops all its containers by force and tears down the network. */
@@ -32,6 +32,8 @@ export interface ContainerRuntime {
   updateContainerResources(containerId: string, resources: LinuxResources): Promise<void>;
   /** After the log file was renamed away. */
   reopenContainerLog(containerId: string): Promise<void>;
+  /** Writes the state of what runs in it to a file. Rejects where the runtime or the machine cannot; 0 seconds is the runtime's own patience. */
+  checkpointContainer(containerId: string, location: string, timeoutSeconds: number): Promise<void>;
   execSync(containerId: string, command: readonly string[], timeoutSeconds: number): Promise<ExecSyncResult>;
   /** Interactive: URL of the runtime's own streaming server, which speaks SPDY/3.1 and WebSocket v4 and older. */
   exec(request: ExecRequest): Promise<string>;

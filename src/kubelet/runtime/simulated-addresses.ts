@@ -1,9 +1,12 @@
 /** The addresses of simulated pods on one node. */
+import { type Cidr, formatIp, isV6, nthIp, parseCidr, splitCidrs } from '../../machinery/ip.ts';
 
 export interface AddressPool {
-  /** From now on out of this range. */
-  use(podCidr: string): void;
+  /** From now on out of this range, or of these with a comma between them: one of each family. */
+  use(podCidrs: string): void;
   take(): string;
+  /** All that a pod has whose IPv4 address this is: an IPv6 one with the same number in its range, where there is such a range. */
+  all(ip: string): string[];
   give(ip: string): void;
 }
 
@@ -11,13 +14,19 @@ export interface AddressPool {
 export function addressPool(inUse: readonly string[]): AddressPool {
   let base = toNumber('10.88.0.0');
   let size = 65536;
+  let range6: Cidr | undefined;
   const taken = new Set<string>(inUse);
   return {
-    use(podCidr) {
-      const [network, bits] = podCidr.split('/');
-      if (network === undefined || network.includes(':')) return;
-      base = toNumber(network);
-      size = 2 ** (32 - Number(bits ?? '24'));
+    use(podCidrs) {
+      for (const podCidr of splitCidrs(podCidrs)) {
+        if (isV6(podCidr)) {
+          range6 = parseCidr(podCidr);
+          continue;
+        }
+        const [network = '', bits] = podCidr.split('/');
+        base = toNumber(network);
+        size = 2 ** (32 - Number(bits ?? '24'));
+      }
     },
     take() {
       for (let offset = 2; offset < size - 1; offset++) {
@@ -27,6 +36,10 @@ export function addressPool(inUse: readonly string[]): AddressPool {
         return ip;
       }
       throw new Error('failed to set up sandbox: no IP addresses available in range set');
+    },
+    all(ip) {
+      const offset = toNumber(ip) - base;
+      return range6 === undefined || offset < 0 || offset >= size ? [ip] : [ip, formatIp(nthIp(range6, offset))];
     },
     give: (ip) => void taken.delete(ip),
   };

@@ -115,7 +115,8 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts, optio
   }
 
   function newId(): string {
-    return world.random.bytes(32).toString('hex');
+    // As long as a real one; bytes would be drawn from the system one by one.
+    return `${world.random.uid()}${world.random.uid()}`.replaceAll('-', '');
   }
 
   async function delay(ms: number | undefined): Promise<void> {
@@ -264,7 +265,7 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts, optio
     },
     async podSandboxStatus(id): Promise<SandboxStatus> {
       const sandbox = sandboxOf(id);
-      return { ...sandboxView(sandbox), ips: sandbox.ip === '' ? [] : [sandbox.ip] };
+      return { ...sandboxView(sandbox), ips: sandbox.ip === '' ? [] : addresses.all(sandbox.ip) };
     },
     async listPodSandboxes() {
       return [...sandboxes.values()].map(sandboxView);
@@ -348,6 +349,9 @@ export function simulatedRuntime(world: World, scripts?: SimulatedScripts, optio
     },
     async reopenContainerLog(id) {
       containerOf(id);
+    },
+    async checkpointContainer() {
+      throw new Error('rpc error: code = Unimplemented desc = a simulated container has no state to keep');
     },
     async execSync(id) {
       const ok = healthy(containerOf(id));

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { parse as parseYaml } from 'yaml';
-import { Pod } from '../../api/kinds.ts';
+import { Pod } from '../../api/node-kinds.ts';
 import { decodeObject } from '../../machinery/decode.ts';
 
 export const sourceAnnotation = 'kubernetes.io/config.source';

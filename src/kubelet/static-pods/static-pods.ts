@@ -2,7 +2,7 @@
  * Pods that the node runs from files, whether or not the API can be reached, and their mirrors: objects in the API that show them there. Deleting a mirror
  * stops nothing, as it is made anew; changing or removing the file does. Upstream: the kubelet's file source and mirror client.
  */
-import { Pod } from '../../api/kinds.ts';
+import { Pod } from '../../api/node-kinds.ts';
 import type { Client } from '../../client/client.ts';
 import { isReason } from '../../machinery/errors.ts';
 import { type Timer, type World, timestamp } from '../../world/world.ts';

@@ -32,6 +32,8 @@ export class KubeletCounters {
   readonly probes = new Map<string, ProbeCount>();
   readonly podStarts = new Histogram(startBounds);
   readonly podStartsSinceCreation = new Histogram(startBounds);
+  /** By what was short, or the limit that was exceeded. */
+  readonly evictions = new Map<string, number>();
   /** When pods that do not run yet were first seen. */
   readonly #seen = new Map<string, number>();
 
@@ -43,6 +45,10 @@ export class KubeletCounters {
     count.total++;
     if (failed) count.errors++;
     count.seconds.observe(seconds);
+  }
+
+  evicted(signal: string): void {
+    this.evictions.set(signal, (this.evictions.get(signal) ?? 0) + 1);
   }
 
   probe(probed: ProbedContainer, probe: string, result: ProbeResult): void {

@@ -57,6 +57,9 @@ export function kubeletMetrics({ nodeName, startedMs, pods, sandboxes, container
   );
   for (const [name, { seconds }] of counters.operations) text.distribution({ operation_type: name }, seconds);
 
+  text.family('kubelet_evictions', 'counter', '[ALPHA] Cumulative number of pod evictions by eviction signal');
+  for (const [signal, count] of counters.evictions) text.sample({ eviction_signal: signal }, count);
+
   text.family('process_start_time_seconds', 'gauge', 'Start time of the process since unix epoch in seconds.').sample({}, startedMs / 1000);
   text.family('process_resident_memory_bytes', 'gauge', 'Resident memory size in bytes.').sample({}, process.memoryUsage.rss());
   const { user, system } = process.cpuUsage();

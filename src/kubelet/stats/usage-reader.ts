@@ -25,6 +25,8 @@ export interface ClaimedUsage {
 export interface PodPlaces {
   /** Below the cgroups' mount point, from `/`. */
   readonly cgroupOf: (pod: Pod) => string;
+  /** That of all pods together. */
+  readonly podsCgroup?: string;
   readonly rootDir: string;
   readonly logRoot: string;
   /** What the volumes behind the pod's claims hold. */
@@ -156,7 +158,8 @@ export class UsageReader {
     if (depth === 'resources') return { ...node, interfaces: [], processes: undefined, fs: undefined, imageFs: undefined, system: [] };
     const own = process.cpuUsage();
     const { rss } = process.memoryUsage();
-    const together = sum(pods);
+    // Their group also has what ended pods left in it, and the limit they are held to together.
+    const together = (host.podsCgroup === undefined ? undefined : machine.cgroups.counters(host.podsCgroup)) ?? sum(pods);
     const { mountpoint, usedBytes, inodesUsed } = await runtime.imageFsUsage();
     const [fs, imageFs] = await Promise.all([this.#filesystem(machine, host.rootDir), this.#filesystem(machine, mountpoint)]);
     return {

@@ -1,5 +1,5 @@
 /** A volume behind a PersistentVolumeClaim: the claim must be bound, the volume reachable from this node, and of a kind that is known here. */
-import { PersistentVolume, PersistentVolumeClaim } from '../../api/kinds.ts';
+import { PersistentVolume, PersistentVolumeClaim } from '../../api/node-kinds.ts';
 import { parseQuantity } from '../../machinery/quantity.ts';
 import { matchesTerm } from '../../machinery/node-selector.ts';
 import { persistentCsiVolume } from './csi/csi-volume.ts';

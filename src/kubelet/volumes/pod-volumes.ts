@@ -2,7 +2,7 @@
  * The volumes of one pod: made before its sandbox, kept up to date while it runs, given back after it. Each kind of volume has a file of its own here. Follows
  * upstream's volume manager and its plugins.
  */
-import { ConfigMap, PersistentVolume, PersistentVolumeClaim, type Pod, Secret } from '../../api/kinds.ts';
+import { ConfigMap, PersistentVolume, PersistentVolumeClaim, type Pod, Secret } from '../../api/node-kinds.ts';
 import type { Kind } from '../../api/kind.ts';
 import type { V1ServiceAccountTokenProjection, V1Volume } from '../../api/types.ts';
 import type { KubeObject } from '../../machinery/object.ts';

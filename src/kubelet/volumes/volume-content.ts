@@ -1,6 +1,6 @@
 /** The files of volumes that the API provides: config maps, secrets, the downward API, tokens, and projections of them together. */
 import type { ConfigMap, Pod, Secret } from '../../api/kinds.ts';
-import type { V1DownwardAPIVolumeFile, V1KeyToPath, V1ServiceAccountTokenProjection, V1Volume } from '../../api/types.ts';
+import type { V1DownwardAPIVolumeFile, V1KeyToPath, V1ServiceAccountTokenProjection, V1Volume, V1VolumeProjection } from '../../api/types.ts';
 import type { VolumeFile } from '../disk.ts';
 import { type Allocatable, type PodAddresses, fieldValue, resourceValue } from '../field-ref.ts';
 import { ConfigError } from '../start-error.ts';
@@ -39,12 +39,21 @@ export async function volumeContent(volume: V1Volume, sources: ContentSources): 
     if (configMap) await addKeyed(files, sources, { kind: 'configmap', ...configMap }, mode);
     if (secret) await addKeyed(files, sources, { kind: 'secret', ...secret }, mode);
     if (source.downwardAPI) addDownward(files, sources, source.downwardAPI.items ?? [], mode);
+    refuseUnserved(source);
     if (source.serviceAccountToken) {
       const token = await sources.token(source.serviceAccountToken);
       put(files, source.serviceAccountToken.path, { content: Buffer.from(token), ...tokenAccess(sources.pod, mode) });
     }
   }
   return files;
+}
+
+/** As in upstream by default, the API does not have the kinds that these come from: a pod is better told than left without its file. */
+function refuseUnserved({ clusterTrustBundle, podCertificate }: V1VolumeProjection): void {
+  if (clusterTrustBundle && clusterTrustBundle.optional !== true) {
+    throw new ConfigError('ClusterTrustBundle projection is not supported: the API does not serve cluster trust bundles');
+  }
+  if (podCertificate) throw new ConfigError('PodCertificate projection is not supported: the API does not serve pod certificate requests');
 }
 
 /** What config maps and secrets have in common; they differ in what they are called and in how their values are written. */

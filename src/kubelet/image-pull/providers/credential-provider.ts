@@ -3,7 +3,7 @@
  * logged, and the image pulled without. Upstream: the credential provider plugins.
  */
 import { createHash } from 'node:crypto';
-import { type Pod, ServiceAccount } from '../../../api/kinds.ts';
+import { type Pod, ServiceAccount } from '../../../api/node-kinds.ts';
 import type { Client } from '../../../client/client.ts';
 import { parseDuration } from '../../../machinery/duration.ts';
 import type { World } from '../../../world/world.ts';

@@ -2,7 +2,7 @@
  * What the API knows of the storage drivers on this node: the CSINode object (node ids, topology, limits), and the topology as labels of the Node. Follows
  * upstream's `pkg/volume/csi/nodeinfomanager`.
  */
-import { CSINode, Node } from '../../../api/kinds.ts';
+import { CSINode, Node } from '../../../api/node-kinds.ts';
 import type { V1CSINodeDriver } from '../../../api/types.ts';
 import type { Client } from '../../../client/client.ts';
 import { isReason } from '../../../machinery/errors.ts';

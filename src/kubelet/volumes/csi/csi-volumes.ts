@@ -3,7 +3,7 @@
  * was asked for is on record on the disk before it is asked, so a restarted kubelet finds it. Follows upstream's `pkg/volume/csi`.
  */
 import { dirname, join } from 'node:path';
-import { CSIDriver, Secret, VolumeAttachment, type Node, type Pod } from '../../../api/kinds.ts';
+import { CSIDriver, Secret, VolumeAttachment, type Node, type Pod } from '../../../api/node-kinds.ts';
 import type { V1SecretReference, V1ServiceAccountTokenProjection } from '../../../api/types.ts';
 import type { Client } from '../../../client/client.ts';
 import { isReason } from '../../../machinery/errors.ts';
