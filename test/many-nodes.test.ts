@@ -109,22 +109,49 @@ test('a NodePort is answered on the address of each node', async () => {
   }
 });
 
+/** What the Ingress says of where it is reached, in order. */
+async function ingressAddresses(): Promise<string[]> {
+  return (await cluster.kubectl('get ingress web -o jsonpath={.status.loadBalancer.ingress[*].ip}')).split(' ').sort();
+}
+
+async function untilIngressIsAt(addresses: readonly string[], patienceMs?: number): Promise<void> {
+  const wanted = [...addresses].sort().join(' ');
+  await eventually(`the Ingress is at ${wanted}`, async () => ((await ingressAddresses()).join(' ') === wanted ? true : undefined), patienceMs);
+  for (const address of addresses) {
+    const ask = async (): Promise<true | undefined> =>
+      (await run('curl', ['-s', '--max-time', '5', '-H', 'Host: web.example.com', `http://${address}/`])).stdout.startsWith('hello from web-')
+        ? true
+        : undefined;
+    await eventually(`the Ingress answers at ${address}`, ask);
+  }
+}
+
+test('every node serves an Ingress', async () => {
+  await cluster.kubectl(['create', 'ingress', 'web', '--rule=web.example.com/*=web:80']);
+  await untilIngressIsAt(await Promise.all(names.map(addressOf)));
+});
+
 test('a node that is killed is noticed, and its pods are elsewhere after the tolerated time; started again, it serves', async () => {
-  await node('kill', 'node-3');
-  await eventually('the node is not Ready', async () => ((await readyOf('node-3')) === 'True' ? undefined : true), noticedMs);
+  // The one that writes where Ingresses are: another has to take that over.
+  const victim = await cluster.kubectl('get lease k8ts-ingress -n kube-system -o jsonpath={.spec.holderIdentity}');
+  assert.ok(names.includes(victim), victim);
+  await node('kill', victim);
+  await eventually('the node is not Ready', async () => ((await readyOf(victim)) === 'True' ? undefined : true), noticedMs);
   const pods = await eventually(
     'three ready pods on two nodes',
     async () => {
       const alive = (await podsOf('web')).filter((pod) => pod.ready);
-      return alive.length === 3 && alive.every((pod) => pod.node !== 'node-3') ? alive : undefined;
+      return alive.length === 3 && alive.every((pod) => pod.node !== victim) ? alive : undefined;
     },
     60_000,
   );
   for (const pod of pods) assert.match((await askFrom(pod.name, 'http://web/')) ?? '', /^hello from web-/);
-  await node('start', 'node-3');
-  assert.equal(await readyOf('node-3'), 'True');
+  await untilIngressIsAt(await Promise.all(names.filter((name) => name !== victim).map(addressOf)), 60_000);
+  await node('start', victim);
+  assert.equal(await readyOf(victim), 'True');
   await cluster.kubectl('scale deployment web --replicas=4');
-  await eventually('a pod on the node that came back', async () => (await podsOf('web')).find((pod) => pod.node === 'node-3' && pod.ready));
+  await eventually('a pod on the node that came back', async () => (await podsOf('web')).find((pod) => pod.node === victim && pod.ready));
+  await untilIngressIsAt(await Promise.all(names.map(addressOf)));
 });
 
 test('a node that is cut off goes on; healed, it is Ready with the same containers', async () => {

@@ -111,3 +111,38 @@ test('what cannot be started says why, and leaves nothing running', async (t) =>
     assert.doesNotMatch(status.stdout, /running \(pid/);
   }
 });
+
+test('--cluster-cidr with a range of each family makes the cluster dual-stack, for life', async (t) => {
+  const { kubectl, k8ts, dataDir } = await cluster(t, '--cluster-cidr', '10.50.0.0/16,fd50::/56');
+  assert.equal(await kubectl('get nodes -o jsonpath={.items[0].spec.podCIDRs}'), '["10.50.0.0/24","fd50::/64"]');
+  await kubectl('run pod --image=pause');
+  await kubectl('wait pod pod --for=condition=Ready --timeout=30s');
+  assert.match(await kubectl('get pod pod -o jsonpath={.status.podIPs[*].ip}'), /^10\.50\.0\.\d+ fd50::\d+$/);
+  await kubectl(['create', '-f', '-'], {
+    input: JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'both' },
+      spec: { ipFamilyPolicy: 'RequireDualStack', ports: [{ port: 80 }] },
+    }),
+  });
+  assert.match(await kubectl('get service both -o jsonpath={.spec.clusterIPs[*]}'), /^10\.[\d.]+ fd[0-9a-f:]+$/);
+  assert.match(
+    (await k8ts(['up', '--data-dir', dataDir, '--cluster-cidr', '10.51.0.0/16'])).stderr,
+    /was made with --cluster-cidr 10\.50\.0\.0\/16,fd50::\/56/,
+  );
+});
+
+test('ranges and addresses that cannot work are refused before anything starts', async () => {
+  const cases: readonly [readonly string[], RegExp][] = [
+    [['--cluster-cidr', 'fd50::/56'], /an IPv4 range comes first/],
+    [['--service-cluster-ip-range', '10.0.0.0/30'], /has 12 to 28 bits, not 30/],
+    [['--cluster-cidr', '10.0.0.0/8', '--service-cluster-ip-range', '10.2.0.0/16'], /overlap/],
+    [['--advertise-address', 'here'], /--advertise-address here: give an IPv4 address/],
+  ];
+  for (const [args, message] of cases) {
+    const { code, stderr } = await run(launcher, ['up', '--runtime', 'simulated', '--data-dir', '/nonexistent/k8ts', ...args]);
+    assert.match(stderr, message);
+    assert.equal(code, 1);
+  }
+});

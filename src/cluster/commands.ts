@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { realWorld } from '../world/real.ts';
 import { type ClusterChoices, ClusterError, defaultDataDir, hasHostNode, readConfig } from './config.ts';
-import type { DaemonName } from './daemon.ts';
 import type { JoinFlags } from './nodes/join-command.ts';
 import type { NodeVerb } from './nodes/node-commands.ts';
 import type { TokenFlags } from './nodes/token-commands.ts';
@@ -104,11 +103,6 @@ export const command = {
 
   version(): void {
     say(`k8ts ${packageVersion()}, Kubernetes v1.36, Node ${process.version}`);
-  },
-
-  async daemon(name: DaemonName, dataDir: string): Promise<void> {
-    const { runDaemon } = await import('./run-daemon.ts');
-    process.exit(await runDaemon(name, dataDirOf(dataDir), realWorld({ level: process.env['K8TS_LOG_LEVEL'] ?? 'info' })));
   },
 };
 

@@ -1,5 +1,5 @@
 /** Makes a node's DNS server an endpoint of the `kube-dns` Service, where pods look for it; the endpoint goes with the Node. */
-import { EndpointSlice, Node } from '../api/kinds.ts';
+import { EndpointSlice, Node } from '../api/node-kinds.ts';
 import type { Client } from '../client/client.ts';
 import type { Informers } from '../client/informer.ts';
 import type { World } from '../world/world.ts';

@@ -14,6 +14,7 @@ import { stopDaemon } from './daemon.ts';
 import { layoutOf } from './layout.ts';
 import { forgetHostDns } from './host-dns.ts';
 import { announceDevice, proxyTable } from './node-agent.ts';
+import { shutdownPatienceMs } from './shutdown-patience.ts';
 import type { Say } from './up.ts';
 
 export async function down(dataDir: string, purge: boolean, world: World, say: Say): Promise<void> {
@@ -24,13 +25,15 @@ export async function down(dataDir: string, purge: boolean, world: World, say: S
     say(`There is no cluster in ${dataDir}.`);
     return;
   }
+  // Data that is forgotten need not be written to its end.
+  const how = purge ? 'quickly' : 'in order';
   // Nodes go first, so that they do not report what the sweep does to their pods.
-  const locals = existsSync(layoutOf(dataDir).nodes) ? await (await import('./nodes/local-nodes.ts')).stopAllNodes(config, world) : false;
-  const node = (await stopDaemon(dataDir, 'node-agent', world)) || locals;
+  const locals = existsSync(layoutOf(dataDir).nodes) ? await (await import('./nodes/local-nodes.ts')).stopAllNodes(config, world, how) : false;
+  const node = (await stopDaemon(dataDir, 'node-agent', world, await shutdownPatienceMs(config.kubeletConfig))) || locals;
   const controlPlane = await stopDaemon(dataDir, 'control-plane', world);
   if (config.runtime === 'containerd' && isRoot()) {
     const layout = layoutOf(dataDir);
-    await stopContainerd({ dataDir, clusterId: config.id, world });
+    await stopContainerd({ dataDir, clusterId: config.id, world }, how);
     await unmountBelow(layout.kubelet);
     await removeProxyRules(proxyTable(config.id), announceDevice(config.id));
     forgetHostDns(config);

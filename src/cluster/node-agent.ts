@@ -129,7 +129,7 @@ async function start(
   if (identities.kubeletServer.current()) await served;
   const storage = await connect(settings, identities, 'provisioner', world, closers);
   const directories = (real ? realDirectories : simulatedDirectories)(layout.volumes);
-  const provisioner = startProvisioner({ world, ...storage, nodeName: settings.nodeName, directories });
+  const provisioner = startProvisioner({ world, ...storage, serves: (name) => name === settings.nodeName, host: settings.nodeName, directories });
   closers.push(() => provisioner.close());
   if (real) await startNetwork(settings, identities, node, world, closers, policies.resolve);
   await Promise.race([served, world.clock.sleep(servingPatienceMs)]);

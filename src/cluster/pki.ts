@@ -74,7 +74,11 @@ export async function ensurePki(config: ClusterConfig, world: World): Promise<Pk
         hostname().toLowerCase(),
       ],
       ipAddresses: [
-        ...['127.0.0.1', '::1', apiServerIp, config.nodeIp, ...nodeIp6],
+        '127.0.0.1',
+        '::1',
+        apiServerIp,
+        config.nodeIp,
+        ...nodeIp6,
         ...(config.linkCidr === undefined ? [] : [linkGateway(config.linkCidr)]),
         ...(config.linkCidr6 === undefined ? [] : [linkGateway6(config.linkCidr6)]),
         ...(config.advertise === undefined ? [] : [config.advertise]),

@@ -64,15 +64,18 @@ export class NodeRoutes {
     const name = tunnelName(id);
     const mac = tunnelMac(nodeName, id);
     const details = await run('ip', ['-details', 'link', 'show', name]).catch(() => '');
-    const same = [`vxlan id ${vni} `, `local ${nodeIp} `, `dstport ${port} `, mac, `mtu ${linkMtu - tunnelOverhead} `].every((part) =>
+    const same = [`vxlan id ${vni} `, `local ${nodeIp} `, `dstport ${port} `, ' noudpcsum ', mac, `mtu ${linkMtu - tunnelOverhead} `].every((part) =>
       details.includes(part),
     );
     if (!same) {
       if (details !== '') await run('ip', ['link', 'delete', name]);
-      const kind = ['type', 'vxlan', 'id', String(vni), 'local', nodeIp, 'dstport', String(port), 'nolearning'];
+      // Packets inside have checksums of their own. One of the outer header is wrong after translation of addresses, between nodes on one host.
+      const kind = ['type', 'vxlan', 'id', String(vni), 'local', nodeIp, 'dstport', String(port), 'nolearning', 'noudpcsum'];
       await run('ip', ['link', 'add', name, 'address', mac, 'mtu', String(linkMtu - tunnelOverhead), ...kind]);
     }
-    const addresses = podCidrs.map((range) => `address replace ${tunnelAddress(range)}/${isV6(range) ? '128' : '32'} dev ${name}`);
+    const addresses = podCidrs.map(
+      (range) => `address replace ${tunnelAddress(range)}/${isV6(range) ? '128' : '32'} dev ${name}${isV6(range) ? ' nodad' : ''}`,
+    );
     await run('ip', ['-batch', '-'], [...addresses, `link set ${name} up`].join('\n'));
     this.#hasTunnel = true;
   }

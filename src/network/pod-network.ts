@@ -5,14 +5,14 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import { Node } from '../api/kinds.ts';
+import { Node } from '../api/node-kinds.ts';
 import type { Client } from '../client/client.ts';
 import type { Informers } from '../client/informer.ts';
 import { isV6 } from '../machinery/ip.ts';
 import type { World } from '../world/world.ts';
 import { cniConfig } from './cni-config.ts';
 import { type Run, runCommand } from './command.ts';
-import { allowForwarding, hasIpv6 } from './forwarding.ts';
+import { allowForwarding, hasIpv6, seeBridgedPackets } from './forwarding.ts';
 import { NodeRoutes, removeNodeRoutes, tunnelName, tunnelOverhead } from './node-routes.ts';
 import { outboundRules, removeOutboundRules } from './outbound-rules.ts';
 import { annotationsOf, planPeers, type PodNetworkMode, podCidrsOf, type TunnelEnd, tunnelMac } from './peers.ts';
@@ -170,6 +170,7 @@ async function configure(options: PodNetworkOptions, podCidrs: readonly string[]
   const { id, clusterCidr, mode, cniConfigDir, stateDir, run = runCommand } = options;
   await mkdir(cniConfigDir, { recursive: true });
   await allowForwarding({ v6: podCidrs.some(isV6) }, run);
+  await seeBridgedPackets();
   const rules = outboundRules({ table: networkTable(id), bridge: bridgeName(id), podCidrs, clusterCidr });
   const [linkMtu] = await Promise.all([hostMtu(run), run('nft', ['-f', '-'], rules)]);
   // Room for the tunnel's headers, also where no packet takes one yet: pods keep the size they started with.

@@ -3,7 +3,7 @@
  * bootstrapping; see https://kubernetes.io/docs/reference/access-authn-authz/kubelet-tls-bootstrapping/
  */
 import { isIP } from 'node:net';
-import { Node } from '../../api/kinds.ts';
+import { Node } from '../../api/node-kinds.ts';
 import type { Client } from '../../client/client.ts';
 import { httpTransport } from '../../client/http.ts';
 import { createClient } from '../../client/typed-client.ts';

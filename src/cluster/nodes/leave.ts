@@ -15,7 +15,7 @@ export async function leaveMachine(dataDir: string, purge: boolean, world: World
   if (!isJoinedNode(dataDir)) return false;
   const { id, runtimeId, clusterCidr, nodeName } = readNode(dataDir);
   await stopDaemon(dataDir, 'node-agent', world);
-  await sweepNode(dataDir, runtimeId, world, 'in order');
+  await sweepNode(dataDir, runtimeId, world, purge ? 'quickly' : 'in order');
   await removeProxyRules(proxyTable(id), announceDevice(id));
   await removeTable('inet', policiesTable(id));
   await removePodNetwork(id, clusterCidr);

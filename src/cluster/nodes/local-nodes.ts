@@ -1,23 +1,23 @@
 /** The nodes of this host that are in namespaces of their own: which there are, and how one is made, started, stopped, cut off and removed. */
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { EndpointSlice, Node } from '../../api/kinds.ts';
+import { EndpointSlice, Lease, Node } from '../../api/kinds.ts';
 import type { Client } from '../../client/client.ts';
 import { bootstrapTokenText, createBootstrapToken, deleteBootstrapToken, newBootstrapToken } from '../../kubeadm/bootstrap-token.ts';
 import { endMs } from '../../kubeadm/certificate-keeper.ts';
 import { publicKeyHash } from '../../kubeadm/discovery.ts';
 import { isReason } from '../../machinery/errors.ts';
-import { isV6 } from '../../machinery/ip.ts';
-import { runCommand } from '../../network/command.ts';
-import { podCidrsOf } from '../../network/peers.ts';
+import type { StopManner } from '../../kubelet/runtime/containerd.ts';
 import type { World } from '../../world/world.ts';
 import { type ClusterConfig, ClusterError, hasHostNode, isRoot } from '../config.ts';
 import { killDaemon, runningDaemon, startDaemon, stopDaemon } from '../daemon.ts';
 import { layoutOf } from '../layout.ts';
 import { nodeChoices } from '../node-settings.ts';
 import { type Pki, readPair } from '../pki.ts';
+import { shutdownPatienceMs } from '../shutdown-patience.ts';
 import { clusterJoinSupport } from './cluster-join-support.ts';
 import { joinCluster, joinedNodeReady } from './join.ts';
+import { layWays, removeWays } from './host-ways.ts';
 import { ensureLink, linkOf, removeLink } from './link.ts';
 import { freeAddress, linkAddress6 } from './link-addresses.ts';
 import {
@@ -157,7 +157,7 @@ export async function startNodes(host: Host, nodes: readonly LocalNode[]): Promi
     const failed = outcomes.find((outcome) => outcome.status === 'rejected');
     if (failed) {
       // All or none: who called can call again.
-      await Promise.all(idle.map((node) => stopNode(node, world, 'in order')));
+      await Promise.all(idle.map((node) => stopNode(node, world, 'quickly')));
       throw failed.reason;
     }
   } finally {
@@ -203,25 +203,18 @@ async function startNode(host: Host, node: LocalNode): Promise<void> {
   await ready;
   // Without a network of ours it is Ready when another's is there.
   if (readNode(node.dataDir).podNetwork.mode !== 'none') await joinedNodeReady(node.dataDir, world, sinceMs, ended);
-  if (!hasHostNode(config)) await routeToPods(host, node);
+  if (!hasHostNode(config)) await layWays(host.client, linkOf(config), node);
 }
 
-/** The API server calls webhooks and aggregated APIs in pods; without a node on the host, nobody else lays the way there. */
-async function routeToPods({ config, client }: Host, { name, address }: LocalNode): Promise<void> {
-  const { device, v6 } = linkOf(config);
-  const routes = podCidrsOf(await client.resource(Node).get(name)).flatMap((range) => {
-    const via = !isV6(range) ? address : v6 && linkAddress6(v6.cidr, address);
-    return via === undefined ? [] : [`route replace ${range} via ${via} dev ${device}`];
-  });
-  await runCommand('ip', ['-batch', '-'], routes.join('\n'));
-}
-
-/** `in order`: its containers are stopped first. `at once`: everything of it is killed, as when a machine loses its power. */
-export async function stopNode(node: LocalNode, world: World, how: 'in order' | 'at once'): Promise<void> {
+export async function stopNode(node: LocalNode, world: World, how: StopManner): Promise<void> {
   if (how === 'at once') killDaemon(node.dataDir, 'node-agent');
-  else await stopDaemon(node.dataDir, 'node-agent', world);
+  else await stopDaemon(node.dataDir, 'node-agent', world, await patienceFor(node));
   await sweepNode(node.dataDir, node.runtimeId, world, how);
   await removeNamespace(node.namespace);
+}
+
+function patienceFor({ dataDir }: LocalNode): Promise<number> {
+  return shutdownPatienceMs(isJoinedNode(dataDir) ? readNode(dataDir).kubeletConfig : undefined);
 }
 
 export async function cutOff(node: LocalNode): Promise<void> {
@@ -241,12 +234,15 @@ function mustRun(node: LocalNode): void {
 
 /** Without a drain: its pods end with it, and their controllers make others. */
 export async function deleteNode({ config, client, world }: Host, node: LocalNode): Promise<void> {
-  await stopNode(node, world, 'in order');
+  await stopNode(node, world, 'quickly');
   const ignoreMissing = (error: unknown): void => {
     if (!isReason(error, 'NotFound')) throw error;
   };
   await client.resource(Node).delete(node.name).catch(ignoreMissing);
   await client.resource(EndpointSlice).namespace('kube-system').delete(`kube-dns-${node.name}`).catch(ignoreMissing);
+  // A young one has not learnt yet whose it is, and would stay.
+  await client.resource(Lease).namespace('kube-node-lease').delete(node.name).catch(ignoreMissing);
+  if (!hasHostNode(config)) await removeWays(linkOf(config), node);
   forgetNode(config, node);
 }
 
@@ -267,11 +263,11 @@ export function forgetNode({ dataDir }: ClusterConfig, node: LocalNode): void {
 }
 
 /** All of them, and the link between them, which outlives the last of them; their data stays. */
-export async function stopAllNodes(config: ClusterConfig, world: World): Promise<boolean> {
+export async function stopAllNodes(config: ClusterConfig, world: World, how: StopManner): Promise<boolean> {
   const nodes = localNodes(config);
   const running = nodes.some((node) => runningDaemon(node.dataDir, 'node-agent') !== undefined);
   const names = nodes.map(({ name }) => name);
-  await withNodeLocks(config, names, world, () => Promise.all(nodes.map((node) => stopNode(node, world, 'in order'))));
+  await withNodeLocks(config, names, world, () => Promise.all(nodes.map((node) => stopNode(node, world, how))));
   await removeLink(config.id);
   return running;
 }

@@ -1,13 +1,12 @@
 /** What a node that is no longer run leaves on its machine, and how it is taken away. Its images and volumes stay. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { stopContainerd } from '../../kubelet/runtime/containerd.ts';
+import { type StopManner, stopContainerd } from '../../kubelet/runtime/containerd.ts';
 import { unmountBelow } from '../../kubelet/runtime/containerd-remains.ts';
 import type { World } from '../../world/world.ts';
 import { layoutOf } from '../layout.ts';
 
-/** `at once`: as a machine that loses its power, which tells its pods nothing. */
-export async function sweepNode(dataDir: string, runtimeId: string, world: World, how: 'in order' | 'at once'): Promise<void> {
+export async function sweepNode(dataDir: string, runtimeId: string, world: World, how: StopManner): Promise<void> {
   const layout = layoutOf(dataDir);
   await stopContainerd({ dataDir, clusterId: runtimeId, world }, how);
   await unmountBelow(layout.kubelet);

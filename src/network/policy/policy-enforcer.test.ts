@@ -178,3 +178,17 @@ test('counters go on from what they had counted when the table is written anew, 
     await again;
     assert(scripts.length >= 3);
   }));
+
+test('a table that somebody took away is back within half a minute, though nothing changes', () =>
+  withEnforcer(async ({ transport, next, failures, world }) => {
+    const first = next('pods-in-4');
+    transport.set(policyPath, closed);
+    await first;
+    const looked = next('add chain inet t sent\n');
+    await world.advance(30_000);
+    assert.equal(await looked, 'add chain inet t sent\n');
+    failures.push(new Error('no such table'));
+    const again = next('table inet t {');
+    await world.advance(32_000);
+    assert.match(await again, /pods-in-4 { 10\.244\.0\.5/);
+  }));

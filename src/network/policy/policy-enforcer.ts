@@ -2,7 +2,7 @@
  * Keeps one node's nftables as the NetworkPolicies say. Pods and namespaces are watched only once there is a policy, so that a cluster without any pays
  * for one watch. What arrives while nft runs goes into the next transaction together. A pod of this node is put in its place before anything in it runs.
  */
-import { Namespace, NetworkPolicy, Pod } from '../../api/kinds.ts';
+import { Namespace, NetworkPolicy, Pod } from '../../api/node-kinds.ts';
 import type { Informers } from '../../client/informer.ts';
 import type { World } from '../../world/world.ts';
 import { type Count, listCounters } from '../../nftables/counters.ts';
@@ -40,6 +40,8 @@ export interface PolicyEnforcer {
 
 const firstPauseMs = 500;
 const longestPauseMs = 30_000;
+/** How often the table is looked for: whoever flushes the ruleset (a firewall that starts) takes it along. */
+const lookEveryMs = 30_000;
 /** After its start pods wait so long for the policies to be known: when the API cannot be reached, what held before holds on. */
 const knowingPatienceMs = 5_000;
 /** And so long for rules; then its container is started later. */
@@ -58,6 +60,7 @@ export function startPolicyEnforcer(options: PolicyEnforcerOptions): PolicyEnfor
   /** What the table holds; `none` where there is no table, as without policies: then packets pay for nothing. */
   let applied: TableContent | 'none' | undefined;
   let dirty = true;
+  let looking = false;
   let failure = '';
   let pauseMs = firstPauseMs;
   let started = false;
@@ -85,8 +88,13 @@ export function startPolicyEnforcer(options: PolicyEnforcerOptions): PolicyEnfor
   const early = new EarlyPods();
   const patience = settles(policies.synced, knowingPatienceMs);
 
+  const look = world.clock.every(lookEveryMs, () => {
+    looking = true;
+    touch();
+  });
+
   function go(): Promise<void> {
-    running ??= drain().finally(() => (running = undefined));
+    running ??= drain();
     return running;
   }
 
@@ -138,33 +146,49 @@ export function startPolicyEnforcer(options: PolicyEnforcerOptions): PolicyEnfor
     return { ...to, counters: new Set([...to.counters, ...unused.filter((name) => known.has(name))]) };
   }
 
+  /** Changes nothing where the table is there, and is refused where it is not. */
+  function lookScript(): string {
+    const script = looking ? `add chain inet ${table} sent\n` : '';
+    looking = false;
+    return script;
+  }
+
   async function scriptTo(to: TableContent | 'none'): Promise<string> {
     if (to === 'none') return applied === 'none' ? '' : noTable('inet', table);
-    if (applied !== undefined && applied !== 'none') return tableChanges(`inet ${table}`, applied, to);
+    if (applied !== undefined && applied !== 'none') return lookScript() + tableChanges(`inet ${table}`, applied, to);
     return policyTable(table, nameServer) + tableChanges(`inet ${table}`, emptyContent, to, await counters());
   }
 
   async function drain(): Promise<void> {
-    while (dirty && !closing.signal.aborted) {
-      try {
-        if (policies.list().length > 0) await watchPods();
-        dirty = false;
-        const to = wanted();
-        const script = await scriptTo(to);
-        if (script !== '') await nftables.apply(script);
-        applied = to;
-        failure = '';
-        pauseMs = firstPauseMs;
-      } catch (error) {
-        if (closing.signal.aborted) return;
-        // Someone changed our table, or nft is missing: start over with the whole table, which needs nothing to be as we left it.
-        log.error('the rules of network policies could not be set; writing them all anew', { error: String(error) });
-        applied = undefined;
-        dirty = true;
-        failure = String(error);
-        pauseMs = Math.min(2 * pauseMs, longestPauseMs);
-        await world.clock.sleep(pauseMs, closing.signal).catch(() => undefined);
-      }
+    // What is heard in one moment goes together.
+    await Promise.resolve();
+    try {
+      while (dirty && !closing.signal.aborted) await round();
+    } finally {
+      // At once, lest something is heard between the last look and the end.
+      running = undefined;
+    }
+  }
+
+  async function round(): Promise<void> {
+    try {
+      if (policies.list().length > 0) await watchPods();
+      dirty = false;
+      const to = wanted();
+      const script = await scriptTo(to);
+      if (script !== '') await nftables.apply(script);
+      applied = to;
+      failure = '';
+      pauseMs = firstPauseMs;
+    } catch (error) {
+      if (closing.signal.aborted) return;
+      // Someone changed our table, or nft is missing: start over with the whole table, which needs nothing to be as we left it.
+      log.error('the rules of network policies could not be set; writing them all anew', { error: String(error) });
+      applied = undefined;
+      dirty = true;
+      failure = String(error);
+      pauseMs = Math.min(2 * pauseMs, longestPauseMs);
+      await world.clock.sleep(pauseMs, closing.signal).catch(() => undefined);
     }
   }
 
@@ -201,6 +225,7 @@ export function startPolicyEnforcer(options: PolicyEnforcerOptions): PolicyEnfor
     admit,
     async close() {
       closing.abort();
+      look.cancel();
       for (const stop of unsubscribe) stop();
       await running;
       await nftables.close();
