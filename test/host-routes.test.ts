@@ -54,4 +54,5 @@ test('the way to a node goes with it, and comes with it', async () => {
   const { code, stderr } = await cluster.k8ts(['node', 'delete', two.node, '--data-dir', cluster.dataDir], { timeoutMs: 90_000 });
   assert.equal(code, 0, stderr);
   await eventually('no way to a node that is gone', async () => ((await waysTo(two)) === 0 ? true : undefined));
+  for (const ip of two.ips) assert.doesNotMatch((await run('ip', ['route', 'get', ip])).stdout, / dev k8tsl/, 'nor has the host one');
 });

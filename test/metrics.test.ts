@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { HorizontalPodAutoscaler } from '../src/api/kinds.ts';
 import { startCluster } from '../src/index.ts';
 import { type ClusterUnderTest, eventually, startClusterUnderTest } from './support/cluster-under-test.ts';
+import { debianKubectl } from './support/debian-packages.ts';
 import { run, start } from './support/stock-tools.ts';
 
 describe('on real containers', () => {
@@ -32,6 +33,15 @@ describe('on real containers', () => {
     assert.match(pods, /^NAME +CPU\(cores\) +MEMORY\(bytes\) *\nweb-\S+ +\d+m +[1-9]\d*Mi/);
     assert.match(await cluster.kubectl('top pods --containers'), /^web-\S+ +hello +\d+m +[1-9]\d*Mi/m);
     assert.match((await cluster.tryKubectl('top pod nosuch')).stderr, /\(NotFound\)/);
+    const newest = await debianKubectl('sid');
+    for (const [what, line] of [
+      ['nodes', new RegExp(`^${node} +\\d+m +\\d+% +\\d+Mi +\\d+%`, 'm')],
+      ['pods', /^web-\S+ +\d+m +[1-9]\d*Mi/m],
+    ] as const) {
+      const { code, stdout, stderr } = await run(newest, ['top', what], { env: cluster.env });
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, line, 'by kubectl v1.36, too');
+    }
   });
 
   test('the API is told of like any other', async () => {
@@ -93,21 +103,42 @@ describe('on real containers', () => {
         'jsonpath={.items[0].status.addresses[0].address} {.items[0].status.daemonEndpoints.kubeletEndpoint.Port}',
       ])
     ).split(' ');
-    await cluster.kubectl('create serviceaccount scraper');
-    await cluster.kubectl('create clusterrole scraper --verb=get --resource=nodes/metrics');
-    await cluster.kubectl('create clusterrolebinding scraper --clusterrole=scraper --serviceaccount=default:scraper');
-    const token = (await cluster.kubectl('create token scraper')).trim();
-    const ask = async (path: string, ...args: string[]): Promise<string> =>
-      (await run('curl', ['-sk', '--max-time', '10', '-o', '/dev/null', '-w', '%{http_code}', ...args, `https://${address}:${port}${path}`])).stdout;
-    const bearer = ['-H', `Authorization: Bearer ${token}`];
+    const resources = ['metrics', 'stats', 'log', 'pods', 'healthz', 'configz', 'proxy'];
+    await cluster.kubectl('apply -f -', { input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items: resources.flatMap(readerOf) }) });
+    const ask = async (path: string, token?: string): Promise<string> => {
+      const bearer = token === undefined ? [] : ['-H', `Authorization: Bearer ${token}`];
+      const words = ['-sk', '--max-time', '10', '-o', '/dev/null', '-w', '%{http_code}', ...bearer];
+      return (await run('curl', [...words, `https://${address}:${port}${path}`])).stdout;
+    };
     assert.equal(await ask('/metrics/cadvisor'), '401');
-    assert.equal(await ask('/metrics/cadvisor', '-H', 'Authorization: Bearer nonsense'), '401');
-    assert.deepEqual(await Promise.all(['/metrics/cadvisor', '/metrics/resource', '/stats/summary', '/pods'].map((path) => ask(path, ...bearer))), [
-      '200',
-      '200',
-      '403',
-      '403',
-    ]);
+    assert.equal(await ask('/metrics/cadvisor', 'nonsense'), '401');
+    // The pages of their own, and what stands for all others; of a log that is not there it is told only to who may know.
+    const pages = [
+      '/metrics',
+      '/metrics/slis',
+      '/stats/summary',
+      '/logs/',
+      '/pods',
+      '/runningpods/',
+      '/healthz',
+      '/configz',
+      '/containerLogs/default/x/y',
+    ];
+    const open: Record<string, readonly string[]> = {};
+    for (const resource of resources) {
+      const token = (await cluster.kubectl(`create token reads-${resource}`)).trim();
+      const codes = await Promise.all(pages.map((path) => ask(path, token)));
+      open[resource] = pages.filter((_, index) => codes[index] !== '403');
+    }
+    assert.deepEqual(open, {
+      metrics: ['/metrics', '/metrics/slis'],
+      stats: ['/stats/summary'],
+      log: ['/logs/'],
+      pods: ['/pods', '/runningpods/'],
+      healthz: ['/healthz'],
+      configz: ['/configz'],
+      proxy: ['/pods', '/runningpods/', '/healthz', '/configz', '/containerLogs/default/x/y'],
+    });
   });
 
   test('an autoscaler follows real load up, and down after it', async () => {
@@ -121,13 +152,13 @@ describe('on real containers', () => {
       await cluster.kubectl('get service web -o jsonpath={.spec.ports[0].nodePort}'),
     ];
     const replicas = async (): Promise<number> => Number(await cluster.kubectl('get deployment web -o jsonpath={.spec.replicas}'));
-    const load = start('curl', ['-s', '-X', 'POST', `http://${address}:${nodePort}/burn?ms=600000`]);
+    // One request after the other, through the Service, each half a second of work for whichever pod it comes to.
+    const asking = 'while curl -s -o /dev/null -X POST "$0/burn?ms=500"; do :; done';
+    const load = start('sh', ['-c', asking, `http://${address}:${nodePort}`], { timeoutMs: 120_000 });
     try {
       await eventually('it goes up', async () => ((await replicas()) === 3 ? true : undefined), 60_000);
     } finally {
       load.kill();
-      // Whoever burns goes on until told: it is replaced by one that does not.
-      await cluster.kubectl('delete pods -l app=web --wait=false');
     }
     await eventually('it comes down', async () => ((await replicas()) === 1 ? true : undefined), 60_000);
     assert.match(await cluster.kubectl('get events --field-selector involvedObject.kind=HorizontalPodAutoscaler'), /SuccessfulRescale .*New size: 3/);
@@ -189,3 +220,25 @@ test('in a test, an autoscaler follows what simulated pods say they use', async 
     await cluster.close();
   }
 });
+
+/** A service account that may get one subresource of nodes. */
+function readerOf(subresource: string): object[] {
+  const name = `reads-${subresource}`;
+  const apiGroup = 'rbac.authorization.k8s.io';
+  return [
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace: 'default' } },
+    {
+      apiVersion: `${apiGroup}/v1`,
+      kind: 'ClusterRole',
+      metadata: { name },
+      rules: [{ verbs: ['get'], apiGroups: [''], resources: [`nodes/${subresource}`] }],
+    },
+    {
+      apiVersion: `${apiGroup}/v1`,
+      kind: 'ClusterRoleBinding',
+      metadata: { name },
+      roleRef: { apiGroup, kind: 'ClusterRole', name },
+      subjects: [{ kind: 'ServiceAccount', name, namespace: 'default' }],
+    },
+  ];
+}

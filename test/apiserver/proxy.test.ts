@@ -114,6 +114,19 @@ test("logs come from the kubelet of the pod's node, which sees the server's cert
   assert.deepEqual(asked, ['kube-apiserver-kubelet-client GET /containerLogs/default/one/app?timestamps=true&tailLines=5 -']);
 });
 
+test('options that make no sense of a log are refused before any kubelet is asked', async () => {
+  asked = [];
+  for (const [query, code, message] of [
+    ['tailLines=-1', 422, 'PodLogOptions "one" is invalid: tailLines: Invalid value: -1: must be greater than or equal to 0'],
+    ['stream=Both', 422, 'PodLogOptions "one" is invalid: stream: Unsupported value: "Both": supported values: "All", "Stderr", "Stdout"'],
+    ['tailLines=x', 400, 'tailLines: "x" is no whole number'],
+  ] as const) {
+    const reply = await server.send(`${pods}/one/log?${query}`);
+    assert.deepEqual([reply.code, (JSON.parse(reply.text) as { message: string }).message], [code, message]);
+  }
+  assert.deepEqual(asked, []);
+});
+
 test('followed logs flow as they are written', async () => {
   const { admin, ca, port } = server;
   const text = await new Promise<string>((resolve, reject) => {

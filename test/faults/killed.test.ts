@@ -18,8 +18,9 @@ import { type ClusterUnderTest, eventually, startClusterUnderTest } from '../sup
 const rounds = Number(process.env['K8TS_KILLS'] ?? 6);
 const seed = Number(process.env['K8TS_SEED'] ?? 1);
 const image = 'k8ts.local/hello:1';
-/** Kubelet, proxy and DNS are one process, the node agent. */
-const victims = ['containerd', 'node-agent', 'control-plane'] as const;
+type Victim = 'containerd' | 'node-agent' | 'control-plane';
+/** One after the other, then all at once. Kubelet, proxy and DNS are one process, the node agent. */
+const kills: readonly (readonly Victim[])[] = [['containerd'], ['node-agent'], ['control-plane'], ['containerd', 'node-agent', 'control-plane']];
 
 let cluster: ClusterUnderTest;
 before(async () => {
@@ -27,7 +28,7 @@ before(async () => {
 });
 after(() => cluster.close());
 
-function pidOf(victim: (typeof victims)[number]): number {
+function pidOf(victim: Victim): number {
   if (victim !== 'containerd') return (JSON.parse(readFileSync(join(cluster.dataDir, 'run', `${victim}.json`), 'utf8')) as { pid: number }).pid;
   const directory = join(cluster.dataDir, 'containerd');
   const file = readdirSync(directory).find((name) => name.endsWith('.pid'));
@@ -97,9 +98,10 @@ test(`whoever is killed, ${rounds} times over: no request is lost, no container 
   // It ends as soon as it is told to.
   await cluster.kubectl(['patch', 'deployment', 'busy', '-p', '{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":1}}}}']);
   for (const name of ['steady', 'busy']) await cluster.kubectl(`rollout status deployment/${name} --timeout=60s`, { timeoutMs: 70_000 });
-  const [node, port] = await Promise.all([
+  const [node, port, serviceAddress] = await Promise.all([
     cluster.kubectl(['get', 'nodes', '-o', 'jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}']),
     cluster.kubectl('get service steady -o jsonpath={.spec.ports[0].nodePort}'),
+    cluster.kubectl('get service steady -o jsonpath={.spec.clusterIP}'),
   ]);
   const url = new URL(`http://${node}:${port}/`);
   await eventually('the service answers', () => ask(url));
@@ -109,7 +111,7 @@ test(`whoever is killed, ${rounds} times over: no request is lost, no container 
   let replicas = 2;
   try {
     for (let round = 0; round < rounds; round++) {
-      const victim = victims[round % victims.length] ?? 'containerd';
+      const victims = kills[round % kills.length] ?? [];
       const change = ['scale', 'restart', 'delete'][random.int(3)];
       const afterMs = random.int(900);
       if (change === 'scale') replicas = replicas === 2 ? 4 : 2;
@@ -120,10 +122,10 @@ test(`whoever is killed, ${rounds} times over: no request is lost, no container 
       };
       await cluster.kubectl(changes[change ?? ''] ?? '');
       await sleep(afterMs);
-      process.kill(pidOf(victim), 'SIGKILL');
-      t.diagnostic(`round ${round}: ${change}, and ${victim} killed ${afterMs} ms later`);
+      for (const pid of victims.map(pidOf)) process.kill(pid, 'SIGKILL');
+      t.diagnostic(`round ${round}: ${change}, and ${victims.join(', ')} killed ${afterMs} ms later`);
       // The node agent looks after containerd; k8ts itself is looked after by whoever started it.
-      if (victim !== 'containerd') await cluster.up();
+      if (victims.some((victim) => victim !== 'containerd')) await cluster.up();
       await cluster.kubectl('rollout status deployment/busy --timeout=60s', { timeoutMs: 70_000 });
       await eventually(
         'there are just the pods that were asked for, all of them ready',
@@ -152,7 +154,10 @@ test(`whoever is killed, ${rounds} times over: no request is lost, no container 
         90_000,
       );
       assert.equal(await containersOf('steady'), untouched, `round ${round}: a container that had nothing to do with it was touched`);
-      assert.deepEqual(caller.failures, [], `round ${round}: ${victim} was killed`);
+      assert.deepEqual(caller.failures, [], `round ${round}: ${victims.join(', ')} was killed`);
+      const resolve = "require('dns').promises.lookup('steady').then(({ address }) => console.log(address))";
+      const resolved = await eventually('names are resolved', () => cluster.kubectl(['exec', 'deployment/steady', '--', 'node', '-e', resolve]));
+      assert.equal(resolved.trim(), serviceAddress);
     }
   } finally {
     await caller.stop();

@@ -7,6 +7,7 @@ import { type AddressInfo, connect, createServer as createTcpServer } from 'node
 import { after, before, describe, it } from 'node:test';
 import { connect as connectTls, createSecureContext } from 'node:tls';
 import { text } from 'node:stream/consumers';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Endpoint } from '../../src/ingress/backends.ts';
 import { Forwarder, ProxyError } from '../../src/ingress/forward.ts';
 import { type Front, type FrontHandlers, openFront } from '../../src/ingress/front.ts';
@@ -172,6 +173,49 @@ describe('the ingress proxy', () => {
       }),
     ];
     await assert.rejects(ask('/'), /aborted|hang up|ECONNRESET|terminated/);
+  });
+
+  it('lets a backend wait for a client that reads slowly, instead of keeping its answer', async () => {
+    const [whole, piece] = [128 * 2 ** 20, Buffer.alloc(2 ** 16)];
+    let written = 0;
+    endpoints = [
+      await backend((_, response) => {
+        const more = (): void => {
+          while (written < whole) {
+            written += piece.length;
+            if (!response.write(piece)) return void response.once('drain', more);
+          }
+          response.end();
+        };
+        more();
+      }),
+    ];
+    const request = httpRequest({ host, port: front?.port, path: '/', agent: false }).end();
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    // Nobody reads: what is on its way fills the sockets' room, and then the backend stands still.
+    for (let before = -1; before !== written; await pause(200)) before = written;
+    assert.ok(written < whole / 2, `${written} bytes are kept somewhere`);
+    let read = 0;
+    for await (const chunk of response as AsyncIterable<Buffer>) read += chunk.length;
+    assert.equal(read, whole);
+  });
+
+  it('does not ask on for a client that went away', async () => {
+    const left = Promise.withResolvers<void>();
+    endpoints = [
+      await backend(
+        (_, response) =>
+          void response
+            .once('close', () => left.resolve())
+            .writeHead(200)
+            .write('begun'),
+      ),
+    ];
+    const request = httpRequest({ host, port: front?.port, path: '/', agent: false }).end();
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    response.on('error', () => undefined);
+    response.destroy();
+    await left.promise;
   });
 
   it('switches protocols, and passes on all that follows', async () => {

@@ -3,7 +3,7 @@
  * Its volumes are directories, staged and published as bind mounts; every call is written down.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, rmdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type MethodDefinition, Server, ServerCredentials, status, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { Decoded, Message } from '../../src/kubelet/runtime/cri-protobuf.ts';
@@ -50,6 +50,8 @@ export interface TestDriverOptions {
   readonly abilities: readonly NodeAbility[];
   readonly topology?: Readonly<Record<string, string>>;
   readonly maxVolumes?: number;
+  /** The device behind a block volume, by the volume's handle. */
+  readonly deviceOf?: (handle: string) => string;
 }
 
 interface Method {
@@ -103,6 +105,12 @@ function bind(from: string, to: string, readonly: boolean): void {
   if (readonly) execFileSync('mount', ['-o', 'remount,bind,ro', to]);
 }
 
+/** A device is where a file was. */
+function bindDevice(device: string, to: string): void {
+  writeFileSync(to, '');
+  execFileSync('mount', ['--bind', device, to]);
+}
+
 function unbind(path: string): void {
   if (isMounted(path)) execFileSync('umount', [path]);
 }
@@ -131,7 +139,7 @@ export async function startTestDriver(options: TestDriverOptions): Promise<TestD
       calls.push(`NodeStageVolume ${request.volumeId}`);
       staged.push(request);
       mkdirSync(place(request.volumeId), { recursive: true });
-      bind(place(request.volumeId), request.stagingTargetPath, false);
+      if (!request.capability?.block) bind(place(request.volumeId), request.stagingTargetPath, false);
       return {};
     }),
     method(node('NodeUnstageVolume'), NodeUnstageVolumeRequest, Empty, ({ volumeId, stagingTargetPath }) => {
@@ -144,13 +152,15 @@ export async function startTestDriver(options: TestDriverOptions): Promise<TestD
       if (driver.failure !== undefined) throw new Error(driver.failure);
       published.push(request);
       mkdirSync(place(request.volumeId), { recursive: true });
-      bind(request.stagingTargetPath || place(request.volumeId), request.targetPath, request.readonly);
+      if (request.capability?.block) bindDevice(options.deviceOf?.(request.volumeId) ?? '', request.targetPath);
+      else bind(request.stagingTargetPath || place(request.volumeId), request.targetPath, request.readonly);
       return {};
     }),
     method(node('NodeUnpublishVolume'), NodeUnpublishVolumeRequest, Empty, ({ volumeId, targetPath }) => {
       calls.push(`NodeUnpublishVolume ${volumeId}`);
       unbind(targetPath);
-      rmdirSync(targetPath);
+      if (statSync(targetPath).isDirectory()) rmdirSync(targetPath);
+      else rmSync(targetPath);
       return {};
     }),
     method(node('NodeExpandVolume'), NodeExpandVolumeRequest, NodeExpandVolumeResponse, (request) => {
