@@ -2,7 +2,7 @@
  * Records Events about objects, as client-go's EventRecorder does: recording never fails and never waits; the same event again raises the count of the
  * first; many alike are folded into one; and one object cannot flood the server.
  */
-import { Event } from '../api/kinds.ts';
+import { Event } from '../api/node-kinds.ts';
 import { isReason } from '../machinery/errors.ts';
 import type { KubeObject } from '../machinery/object.ts';
 import { timestamp, type World } from '../world/world.ts';

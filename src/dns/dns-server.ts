@@ -1,7 +1,7 @@
 /** The cluster's DNS server: UDP and TCP on one port, answering from informers, forwarding the rest. */
 import { createSocket } from 'node:dgram';
 import { createServer, type Socket } from 'node:net';
-import { EndpointSlice, Namespace, Service } from '../api/kinds.ts';
+import { EndpointSlice, Namespace, Service } from '../api/node-kinds.ts';
 import type { Informers } from '../client/informer.ts';
 import type { World } from '../world/world.ts';
 import { answer } from './answer.ts';

@@ -1,7 +1,7 @@
 /**
  * Begins with the first Ingress that is this controller's to serve: until then a node watches Ingresses and their classes, loads nothing and takes no port.
  */
-import { Ingress, IngressClass } from '../api/kinds.ts';
+import { Ingress, IngressClass } from '../api/node-kinds.ts';
 import type { IngressController, IngressControllerOptions } from './ingress-controller.ts';
 import { ingressControllerName } from './names.ts';
 

@@ -113,6 +113,15 @@ describe('a default backend', () => {
   it('takes all of a host without paths', () => {
     assert.equal(serviceOf([ingress('a', { defaultBackend, rules: [rule('h')] })], 'h', '/y'), 'rest');
   });
+  it('that is no Service is a rule that leads nowhere, and the next backend does not take its place', () => {
+    const resource = { resource: { apiGroup: 'k8s.example.com', kind: 'StorageBucket', name: 'static' } };
+    const bucket = ingress('bucket', {
+      defaultBackend,
+      rules: [{ host: 'h', http: { paths: [{ path: '/', pathType: 'Prefix', backend: resource }] } }],
+    });
+    assert.deepEqual(match(routesOf([bucket]), 'h', '/y')?.backend, undefined);
+    assert.notEqual(match(routesOf([bucket]), 'h', '/y'), undefined);
+  });
   it('is nothing where there is none', () => {
     assert.equal(match(routesOf([ingress('a', { rules: [rule('h', path('Exact', '/x'))] })]), 'other', '/'), undefined);
   });

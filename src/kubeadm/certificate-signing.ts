@@ -2,7 +2,7 @@
  * Having a certificate issued by the cluster: a key made here, a CertificateSigningRequest, and the wait for somebody to approve and sign it. Upstream's
  * `client-go/util/certificate/csr`. See https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/
  */
-import { CertificateSigningRequest } from '../api/kinds.ts';
+import { CertificateSigningRequest } from '../api/node-kinds.ts';
 import type { Client } from '../client/client.ts';
 import type { World } from '../world/world.ts';
 import type { RequestedIdentity } from './certificate-request.ts';

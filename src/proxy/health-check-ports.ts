@@ -18,9 +18,12 @@ interface Port {
 export class HealthCheckPorts {
   readonly #ports = new Map<string, Port>();
   readonly #log: Log;
+  readonly #isHealthy: () => boolean;
 
-  constructor(log: Log) {
+  /** `isHealthy`: whether the proxy's rules are as they should be; a node without them is to be left out. */
+  constructor(log: Log, isHealthy: () => boolean) {
     this.#log = log;
+    this.#isHealthy = isHealthy;
   }
 
   /** Opens, keeps or closes the port of the Service under `key`. `endpoints`: how many are ready here. */
@@ -41,7 +44,7 @@ export class HealthCheckPorts {
   #open(key: string, { metadata: { namespace, name } }: Service, port: number, endpoints: number): void {
     const server = createServer((request, response) => {
       request.resume();
-      answer(response, opened);
+      answer(response, opened, this.#isHealthy());
     });
     const opened: Port = { server, port, namespace, name, endpoints };
     this.#ports.set(key, opened);
@@ -55,13 +58,13 @@ export class HealthCheckPorts {
   }
 }
 
-function answer(response: ServerResponse, { namespace, name, endpoints }: Port): void {
-  response.writeHead(endpoints > 0 ? 200 : 503, {
+function answer(response: ServerResponse, { namespace, name, endpoints }: Port, serviceProxyHealthy: boolean): void {
+  response.writeHead(endpoints > 0 && serviceProxyHealthy ? 200 : 503, {
     'Content-Type': 'application/json',
     'X-Content-Type-Options': 'nosniff',
     'X-Load-Balancing-Endpoint-Weight': String(endpoints),
   });
-  response.end(`${JSON.stringify({ service: { namespace, name }, localEndpoints: endpoints, serviceProxyHealthy: true }, undefined, '\t')}\n`);
+  response.end(`${JSON.stringify({ service: { namespace, name }, localEndpoints: endpoints, serviceProxyHealthy }, undefined, '\t')}\n`);
 }
 
 function end(server: Server): void {

@@ -5,7 +5,7 @@ import { frameFor } from './neighbour-news.ts';
 test('an IPv4 address is told by an ARP request for itself', () => {
   assert.equal(
     frameFor('02:42:ac:11:00:02', '192.0.2.200').toString('hex'),
-    'ffffffffffff0242ac1100020806' + '0001080006040001' + '0242ac110002c00002c8' + '000000000000c00002c8',
+    'ffffffffffff0242ac110002080600010800060400010242ac110002c00002c8000000000000c00002c8',
   );
 });
 

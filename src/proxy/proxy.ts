@@ -2,7 +2,7 @@
  * The service proxy: watches Services and endpoint slices and keeps this node's nftables as they say. A change is applied at once; what arrives
  * while nft runs goes into the next transaction together.
  */
-import { EndpointSlice, Node, Service } from '../api/kinds.ts';
+import { EndpointSlice, Node, Service } from '../api/node-kinds.ts';
 import type { Informers } from '../client/informer.ts';
 import type { World } from '../world/world.ts';
 import { Nftables, noTable, removeTable } from '../nftables/nftables.ts';
@@ -45,6 +45,8 @@ export interface Proxy {
 }
 
 const retryMs = 1_000;
+/** How often the tables are looked for: whoever flushes the ruleset (a firewall that starts) takes them along. */
+const lookEveryMs = 30_000;
 const families = ['ip', 'ip6'] as const;
 
 /** What holds in one family's table. */
@@ -68,7 +70,7 @@ export function startProxy(options: ProxyOptions): Proxy {
   const services = informers.of(Service);
   const slices = informers.of(EndpointSlice);
   const nodes = informers.of(Node);
-  const healthCheckPorts = new HealthCheckPorts(log);
+  const healthCheckPorts = new HealthCheckPorts(log, () => healthy);
   const holder = options.announceOn === undefined ? undefined : new AddressHolder(options.announceOn, log);
   const metrics = new ProxyMetrics();
   slices.addIndex('service', (slice) => [serviceOf(slice)]);
@@ -80,6 +82,7 @@ export function startProxy(options: ProxyOptions): Proxy {
   let started = false;
   let healthy = true;
   let nodesChanged = true;
+  let looking = false;
   let running: Promise<void> | undefined;
   /** Flows are forgotten one after the other, while rules go on. */
   let forgetting: Promise<void> = Promise.resolve();
@@ -117,33 +120,47 @@ export function startProxy(options: ProxyOptions): Proxy {
     if (started) void go();
   }
 
+  const look = world.clock.every(lookEveryMs, () => {
+    looking = true;
+    if (started) void go();
+  });
+
   function go(): Promise<void> {
-    running ??= drain().finally(() => (running = undefined));
+    running ??= drain();
     return running;
   }
 
   async function drain(): Promise<void> {
-    while ((dirty.size > 0 || nodesChanged || tables.ip.fresh) && !closing.signal.aborted) {
-      const began = world.clock.now();
-      for (const key of dirty.keys()) for (const other of claims.set(key, serviceAt(key))) if (!dirty.has(other)) dirty.set(other, began);
-      const queued = [...dirty];
-      dirty.clear();
-      nodesChanged = false;
-      const keys = queued.map(([key]) => key);
-      const changes = { ip: changesOf('ip', keys), ip6: changesOf('ip6', keys) };
-      const done = await carryOut(changes);
-      if (!done) {
-        for (const [key] of queued) dirty.set(key, world.clock.now());
-        await world.clock.sleep(retryMs, closing.signal).catch(() => undefined);
-        continue;
-      }
-      const now = world.clock.now();
-      metrics.syncs.observe((now - began) / 1000);
-      for (const [, since] of queued) metrics.programming.observe((now - since) / 1000);
-      metrics.lastSyncMs = now;
-      for (const [key] of queued) checkHealth(key);
-      await holder?.hold(announcedBy(nodeName, services.list(), nodes.list(), slicesOf));
+    // What is heard in one moment goes together.
+    await Promise.resolve();
+    try {
+      while ((dirty.size > 0 || nodesChanged || looking || tables.ip.fresh) && !closing.signal.aborted) await round();
+    } finally {
+      // At once, lest something is heard between the last look and the end.
+      running = undefined;
     }
+  }
+
+  async function round(): Promise<void> {
+    const began = world.clock.now();
+    for (const key of dirty.keys()) for (const other of claims.set(key, serviceAt(key))) if (!dirty.has(other)) dirty.set(other, began);
+    const queued = [...dirty];
+    dirty.clear();
+    nodesChanged = false;
+    const keys = queued.map(([key]) => key);
+    const changes = { ip: changesOf('ip', keys), ip6: changesOf('ip6', keys) };
+    const done = await carryOut(changes);
+    if (!done) {
+      for (const [key] of queued) dirty.set(key, world.clock.now());
+      await world.clock.sleep(retryMs, closing.signal).catch(() => undefined);
+      return;
+    }
+    const now = world.clock.now();
+    metrics.syncs.observe((now - began) / 1000);
+    for (const [, since] of queued) metrics.programming.observe((now - since) / 1000);
+    metrics.lastSyncMs = now;
+    for (const [key] of queued) checkHealth(key);
+    await holder?.hold(announcedBy(nodeName, services.list(), nodes.list(), slicesOf));
   }
 
   function changesOf(family: Family, keys: readonly string[]): readonly Change[] {
@@ -156,7 +173,7 @@ export function startProxy(options: ProxyOptions): Proxy {
   /** False when nft refused; then nothing is applied any more, and everything is to be written anew. */
   async function carryOut(changes: Readonly<Record<Family, readonly Change[]>>): Promise<boolean> {
     const shares = { ip: new Shares(tables.ip.shares), ip6: new Shares(tables.ip6.shares) };
-    const script = families.map((family) => scriptFor(family, changes[family], shares[family])).join('');
+    const script = lookScript() + families.map((family) => scriptFor(family, changes[family], shares[family])).join('');
     try {
       if (script !== '') await nftables.apply(script);
       healthy = true;
@@ -174,6 +191,13 @@ export function startProxy(options: ProxyOptions): Proxy {
     }
     for (const family of families) applied(family, changes[family], shares[family]);
     return true;
+  }
+
+  /** Changes nothing where the tables are there, and is refused where they are not. */
+  function lookScript(): string {
+    const known = looking ? families.filter((family) => !tables[family].fresh) : [];
+    looking = false;
+    return known.map((family) => `add chain ${family} ${table} services\n`).join('');
   }
 
   /** The table of IPv6 is not there before a Service has an address in it: a packet pays for each table. */
@@ -213,7 +237,8 @@ export function startProxy(options: ProxyOptions): Proxy {
 
   function serviceAt(key: string): Service | undefined {
     const slash = key.indexOf('/');
-    return services.get(key.slice(slash + 1), key.slice(0, slash));
+    const service = services.get(key.slice(slash + 1), key.slice(0, slash));
+    return service && isForOthers(service) ? undefined : service;
   }
 
   function slicesOf({ metadata }: Service): readonly EndpointSlice[] {
@@ -230,6 +255,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     isHealthy: () => healthy,
     async close() {
       closing.abort();
+      look.cancel();
       for (const stop of unsubscribe) stop();
       await running;
       await forgetting;
@@ -238,6 +264,11 @@ export function startProxy(options: ProxyOptions): Proxy {
       await nftables.close();
     },
   };
+}
+
+/** Another proxy looks after it, or none: as upstream, whatever cluster IP it has. */
+function isForOthers({ metadata: { labels = {} } }: Service): boolean {
+  return Object.hasOwn(labels, 'service.kubernetes.io/service-proxy-name') || Object.hasOwn(labels, 'service.kubernetes.io/headless');
 }
 
 function newTable(): Table {

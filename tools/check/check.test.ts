@@ -26,6 +26,13 @@ const cases: readonly { name: string; path: string; text: string; breach: RegExp
   { name: 'the clock in prose', path: 'src/api/a.ts', text: '// never Date.now here', breach: undefined },
   { name: 'the clock in world', path: 'src/world/a.ts', text: 'const t = Date.now();', breach: undefined },
   { name: 'a parsed date', path: 'src/api/a.ts', text: 'const t = new Date(text);', breach: undefined },
+  {
+    name: 'an import of HTTP',
+    path: 'src/proxy/a.ts',
+    text: `import { type Server, createServer } from 'node:http';`,
+    breach: /a\.ts:1: node:http is taken from/,
+  },
+  { name: 'types of HTTP', path: 'src/proxy/a.ts', text: `import type { Server } from 'node:http';`, breach: undefined },
   { name: 'a banned name', path: 'src/api/utils.ts', text: '', breach: /nothing is called "utils"/ },
 ];
 
@@ -36,3 +43,14 @@ for (const { name, path, text, breach } of cases) {
     else assert.deepEqual(found, []);
   });
 }
+
+test('what a process is not to load is found on whatever way, with the way', () => {
+  const agent = { path: 'src/cluster/node-agent.ts', text: `import { p } from '../proxy/p.ts';` };
+  const loads = { path: 'src/proxy/p.ts', text: `import { Service } from '../api/kinds.ts';` };
+  const borrows = { path: 'src/proxy/p.ts', text: `import type { Service } from '../api/kinds.ts';\nconst x = await import('../api/kinds.ts');` };
+  const kinds = { path: 'src/api/kinds.ts', text: '' };
+  assert.deepEqual(breaches([agent, borrows, kinds]), []);
+  assert.deepEqual(breaches([agent, loads, kinds]), [
+    'src/proxy/p.ts:1: src/cluster/node-agent.ts is not to load src/api/kinds.ts, and does by src/cluster/node-agent.ts → src/proxy/p.ts → src/api/kinds.ts',
+  ]);
+});

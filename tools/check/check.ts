@@ -4,7 +4,8 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
-import { bannedNames, layers, ownersOfTime } from './layers.ts';
+import { bannedNames, layers, ownersOfTime, unreached } from './layers.ts';
+import { reachBreaches } from './reached.ts';
 
 export interface SourceFile {
   /** Relative to the project's root, with forward slashes. */
@@ -15,11 +16,12 @@ export interface SourceFile {
 const importPattern =
   /(?<=^|\s)(?:import|export)\s[^'"]*?from\s+['"](\.[^'"]+)['"]|import\(\s*['"](\.[^'"]+)['"]\s*\)|^import\s+['"](\.[^'"]+)['"]/gm;
 const bannedGlobals = /(?<![.\w])(Date\.now|performance\.now|setTimeout|setInterval|Math\.random|randomUUID)\b|\bnew Date\(\)/g;
+const httpModule = /^import\s+(?!type\b)[^;]*?from\s+['"]node:http['"]/gm;
 const timersModule = /from\s+['"](?:node:)?timers(?:\/promises)?['"]/g;
 
 /** Every breach, as a sentence with its place. */
 export function breaches(files: readonly SourceFile[]): string[] {
-  return files.flatMap((file) => [...namesOf(file), ...layerBreaches(file), ...globalBreaches(file)]);
+  return [...files.flatMap((file) => [...namesOf(file), ...layerBreaches(file), ...globalBreaches(file)]), ...reachBreaches(files, unreached)];
 }
 
 function folderOf(path: string): string | undefined {
@@ -61,9 +63,14 @@ function globalBreaches(file: SourceFile): string[] {
   const patterns = isTest ? [bannedGlobals] : [bannedGlobals, timersModule];
   // Tests of real processes may wait for real time, as promises.
   const text = withoutComments(isTest ? file.text.replace(/^import .* from 'node:timers\/promises';$/gm, '') : file.text);
-  return patterns.flatMap((pattern) =>
+  const found = patterns.flatMap((pattern) =>
     [...text.matchAll(pattern)].map((match) => `${place(file, match.index)}: "${match[0]}" outside world/: take it from the World passed in`),
   );
+  if (isTest) return found;
+  return [
+    ...found,
+    ...[...text.matchAll(httpModule)].map((match) => `${place(file, match.index)}: node:http is taken from world/node-http.ts, types aside`),
+  ];
 }
 
 /** Blanks comments and keeps line numbers, so that prose may speak of `Date.now`. */

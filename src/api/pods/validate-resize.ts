@@ -1,4 +1,4 @@
-/** Rules for changing what a running pod's containers may use, through `pods/resize`. Follows `ValidatePodResize`. */
+/** Rules for changing what a running pod and its containers may use, through `pods/resize`. Follows `ValidatePodResize`. */
 import { own } from '../../machinery/own.ts';
 import { at, forbiddenField, invalidValue, type FieldError } from '../../machinery/field-error.ts';
 import type { V1Container, V1Pod, V1ResourceRequirements } from '../types.ts';
@@ -7,7 +7,7 @@ import { validatePodSpec } from './validate-spec.ts';
 
 const resizable: ReadonlySet<string> = new Set(['cpu', 'memory']);
 
-/** The pod differs from the old one in the resources of its containers only. */
+/** The pod differs from the old one in its resources and those of its containers only. */
 export function validatePodResize(pod: V1Pod, old: V1Pod): FieldError[] {
   const { spec } = pod;
   if (spec.os?.name === 'windows') return [forbiddenField('spec', 'windows pods cannot be resized')];
@@ -15,6 +15,7 @@ export function validatePodResize(pod: V1Pod, old: V1Pod): FieldError[] {
   const errors = validatePodSpec('spec', { ...spec, ephemeralContainers: [] });
   if (qosClassOf(spec) !== qosClassOf(old.spec))
     errors.push(invalidValue('spec', qosClassOf(spec), 'Pod QOS Class may not change as a result of resizing'));
+  errors.push(...validateChange('spec', spec.resources, old.spec.resources));
   for (const list of ['containers', 'initContainers'] as const)
     for (const [index, container] of (spec[list] ?? []).entries())
       errors.push(...validateContainer(at(`spec.${list}`, index), container, old.spec[list]?.[index], list === 'initContainers'));
@@ -22,11 +23,14 @@ export function validatePodResize(pod: V1Pod, old: V1Pod): FieldError[] {
 }
 
 function validateContainer(field: string, container: V1Container, old: V1Container | undefined, isInit: boolean): FieldError[] {
-  const [now, before] = [container.resources ?? {}, old?.resources ?? {}];
+  if (isInit && container.restartPolicy !== 'Always' && changedNames(container.resources ?? {}, old?.resources ?? {}).size > 0)
+    return [forbiddenField('spec', 'only resources of containers and sidecar containers are mutable')];
+  return validateChange(field, container.resources, old?.resources);
+}
+
+function validateChange(field: string, now: V1ResourceRequirements = {}, before: V1ResourceRequirements = {}): FieldError[] {
   const changed = changedNames(now, before);
   if (changed.size === 0) return [];
-  if (isInit && container.restartPolicy !== 'Always')
-    return [forbiddenField('spec', 'only resources of containers and sidecar containers are mutable')];
   if (![...changed].every((name) => resizable.has(name))) return [forbiddenField('spec', 'only cpu and memory resources are mutable')];
   const errors: FieldError[] = [];
   for (const part of ['limits', 'requests'] as const) {
