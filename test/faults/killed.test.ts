@@ -124,7 +124,7 @@ test(`whoever is killed, ${rounds} times over: no request is lost, no container 
       await sleep(afterMs);
       for (const pid of victims.map(pidOf)) process.kill(pid, 'SIGKILL');
       t.diagnostic(`round ${round}: ${change}, and ${victims.join(', ')} killed ${afterMs} ms later`);
-      // The node agent looks after containerd; k8ts itself is looked after by whoever started it.
+      // The node agent looks after containerd. The others would be back by themselves after a while: `up` does not wait for that.
       if (victims.some((victim) => victim !== 'containerd')) await cluster.up();
       await cluster.kubectl('rollout status deployment/busy --timeout=60s', { timeoutMs: 70_000 });
       await eventually(
