@@ -119,7 +119,7 @@ export function errorFromStatus(status: Partial<Status>, httpCode: number): ApiE
 }
 
 function reasonOfCode(code: number): Reason {
-  for (const [reason, value] of Object.entries(codes)) if (value === code && reason !== 'Gone') return reason as Reason;
+  for (const [reason, value] of Object.entries(codes)) if (value === code && reason !== 'Gone' && reason !== 'ServerTimeout') return reason as Reason;
   return code >= 500 ? 'InternalError' : 'BadRequest';
 }
 

@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { after, before, describe, test } from 'node:test';
+import { Pod } from '../../src/api/kinds.ts';
 import { isRunning, type RealPods, shell, startRealPods } from '../conformance/real-pods.ts';
 import { eventually } from '../support/cluster-under-test.ts';
 import { debianKubectl } from '../support/debian-packages.ts';
@@ -179,6 +180,20 @@ for (const [version, release] of [
       assert.equal(stdout, 'heard words\n');
       const { status } = await pods.until(name, 'has ended', ({ status: { phase } }) => phase === 'Failed');
       assert.equal(status.containerStatuses?.[0]?.state?.terminated?.exitCode, 5);
+    });
+
+    test('is told when there is no container that runs, in words it can show', async () => {
+      const name = `over-${version.replace('.', '-')}`;
+      await pods.create(name, { restartPolicy: 'Never', containers: [shell('exit 0'), shell('exec sleep 1000', { name: 'other' })] });
+      await pods.until(name, 'has ended in part', ({ status }) => status.containerStatuses?.some(({ state }) => state?.terminated) === true);
+      for (const words of [
+        ['exec', name, '-c', 'main', '--', 'true'],
+        ['attach', name, '-c', 'main'],
+      ]) {
+        const { code, stderr } = await kubectl(words);
+        assert.deepEqual([code, /unable to upgrade connection: container not found \("main"\)/.test(stderr)], [1, true], stderr);
+      }
+      await pods.of(Pod).delete(name);
     });
 
     test('forwards a port to thirty callers at a time', async () => {

@@ -40,7 +40,7 @@ export interface KubeletServerOptions {
   readonly stats?: StatsSubject;
   /** Which pages there are; upstream's by default. */
   readonly pages?: ServedPages | undefined;
-  /** The machine's `/var/log` when absent. */
+  /** The machine's `/var/log` when absent; a simulated node has no logs. */
   readonly nodeLogs?: string;
 }
 
@@ -86,7 +86,8 @@ class Handler {
   readonly #pages: Pages;
 
   constructor(options: KubeletServerOptions, closing: AbortSignal) {
-    const { world, pods, runtime, nodeName, stats, configz = () => ({}), pages = defaultPages, nodeLogs = nodeLogRoot } = options;
+    const { world, pods, runtime, nodeName, stats, configz = () => ({}), pages = defaultPages } = options;
+    const nodeLogs = options.nodeLogs ?? (stats?.places === undefined ? undefined : nodeLogRoot);
     this.#options = options;
     this.#chosen = pages;
     const changes = containerChanges(runtime, closing);

@@ -25,8 +25,8 @@ export interface PagesOptions {
   readonly nodeName: string | undefined;
   /** What the pages about use tell of; without it there are none. */
   readonly stats: StatsSubject | undefined;
-  /** The machine's `/var/log`, unless a test says otherwise. */
-  readonly nodeLogs: string;
+  /** The directory of the node's logs; undefined for a simulated node. */
+  readonly nodeLogs: string | undefined;
   readonly changes: ContainerChanges;
 }
 
@@ -91,6 +91,7 @@ export class Pages {
 
   async #answerNodeLogs(request: IncomingMessage, response: ServerResponse, path: string, query: URLSearchParams): Promise<void> {
     const { pages, nodeLogs } = this.#options;
+    if (nodeLogs === undefined) throw notFound();
     const { serveNodeLogs } = await import('./node-logs.ts');
     if (!pages.systemLogQuery) return serveNodeLogs(nodeLogs, path, request, response);
     const { nodeLogQueryOf, sendServiceLogs, validateNodeLogQuery } = await import('./node-log-query.ts');

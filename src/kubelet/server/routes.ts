@@ -33,9 +33,10 @@ export function findPod(pods: ServedPods, { namespace, pod }: PodPath): Pod {
   return found;
 }
 
+/** One that runs: in none other can anything be done. */
 export function findContainer(pods: ServedPods, path: ContainerPath): ServedContainer {
   findPod(pods, path);
   const found = pods.container(path.namespace, path.pod, path.container);
-  if (found === undefined || found.id === '') throw new HttpError(404, `container not found ("${path.container}")`);
+  if (found === undefined || !found.running) throw new HttpError(404, `container not found ("${path.container}")`);
   return found;
 }
