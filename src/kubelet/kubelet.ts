@@ -12,6 +12,7 @@ import { realCgroups } from './cgroups.ts';
 import { onClockJump } from './clock-jumps.ts';
 import { type KubeletSettings, defaultSettings, reservedOf } from './configuration/settings.ts';
 import { createContext } from './context.ts';
+import { declaredFeatures } from './declared-features.ts';
 import { realGauge } from './eviction/gauge.ts';
 import { messageOf } from './handler.ts';
 import { realHost } from './host.ts';
@@ -107,6 +108,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     pressure: () => room.conditions(),
     shuttingDown: () => shuttingDown,
     volumesInUse: () => csi.inUse(),
+    declaredFeatures: declaredFeatures(settings.placement),
     labels: options.labels ?? {},
     taints: options.taints ?? [],
     onNetworkChange: () => workers.wakeAll(),

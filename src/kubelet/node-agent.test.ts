@@ -39,6 +39,7 @@ test('a network that comes back is reported at once, though the watch still show
     reserved: { cpuMillis: 0, memoryBytes: 0, storageBytes: 0 },
     pressure: () => new Set(),
     volumesInUse: () => [],
+    declaredFeatures: ['RestartAllContainersOnContainerExits'],
     labels: {},
     taints: [],
     onNetworkChange() {},

@@ -29,6 +29,8 @@ export interface NodeAgentOptions {
   readonly shuttingDown?: () => boolean;
   /** Attachable volumes that this node needs. */
   readonly volumesInUse: () => readonly string[];
+  /** What of the younger features it does. */
+  readonly declaredFeatures: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   readonly taints: readonly V1Taint[];
   /** The runtime's network became ready or not. */
@@ -105,6 +107,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
         pressure: options.pressure(),
         shuttingDown: options.shuttingDown?.() === true,
         volumesInUse: options.volumesInUse(),
+        declaredFeatures: options.declaredFeatures,
         runtimeVersion,
         runtimeStatus,
         images,

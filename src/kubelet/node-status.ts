@@ -21,6 +21,7 @@ export interface NodeFacts {
   readonly pressure: ReadonlySet<string>;
   readonly shuttingDown: boolean;
   readonly volumesInUse: readonly string[];
+  readonly declaredFeatures: readonly string[];
   readonly runtimeVersion: string;
   /** Undefined while it does not answer. */
   readonly runtimeStatus: RuntimeStatus | undefined;
@@ -70,6 +71,7 @@ export function nodeStatus(facts: NodeFacts, previous: readonly V1NodeCondition[
     },
     images: nodeImages(facts.images),
     ...(facts.runtimeStatus && runtimeFeatures(facts.runtimeStatus)),
+    declaredFeatures: [...facts.declaredFeatures],
     ...(facts.volumesInUse.length > 0 && { volumesInUse: [...facts.volumesInUse] }),
   };
 }

@@ -280,7 +280,8 @@ export class PodWorker implements PodScope {
     this.#admitted = true;
     const node = this.context.node();
     if (!node || this.observed.sandboxes.length > 0) return;
-    const rejection = this.#refusal(this.pod) ?? admit(this.pod, node, this.#others()) ?? this.context.placement?.admit(this.pod);
+    // As upstream, its place on the machine first; a pod that is refused after that gives it back as it ends.
+    const rejection = this.#refusal(this.pod) ?? this.context.placement?.admit(this.pod) ?? admit(this.pod, node, this.#others());
     if (!rejection) return;
     this.context.tell(this.pod, 'Warning', rejection.reason, rejection.message);
     this.#ending.fail(rejection, 0);

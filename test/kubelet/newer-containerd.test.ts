@@ -16,7 +16,7 @@ describe('pods in a newer containerd', { skip: process.getuid?.() !== 0 && 'need
   let real: RealKubelet;
   before(async () => {
     process.env.PATH = [await newerContainerd(), path].join(delimiter);
-    real = await realKubelet(world, '10.201.14');
+    real = await realKubelet(world, '10.201.26');
   });
   after(async () => {
     await real.close();

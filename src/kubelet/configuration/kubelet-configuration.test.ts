@@ -112,6 +112,8 @@ systemReservedCgroup: /system
       { reservation: 'systemReserved', path: '/system', compressible: true },
       { reservation: 'kubeReserved', path: '/kubelet', compressible: false },
     ]);
+    const reserved = reservedOf({ ...defaultSettings, ...file.settings }, { memoryBytes: 2 ** 30, ephemeralStorageBytes: 2 ** 30 });
+    assert.equal(reserved.cpuMillis, 2000, 'CPUs 0 and 1');
     const shown = shownConfiguration(file);
     assert.deepEqual(shown.enforceNodeAllocatable, ['pods', 'system-reserved-compressible', 'kube-reserved']);
     assert.deepEqual([shown.kubeReservedCgroup, shown.topologyManagerPolicy], ['/kubelet', 'single-numa-node']);

@@ -1,4 +1,5 @@
 /** All that can be set on a kubelet beyond who and where it is, with upstream's defaults. A `KubeletConfiguration` file and flags fill it in. */
+import { parseCpuSet } from '../cpu-set.ts';
 import { type Threshold, defaultHardThresholds, thresholdsOf, valueOf } from '../eviction/thresholds.ts';
 import { type ImageGarbageSettings, defaultImageGarbage } from '../garbage/image-garbage.ts';
 import type { PullRateSettings } from '../image-pull/pull-rate.ts';
@@ -92,9 +93,11 @@ export function reservedOf(
     const hard = evictionThresholds.find((threshold) => threshold.signal === signal && threshold.graceMs === 0);
     return hard ? valueOf(hard.amount, capacity) : 0;
   };
+  // CPUs that are reserved by number are all that is.
+  const reservedCpus = parseCpuSet(settings.placement.reservedCpus) ?? [];
   const sum = (name: string, unit: (text: string | undefined) => number): number => unit(kubeReserved[name]) + unit(systemReserved[name]);
   return {
-    cpuMillis: sum('cpu', milli),
+    cpuMillis: reservedCpus.length > 0 ? reservedCpus.length * 1000 : sum('cpu', milli),
     memoryBytes: sum('memory', bytes) + kept('memory.available', node.memoryBytes),
     storageBytes: sum('ephemeral-storage', bytes) + kept('nodefs.available', node.ephemeralStorageBytes),
   };

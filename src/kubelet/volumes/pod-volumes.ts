@@ -205,6 +205,8 @@ export class PodVolumes {
     }
     if (this.#closed) return;
     this.#prepared = true;
+    // Where nothing is kept, nothing can become stale.
+    if (!host.disk.keeps) this.#release();
     this.#scheduleRenewal();
     if (csi.hasDrivers() && volumes.some((volume) => volume.csi ?? claimOf(volume, this.#pod) !== undefined)) {
       this.#tending ??= world.clock.every(driversEveryMs, () => void this.#tend());
