@@ -27,10 +27,6 @@ let second: EchoPod;
 before(async () => {
   cluster = await startClusterUnderTest('--nodes', '2', '--dual-stack', '--pod-network', 'vxlan');
   config = JSON.parse(readFileSync(join(cluster.dataDir, 'cluster.json'), 'utf8')) as ClusterConfig;
-  pods = await startEchoPods(cluster, names);
-  const [one, two] = pods;
-  assert.ok(one && two);
-  [first, second] = [one, two];
 });
 after(() => cluster?.close());
 
@@ -50,7 +46,29 @@ async function nodeFacts(name: string): Promise<NodeFacts> {
 const familyOf = (address: string): 4 | 6 => parseIp(address).family;
 const apply = (object: object): Promise<string> => cluster.kubectl('apply -f -', { input: JSON.stringify(object) });
 
+test('the way out over IPv6 is open before there is a pod', async () => {
+  for (const name of names) {
+    const { stdout } = await run('ip', [
+      '-netns',
+      `k8ts-${config.id}-${name}`,
+      '-6',
+      'address',
+      'show',
+      'dev',
+      `k8ts${config.id}`,
+      'scope',
+      'global',
+    ]);
+    assert.match(stdout, / inet6 fd[0-9a-f:]+:10[01]::1\/64 /);
+    assert.doesNotMatch(stdout, /tentative|dadfailed/);
+  }
+});
+
 test('nodes have addresses, ranges and pods of both families, and pods are told so', async () => {
+  pods = await startEchoPods(cluster, names);
+  const [one, two] = pods;
+  assert.ok(one && two);
+  [first, second] = [one, two];
   for (const { name, node, ips } of pods) {
     const { podCIDRs, addresses } = await nodeFacts(node);
     assert.deepEqual(addresses.map(familyOf), [4, 6], node);

@@ -4,7 +4,7 @@
  */
 import { contains, isV6, parseCidr, splitCidrs, tryParseCidr } from '../machinery/ip.ts';
 import type { Run } from './command.ts';
-import { type Peer, tunnelAddress, tunnelMac } from './peers.ts';
+import { type Peer, tunnelAddress, deviceMac } from './peers.ts';
 
 /** The number in the kernel's table that tells our routes from others'. */
 const routeProtocol = '142';
@@ -62,7 +62,7 @@ export class NodeRoutes {
   async #makeTunnel(): Promise<void> {
     const { run, id, nodeName, nodeIp, podCidrs, vni, port, linkMtu } = this.#options;
     const name = tunnelName(id);
-    const mac = tunnelMac(nodeName, id);
+    const mac = deviceMac(nodeName, id);
     const details = await run('ip', ['-details', 'link', 'show', name]).catch(() => '');
     const same = [`vxlan id ${vni} `, `local ${nodeIp} `, `dstport ${port} `, ' noudpcsum ', mac, `mtu ${linkMtu - tunnelOverhead} `].every((part) =>
       details.includes(part),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Node } from '../api/kinds.ts';
 import { changes } from './node-routes.ts';
-import { annotationsOf, type Peer, planPeers, type PodNetworkMode, tunnelMac } from './peers.ts';
+import { annotationsOf, type Peer, planPeers, type PodNetworkMode, deviceMac } from './peers.ts';
 
 interface Wanted {
   readonly name: string;
@@ -14,7 +14,7 @@ interface Wanted {
 }
 
 function nodeOf({ name, podCIDR, podCIDRs, ip, more = [], silent = false }: Wanted): Node {
-  const annotations = silent ? {} : annotationsOf({ mac: tunnelMac(name, 'abcdef'), vni: 1, addresses: [ip, ...more] });
+  const annotations = silent ? {} : annotationsOf({ mac: deviceMac(name, 'abcdef'), vni: 1, addresses: [ip, ...more] });
   return {
     apiVersion: 'v1',
     kind: 'Node',
@@ -31,7 +31,7 @@ const self: Wanted = { name: 'self', ip: '10.0.0.1', podCIDR: '10.244.0.0/24' };
 const near: Wanted = { name: 'near', ip: '10.0.0.2', podCIDR: '10.244.1.0/24' };
 const far: Wanted = { name: 'far', ip: '10.9.0.2', podCIDR: '10.244.2.0/24' };
 const direct: Peer = { kind: 'direct', podCidr: '10.244.1.0/24', gateway: '10.0.0.2' };
-const tunnel: Peer = { kind: 'vxlan', podCidr: '10.244.2.0/24', publicIp: '10.9.0.2', gateway: '10.244.2.0', mac: tunnelMac('far', 'abcdef') };
+const tunnel: Peer = { kind: 'vxlan', podCidr: '10.244.2.0/24', publicIp: '10.9.0.2', gateway: '10.244.2.0', mac: deviceMac('far', 'abcdef') };
 
 test('a node on the same link is reached over it, another through the tunnel', () => {
   assert.deepEqual(plan([self, near, far]), [direct, tunnel]);
@@ -88,10 +88,10 @@ test("others' words about the tunnel are not believed blindly", () => {
 });
 
 test('MAC addresses are local, unicast, and differ between nodes and clusters', () => {
-  const macs = [tunnelMac('a', '1'), tunnelMac('b', '1'), tunnelMac('a', '2')];
+  const macs = [deviceMac('a', '1'), deviceMac('b', '1'), deviceMac('a', '2')];
   assert.equal(new Set(macs).size, 3);
   for (const mac of macs) assert.match(mac, /^0a(:[0-9a-f]{2}){5}$/);
-  assert.equal(tunnelMac('a', '1'), macs[0]);
+  assert.equal(deviceMac('a', '1'), macs[0]);
 });
 
 test('what stays is not touched; what comes is written, and what goes is taken away', () => {
@@ -118,7 +118,7 @@ test('a node with ranges of both families has a way for each: over the link wher
   const links = ['10.0.0.1/24', 'fd00:2::1/64'];
   const onLink: Wanted = { ...near, more: ['fd00:2::2'], podCIDRs: both };
   assert.deepEqual(plan([onLink], 'auto', links), [direct, { kind: 'direct', podCidr: 'fd00:1:0:101::/64', gateway: 'fd00:2::2' }]);
-  const mac = tunnelMac('near', 'abcdef');
+  const mac = deviceMac('near', 'abcdef');
   const through: Peer = { kind: 'vxlan', podCidr: 'fd00:1:0:101::/64', publicIp: '10.0.0.2', gateway: 'fd00:1:0:101::', mac };
   assert.deepEqual(plan([{ ...onLink, more: [] }], 'auto', links), [direct, through]);
   assert.deepEqual(plan([{ ...onLink, more: [] }], 'host-routes', links), [direct]);
@@ -135,7 +135,7 @@ test('a node with ranges of both families has a way for each: over the link wher
 test('a node behind another machine is reached at a port of that, but over its link where one is on it', () => {
   const node = nodeOf(far);
   const door = { address: '192.0.2.2', port: 33_001 };
-  node.metadata.annotations = annotationsOf({ mac: tunnelMac('far', 'abcdef'), vni: 1, addresses: [far.ip], door });
+  node.metadata.annotations = annotationsOf({ mac: deviceMac('far', 'abcdef'), vni: 1, addresses: [far.ip], door });
   const ways = (mode: PodNetworkMode, links: readonly string[]): readonly Peer[] => planPeers({ nodeName: 'self', links, mode, v6: false }, [node]);
   assert.deepEqual(ways('auto', ['10.0.0.1/24']), [{ ...tunnel, publicIp: '192.0.2.2', port: 33_001 }]);
   assert.deepEqual(ways('vxlan', ['10.9.0.1/24']), [tunnel]);

@@ -112,8 +112,8 @@ export function tunnelAddress(podCidr: string): string {
   return podCidr.slice(0, podCidr.indexOf('/'));
 }
 
-/** A MAC address of the node's own, the same at every start: others need not learn it anew. Locally administered, unicast. */
-export function tunnelMac(nodeName: string, id: string): string {
+/** A MAC address for a device of the node, the same at every start: others need not learn it anew. Locally administered, unicast. */
+export function deviceMac(nodeName: string, id: string): string {
   const digits = createHash('sha256').update(`${id}/${nodeName}`).digest('hex').slice(0, 10);
   return ['0a', ...(digits.match(/../g) ?? [])].join(':');
 }

@@ -15,7 +15,8 @@ import { type Run, runCommand } from './command.ts';
 import { allowForwarding, hasIpv6, seeBridgedPackets } from './forwarding.ts';
 import { NodeRoutes, removeNodeRoutes, tunnelName, tunnelOverhead } from './node-routes.ts';
 import { outboundRules, removeOutboundRules } from './outbound-rules.ts';
-import { annotationsOf, planPeers, type PodNetworkMode, podCidrsOf, type TunnelEnd, tunnelMac } from './peers.ts';
+import { annotationsOf, planPeers, type PodNetworkMode, podCidrsOf, type TunnelEnd, deviceMac } from './peers.ts';
+import { prepareBridge } from './pod-bridge.ts';
 
 export interface PodNetworkOptions {
   readonly world: World;
@@ -121,7 +122,7 @@ function keepRoutes(options: PodNetworkOptions, podCidrs: readonly string[], lin
   async function announce(self: Node | undefined): Promise<void> {
     const onLink = (networkInterfaces()[linkName(id)] ?? []).filter(isGlobal).map(({ address }) => address);
     const annotations = annotationsOf({
-      mac: tunnelMac(nodeName, id),
+      mac: deviceMac(nodeName, id),
       vni,
       addresses: [...nodeIps, ...onLink],
       ...(tunnelDoor && { door: tunnelDoor }),
@@ -167,7 +168,7 @@ function isGlobal({ internal, address }: NetworkInterfaceInfo): boolean {
 
 /** Answers the MTU of the device that leads to the others. */
 async function configure(options: PodNetworkOptions, podCidrs: readonly string[]): Promise<number> {
-  const { id, clusterCidr, mode, cniConfigDir, stateDir, run = runCommand } = options;
+  const { id, nodeName, clusterCidr, mode, cniConfigDir, stateDir, run = runCommand } = options;
   await mkdir(cniConfigDir, { recursive: true });
   await allowForwarding({ v6: podCidrs.some(isV6) }, run);
   await seeBridgedPackets();
@@ -175,6 +176,7 @@ async function configure(options: PodNetworkOptions, podCidrs: readonly string[]
   const [linkMtu] = await Promise.all([hostMtu(run), run('nft', ['-f', '-'], rules)]);
   // Room for the tunnel's headers, also where no packet takes one yet: pods keep the size they started with.
   const mtu = mode === 'host-routes' ? linkMtu : linkMtu - tunnelOverhead;
+  await prepareBridge({ name: bridgeName(id), mac: deviceMac(`${nodeName} bridge`, id), mtu, podCidrs }, run);
   const config = cniConfig({ networkName: `k8ts-${id}`, bridge: bridgeName(id), podCidrs, mtu, ipamDir: join(stateDir, 'ipam') });
   // Renamed into place: the runtime watches the directory and must never read half a file.
   const path = join(cniConfigDir, '10-k8ts.conflist');
