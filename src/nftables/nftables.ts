@@ -57,9 +57,9 @@ export class Nftables {
   }
 }
 
-/** Whether a script has blocks over several lines, which a session takes for several commands. */
+/** Such scripts have blocks over several lines, which a session takes for several commands; and they are few. */
 function laysOutTables(script: string): boolean {
-  return /\{\s*$/m.test(script);
+  return /^table /m.test(script);
 }
 
 /** A script by an nft of its own. */

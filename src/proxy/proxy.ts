@@ -5,17 +5,18 @@
 import { EndpointSlice, Node, Service } from '../api/node-kinds.ts';
 import type { Informers } from '../client/informer.ts';
 import type { World } from '../world/world.ts';
-import { Nftables, noTable, removeTable } from '../nftables/nftables.ts';
+import { Nftables, removeTable } from '../nftables/nftables.ts';
 import { AddressHolder, removeDevice } from './address-holder.ts';
 import { announcedBy } from './announcer.ts';
 import { readyHere } from './backends.ts';
-import { baseRules, type Family } from './base-rules.ts';
+import type { Family } from './base-rules.ts';
 import { forgetUdpFlows, listUdpFlows, type StaleFlows, type UdpFlow } from './conntrack.ts';
 import { HealthCheckPorts } from './health-check-ports.ts';
 import { ProxyMetrics } from './proxy-metrics.ts';
-import { noRules, ruleChanges, Shares } from './rule-changes.ts';
+import { noRules } from './rule-changes.ts';
 import { ServiceClaims } from './service-claims.ts';
-import { type Place, podCidrOf, type ServiceRules, serviceRules } from './service-rules.ts';
+import { type Place, type ServiceRules, serviceRules } from './service-rules.ts';
+import { type Changes, families, ServiceTables } from './service-tables.ts';
 import { staleAtStart, staleFlows } from './stale-flows.ts';
 
 export interface ProxyOptions extends Omit<Place, 'zone'> {
@@ -47,25 +48,10 @@ export interface Proxy {
 const retryMs = 1_000;
 /** How often the tables are looked for: whoever flushes the ruleset (a firewall that starts) takes them along. */
 const lookEveryMs = 30_000;
-const families = ['ip', 'ip6'] as const;
-
-/** What holds in one family's table. */
-interface Table {
-  readonly applied: Map<string, ServiceRules>;
-  shares: Shares;
-  fresh: boolean;
-}
-
-interface Change {
-  readonly key: string;
-  readonly from: ServiceRules;
-  readonly to: ServiceRules;
-}
-
 const zoneLabel = 'topology.kubernetes.io/zone';
 
 export function startProxy(options: ProxyOptions): Proxy {
-  const { world, informers, table, nodeName, clusterCidr, nftables = new Nftables(), forget = forgetUdpFlows, list = listUdpFlows } = options;
+  const { world, informers, nodeName, clusterCidr, nftables = new Nftables(), forget = forgetUdpFlows, list = listUdpFlows } = options;
   const log = world.log.child('proxy');
   const services = informers.of(Service);
   const slices = informers.of(EndpointSlice);
@@ -74,7 +60,7 @@ export function startProxy(options: ProxyOptions): Proxy {
   const holder = options.announceOn === undefined ? undefined : new AddressHolder(options.announceOn, log);
   const metrics = new ProxyMetrics();
   slices.addIndex('service', (slice) => [serviceOf(slice)]);
-  const tables: Readonly<Record<Family, Table>> = { ip: newTable(), ip6: newTable() };
+  const tables = new ServiceTables({ ...options, nftables });
   const claims = new ServiceClaims();
   const dirty = new Map<string, number>();
   const closing = new AbortController();
@@ -134,7 +120,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     // What is heard in one moment goes together.
     await Promise.resolve();
     try {
-      while ((dirty.size > 0 || nodesChanged || looking || tables.ip.fresh) && !closing.signal.aborted) await round();
+      while ((dirty.size > 0 || nodesChanged || looking || tables.isFresh) && !closing.signal.aborted) await round();
     } finally {
       // At once, lest something is heard between the last look and the end.
       running = undefined;
@@ -148,8 +134,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     dirty.clear();
     nodesChanged = false;
     const keys = queued.map(([key]) => key);
-    const changes = { ip: changesOf('ip', keys), ip6: changesOf('ip6', keys) };
-    const done = await carryOut(changes);
+    const done = await carryOut(tables.changesTo(keys, wanted));
     if (!done) {
       for (const [key] of queued) dirty.set(key, world.clock.now());
       await world.clock.sleep(retryMs, closing.signal).catch(() => undefined);
@@ -163,63 +148,32 @@ export function startProxy(options: ProxyOptions): Proxy {
     await holder?.hold(announcedBy(nodeName, services.list(), nodes.list(), slicesOf));
   }
 
-  function changesOf(family: Family, keys: readonly string[]): readonly Change[] {
-    return keys.flatMap((key) => {
-      const [from, to] = [tables[family].applied.get(key) ?? noRules, wanted(family, key)];
-      return from === noRules && to === noRules ? [] : [{ key, from, to }];
-    });
-  }
-
   /** False when nft refused; then nothing is applied any more, and everything is to be written anew. */
-  async function carryOut(changes: Readonly<Record<Family, readonly Change[]>>): Promise<boolean> {
-    const shares = { ip: new Shares(tables.ip.shares), ip6: new Shares(tables.ip6.shares) };
-    const script = lookScript() + families.map((family) => scriptFor(family, changes[family], shares[family])).join('');
+  async function carryOut(changes: Changes): Promise<boolean> {
+    const look = looking;
+    looking = false;
     try {
-      if (script !== '') await nftables.apply(script);
+      forgetFlows(changes, await tables.apply(changes, look));
       healthy = true;
+      return true;
     } catch (error) {
       if (closing.signal.aborted) return false;
-      // Someone changed our table, or nft is missing: start over with the whole table, which needs nothing to be as we left it.
+      // Someone changed our table, or nft is missing.
       log.error('nftables refused the rules; writing them all anew', { error: String(error) });
       healthy = false;
       metrics.failures++;
-      for (const family of families) {
-        for (const key of tables[family].applied.keys()) dirty.set(key, world.clock.now());
-        Object.assign(tables[family], newTable());
-      }
+      for (const key of tables.forget()) dirty.set(key, world.clock.now());
       return false;
     }
-    for (const family of families) applied(family, changes[family], shares[family]);
-    return true;
   }
 
-  /** Changes nothing where the tables are there, and is refused where they are not. */
-  function lookScript(): string {
-    const known = looking ? families.filter((family) => !tables[family].fresh) : [];
-    looking = false;
-    return known.map((family) => `add chain ${family} ${table} services\n`).join('');
-  }
-
-  /** The table of IPv6 is not there before a Service has an address in it: a packet pays for each table. */
-  function scriptFor(family: Family, changes: readonly Change[], shares: Shares): string {
-    const place = { family, table, podCidr: podCidrOf(clusterCidr, family) };
-    if (!tables[family].fresh) return ruleChanges(place, changes, shares);
-    if (family === 'ip6' && changes.every(({ to }) => isEmpty(to))) return tables.ip.fresh ? noTable(family, table) : '';
-    return baseRules(family, table, options.nodePortAddresses) + ruleChanges(place, changes, shares);
-  }
-
-  function applied(family: Family, changes: readonly Change[], shares: Shares): void {
-    const state = tables[family];
-    const wasFresh = state.fresh;
-    if (family === 'ip' || !state.fresh || changes.some(({ to }) => !isEmpty(to))) state.fresh = false;
-    state.shares = shares;
-    for (const { key, from, to } of changes) {
-      if (to === noRules) state.applied.delete(key);
-      else state.applied.set(key, to);
-      if (!wasFresh) forgetLater(staleFlows(family, from, to));
-    }
-    if (wasFresh && [...state.applied.values()].some(({ udp }) => udp.size > 0)) {
-      forgetting = forgetting.then(async () => forgetLater(staleAtStart(family, await list(family), state.applied.values())));
+  /** Of a table that was just made nobody knows what was before. */
+  function forgetFlows(changes: Changes, made: ReadonlySet<Family>): void {
+    for (const family of families) {
+      if (!made.has(family)) for (const { from, to } of changes[family]) forgetLater(staleFlows(family, from, to));
+      else if ([...tables.applied(family)].some(({ udp }) => udp.size > 0)) {
+        forgetting = forgetting.then(async () => forgetLater(staleAtStart(family, await list(family), tables.applied(family))));
+      }
     }
   }
 
@@ -231,8 +185,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     const service = serviceAt(key);
     if (!service) return noRules;
     const place = { nodeName, clusterCidr, ...(zone !== undefined && { zone }) };
-    const rules = serviceRules(service, slices.byIndex('service', key), place, family, (claim) => claims.isOwner(key, claim));
-    return isEmpty(rules) ? noRules : rules;
+    return serviceRules(service, slices.byIndex('service', key), place, family, (claim) => claims.isOwner(key, claim));
   }
 
   function serviceAt(key: string): Service | undefined {
@@ -269,14 +222,6 @@ export function startProxy(options: ProxyOptions): Proxy {
 /** Another proxy looks after it, or none: as upstream, whatever cluster IP it has. */
 function isForOthers({ metadata: { labels = {} } }: Service): boolean {
   return Object.hasOwn(labels, 'service.kubernetes.io/service-proxy-name') || Object.hasOwn(labels, 'service.kubernetes.io/headless');
-}
-
-function newTable(): Table {
-  return { applied: new Map(), shares: new Shares(), fresh: true };
-}
-
-function isEmpty({ chains, elements, clusterIps }: ServiceRules): boolean {
-  return chains.size === 0 && clusterIps.length === 0 && Object.keys(elements).length === 0;
 }
 
 function serviceOf({ metadata }: EndpointSlice): string {

@@ -1,6 +1,6 @@
 /**
- * What of the Services holds in nftables, in a table for each family of addresses, and the transaction that leads to what should. When one is refused
- * nothing is taken to hold any more: the next writes the tables anew, which needs nothing to be as it was left.
+ * What of the Services holds in nftables, in a table for each family of addresses, and the transaction that leads to what should. The first one writes the
+ * tables anew, which needs nothing to be as somebody left it; so does the next after one that was refused and forgotten.
  */
 import { type Nftables, noTable } from '../nftables/nftables.ts';
 import { baseRules, type Family } from './base-rules.ts';
@@ -45,11 +45,6 @@ export class ServiceTables {
     return this.#tables.ip.fresh;
   }
 
-  /** Services with rules that hold. */
-  get keys(): ReadonlySet<string> {
-    return new Set(families.flatMap((family) => [...this.#tables[family].applied.keys()]));
-  }
-
   /** The rules that hold. */
   applied(family: Family): Iterable<ServiceRules> {
     return this.#tables[family].applied.values();
@@ -73,12 +68,7 @@ export class ServiceTables {
     const made = new Set(families.filter((family) => this.#tables[family].fresh && this.#isNeeded(family, changes)));
     const shares = { ip: new Shares(this.#tables.ip.shares), ip6: new Shares(this.#tables.ip6.shares) };
     const script = (look ? this.#look() : '') + families.map((family) => this.#script(family, changes, shares[family])).join('');
-    try {
-      if (script !== '') await this.#options.nftables.apply(script);
-    } catch (error) {
-      this.#tables = newTables();
-      throw error;
-    }
+    if (script !== '') await this.#options.nftables.apply(script);
     for (const family of families) {
       const table = this.#tables[family];
       if (made.has(family)) table.fresh = false;
@@ -89,6 +79,13 @@ export class ServiceTables {
       }
     }
     return made;
+  }
+
+  /** After a refusal: nothing holds any more. Answers the Services that had rules. */
+  forget(): ReadonlySet<string> {
+    const keys = new Set(families.flatMap((family) => [...this.#tables[family].applied.keys()]));
+    this.#tables = newTables();
+    return keys;
   }
 
   /** The table of IPv6 is not there before a Service has an address in it: a packet pays for each table. */
