@@ -8,6 +8,7 @@ import { AddressHolder, removeDevice } from '../src/proxy/address-holder.ts';
 import type { Run } from '../src/proxy/neighbour-news.ts';
 import { realWorld } from '../src/world/real.ts';
 import { eventually } from './support/cluster-under-test.ts';
+import { lastWill } from './support/last-will.ts';
 import { run } from './support/stock-tools.ts';
 
 const device = 'k8tstestlb';
@@ -22,6 +23,8 @@ function inside(place: Place): Run {
     return { stdout };
   };
 }
+
+const will = lastWill('for place in switch one two client; do ip netns delete "k8ts-arp-$place-$1"; done', String(process.pid));
 
 const ip = async (place: Place, words: string): Promise<string> => (await inside(place)('ip', words.split(' '))).stdout;
 
@@ -40,6 +43,7 @@ before(async () => {
 
 after(async () => {
   for (const place of Object.keys(places)) await run('ip', ['netns', 'delete', name(place)]);
+  will.withdraw();
 });
 
 async function macOf(place: Place): Promise<string> {

@@ -4,11 +4,10 @@
  * was killed at one blow.
  */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { buildMariadbImage, buildPostgresImage, buildRedisImage } from './images/database-images.ts';
 import { type ClusterUnderTest, eventually, startClusterUnderTest } from './support/cluster-under-test.ts';
+import { killEverything } from './support/kill-everything.ts';
 import { cacheDirectory } from './support/stock-tools.ts';
 
 let cluster: ClusterUnderTest;
@@ -222,36 +221,10 @@ test('what was written is there when a node has come back that had lost its powe
   await assertWritten('written first', 'written before the power cut');
 });
 
-/** Every process whose cgroup or command line says that it is the cluster's: daemons, runtimes, shims and what runs in containers. */
-function processesOf({ dataDir }: ClusterUnderTest): number[] {
-  const { id } = JSON.parse(readFileSync(join(dataDir, 'cluster.json'), 'utf8')) as { id: string };
-  const read = (pid: string, file: string): string => {
-    try {
-      return readFileSync(join('/proc', pid, file), 'utf8');
-    } catch {
-      return '';
-    }
-  };
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .filter(
-      (pid) => read(pid, 'cmdline').includes(`${dataDir}/`) || read(pid, 'cmdline').includes(`${dataDir}\0`) || read(pid, 'cgroup').includes(id),
-    )
-    .map(Number);
-}
-
 test('what was written is there after everything was killed at once', async () => {
   await write(3, 'written last');
-  const containers = [...(await containersOf())];
-  const names = new Set<string>();
-  for (const pid of processesOf(cluster)) {
-    try {
-      names.add(readFileSync(`/proc/${pid}/comm`, 'utf8').trim());
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // Its parent took it along.
-    }
-  }
+  const containers = await containersOf();
+  const names = killEverything(cluster);
   for (const name of ['mariadbd', 'postgres', 'redis-server', 'containerd']) assert.ok(names.has(name), `${name} among ${[...names].join(', ')}`);
   await cluster.up();
   await untilStartedAnew(containers);

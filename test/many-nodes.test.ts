@@ -1,10 +1,11 @@
 /** Three real nodes on one host, each in a network namespace of its own: pods across them, and what becomes of pods when a node dies, is cut off or goes. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type ClusterUnderTest, eventually, startClusterUnderTest } from './support/cluster-under-test.ts';
 import { hostRemains } from './support/host-remains.ts';
+import { killEverything } from './support/kill-everything.ts';
 import { run } from './support/stock-tools.ts';
 
 const names = ['node-1', 'node-2', 'node-3'];
@@ -225,34 +226,11 @@ test('after a restart of the whole cluster all nodes and pods are there again', 
 });
 
 test('nothing is left behind, not even when everything was killed', async () => {
-  for (const pid of processesOf(cluster.dataDir)) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // It ended with one before it.
-    }
-  }
+  killEverything(cluster);
   const { code, stderr } = await cluster.k8ts(['down', '--purge', '--data-dir', cluster.dataDir], { timeoutMs: 60_000 });
   assert.equal(code, 0, stderr);
   assert.deepEqual(await hostRemains(id, cluster.dataDir), []);
 });
-
-/** All that name the cluster's directory on their command line: daemons, container runtimes and shims. */
-function processesOf(dataDir: string): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .filter((name) => {
-      try {
-        return (
-          readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(`${dataDir}/`) ||
-          readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(`${dataDir}\0`)
-        );
-      } catch {
-        return false;
-      }
-    })
-    .map(Number);
-}
 
 /** One pod on each node, and not long on one that is gone. */
 const web = `
@@ -268,7 +246,7 @@ spec:
       topologySpreadConstraints:
       - { maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway, labelSelector: { matchLabels: { app: web } } }
       tolerations:
-      - { key: node.kubernetes.io/not-ready, operator: Exists, effect: NoExecute, tolerationSeconds: 1 }
+      - { key: node.kubernetes.io/not-ready, operator: Exists, effect: NoExecute, tolerationSeconds: 60 }
       - { key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 1 }
       containers:
       - { name: hello, image: "k8ts.local/hello:1" }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type ClusterUnderTest, startClusterUnderTest } from './support/cluster-under-test.ts';
 import { hostRemains } from './support/host-remains.ts';
+import { killEverything } from './support/kill-everything.ts';
 import { run } from './support/stock-tools.ts';
 
 let cluster: ClusterUnderTest;
@@ -64,12 +65,13 @@ test('what does not go', async () => {
   assert.match(other.stderr, /is up with --pod-network vxlan/);
 });
 
-test('a stopped node cannot be cut off; deleted, it leaves no entry; taken down, the cluster leaves nothing', async () => {
+test('a stopped node cannot be cut off; deleted, it leaves no entry; killed at one blow and taken down, the cluster leaves nothing', async () => {
   assert.equal((await node('stop', 'second')).code, 0);
   assert.match((await node('partition', 'second')).output, /does not run: start it with k8ts node start second/);
   assert.equal((await node('start', 'second')).code, 0);
   assert.equal((await node('delete', 'second')).code, 0);
   const id = clusterId();
+  killEverything(cluster);
   const { code } = await cluster.k8ts(['down', '--purge', '--data-dir', cluster.dataDir], { timeoutMs: 60_000 });
   assert.equal(code, 0);
   assert.deepEqual(await hostRemains(id, cluster.dataDir), []);

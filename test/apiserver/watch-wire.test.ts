@@ -64,9 +64,9 @@ test('a watch over WebSocket has an event per message', async () => {
     const event = await new Promise<Json>((resolve, reject) => {
       socket.on('message', (data: Buffer) => resolve(JSON.parse(data.toString('utf8'))));
       socket.on('error', reject);
-      socket.on('open', () =>
-        server.send(configMaps, { method: 'POST', body: configMap('socketed') }).then(({ code }) => created.resolve(code), reject),
-      );
+      socket.on('open', () => {
+        void server.send(configMaps, { method: 'POST', body: configMap('socketed') }).then(({ code }) => created.resolve(code), reject);
+      });
     });
     assert.equal(event.type, 'ADDED');
     assert.equal(event.object.metadata.name, 'socketed');

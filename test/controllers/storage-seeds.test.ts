@@ -61,6 +61,8 @@ async function live(cluster: VirtualCluster, seed: number): Promise<void> {
         spec: {
           accessModes: ['ReadWriteOnce'],
           resources: { requests: { storage: `${1 + (n % 2)}Gi` } },
+          // Most want a volume that somebody made; the others are given one by the default class.
+          ...(n % 4 !== 3 && { storageClassName: '' }),
           ...(n % 5 === 0 && { volumeName: `v${n + 1}` }),
         },
       }),
@@ -144,6 +146,8 @@ async function run(seed: number): Promise<Outcome> {
     nodes: 3,
     freeze: true,
     faults: badDay,
+    // Claims that name no class are for the volumes made here.
+    storage: false,
     onCommit: ({ changes }) => {
       for (const change of changes) attachments.see(change);
     },

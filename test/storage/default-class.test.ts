@@ -167,10 +167,10 @@ describe('what goes wrong', () => {
       podOf('of-image', { volume: { image: { reference: image } } }),
       podOf('recursive', { volume: { emptyDir: {} }, mount: { readOnly: true, recursiveReadOnly: 'Enabled' } }),
     );
-    await eventOn(
-      'Pod/of-image',
-      /FailedMount: MountVolume.SetUp failed for volume "data" : image volumes are not supported by the container runtime/,
-    );
+    await eventually('its status says why', async () => {
+      const why = await field('pod of-image', '{.status.containerStatuses[0].state.waiting.message}');
+      return /image volumes are not supported by the container runtime: they need containerd 2\.1/.test(why) ? true : undefined;
+    });
     await eventOn('Pod/recursive', /Failed: Error: volume "data" requested recursive read-only mode, but it is not supported by the runtime/);
     await remove('pod/of-image', 'pod/recursive');
   });

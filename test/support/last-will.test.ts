@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { eventually } from './cluster-under-test.ts';
 import { hostRemains } from './host-remains.ts';
@@ -25,10 +25,11 @@ function begunIn(directory: string): Promise<Started> {
 }
 
 async function nothingIsLeft({ id, dataDir }: Started): Promise<void> {
+  const home = dirname(dataDir);
   await eventually(
     'nothing is left',
     async () => {
-      const remains = [...(await hostRemains(id, dataDir)), ...(existsSync(dataDir) ? [dataDir] : [])];
+      const remains = [...(await hostRemains(id, dataDir)), ...(existsSync(home) ? [home] : [])];
       if (remains.length > 0) throw new Error(remains.join('\n'));
       return true;
     },
