@@ -13,7 +13,7 @@ import { followCustomKinds } from '../custom-kind-caches.ts';
 import { ignoreGone } from '../errors.ts';
 import { orNone } from '../merge.ts';
 import { type OwnerState, decide } from './decide.ts';
-import { OwnerGraph, groupOf, isNamedBy, orphansDependents, waitsForDependents } from './graph.ts';
+import { OwnerGraph, groupOf, isNamedBy, orphansDependents, sameOwners, waitsForDependents } from './graph.ts';
 
 /** UIDs never come back, so one found absent stays so; this many are remembered. */
 const absentMemory = 1000;
@@ -37,7 +37,7 @@ export const garbageCollector: ControllerDefinition = {
         if (object.metadata.uid !== old.metadata.uid) forget(old);
         const before = graph.get(object.metadata.uid)?.object.metadata.ownerReferences;
         graph.put(kind, object);
-        if (before !== object.metadata.ownerReferences) for (const owner of before ?? []) enqueueIfWaiting(owner.uid);
+        if (!sameOwners(before, object.metadata.ownerReferences)) for (const owner of before ?? []) enqueueIfWaiting(owner.uid);
         if (needsLook(object)) context.enqueue(object.metadata.uid);
         if (waitsForDependents(object) && !waitsForDependents(old)) enqueueDependents(object.metadata.uid);
       },

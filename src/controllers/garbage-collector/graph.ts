@@ -21,7 +21,9 @@ export class OwnerGraph {
     const old = this.vertices.get(uid)?.object.metadata.ownerReferences;
     const owners = object.metadata.ownerReferences;
     this.vertices.set(uid, { kind, object });
-    if (old === owners) return;
+    // By what they say: whether an object shares its references with the one before it depends on what the collector has taken meanwhile, and moved edges would
+    // change the order in which dependents go.
+    if (sameOwners(old, owners)) return;
     for (const owner of old ?? []) this.cut(owner.uid, uid);
     for (const owner of owners ?? []) {
       const known = this.dependents.get(owner.uid);
@@ -47,6 +49,11 @@ export class OwnerGraph {
     known?.delete(dependent);
     if (known?.size === 0) this.dependents.delete(owner);
   }
+}
+
+export function sameOwners(some: readonly OwnerReference[] = [], others: readonly OwnerReference[] = []): boolean {
+  if (some === others) return true;
+  return some.length === others.length && some.every(({ uid }, index) => uid === others[index]?.uid);
 }
 
 export const foregroundFinalizer = 'foregroundDeletion';

@@ -5,6 +5,7 @@
 import { ConfigMap, PersistentVolume, PersistentVolumeClaim, type Pod, Secret } from '../../api/node-kinds.ts';
 import type { Kind } from '../../api/kind.ts';
 import type { V1ServiceAccountTokenProjection, V1Volume } from '../../api/types.ts';
+import { equal } from '../../machinery/equal.ts';
 import type { KubeObject } from '../../machinery/object.ts';
 import type { Timer } from '../../world/world.ts';
 import type { PodScope } from '../pod-scope.ts';
@@ -92,7 +93,8 @@ export class PodVolumes {
   update(newer: Pod): void {
     const before = this.#pod.metadata;
     this.#pod = newer;
-    if (this.#prepared && (before.labels !== newer.metadata.labels || before.annotations !== newer.metadata.annotations)) this.#refresh();
+    const isNews = !equal(before.labels, newer.metadata.labels) || !equal(before.annotations, newer.metadata.annotations);
+    if (this.#prepared && isNews) this.#refresh();
   }
 
   /** The clock was set: what is renewed by it may be due. */
