@@ -169,6 +169,15 @@ test('garbage is a format error or nothing, never an exception', async () => {
   assert.equal(response === undefined ? formatError : codeOf(decode(response)), formatError);
 });
 
+test('a dot inside of a label makes no other name of it', async () => {
+  const options = { domain: 'cluster.local', source, forward: (): Promise<undefined> => Promise.resolve(undefined) };
+  const query = encode({ type: 'query', id: 7, flags: 0x100, questions: [{ type: 'A', name: 'webxshop.svc.cluster.local' }] });
+  query.write('.', query.indexOf('x'));
+  const response = await answer(query, true, options);
+  assert(response);
+  assert.equal(codeOf(decode(response)), formatError);
+});
+
 test('whatever bytes come, the answer is a packet of the same id that says so, or nothing', async () => {
   const options = { domain: 'cluster.local', source, forward: (): Promise<undefined> => Promise.resolve(undefined) };
   const query = encode({ type: 'query', id: 77, flags: 0x100, questions: [{ type: 'A', name: 'web.shop.svc.cluster.local' }] });

@@ -44,7 +44,7 @@ export async function answer(query: Buffer, overUdp: boolean, options: AnswerOpt
   }
   if (packet.type !== 'query') return undefined;
   const question = packet.questions?.[0];
-  if (!question || packet.questions?.length !== 1) return formatError(query);
+  if (!question || packet.questions?.length !== 1 || hasDotInLabel(query)) return formatError(query);
   const limit = overUdp ? udpLimit(packet) : 65_535;
   if (opcodeOf(query) !== 0 || question.class !== 'IN') return encodeWithin(reply(packet, rcode.notImplemented, [], []), limit);
   if (ednsVersionOf(packet) > 0) return encodeWithin(reply(packet, badVersion, [], []), limit);
@@ -60,6 +60,16 @@ export async function answer(query: Buffer, overUdp: boolean, options: AnswerOpt
 /** An outer answer may be longer than what the client can take, when it came over TCP. */
 function within(outer: Buffer, query: DecodedPacket, limit: number): Buffer {
   return outer.length <= limit ? outer : encodeWithin({ ...reply(query, rcode.ok, [], []), flags: RECURSION_AVAILABLE | TRUNCATED_RESPONSE }, limit);
+}
+
+/** Such a name is read as another one, with more labels, and could not be written down again. */
+function hasDotInLabel(query: Buffer): boolean {
+  let at = 12;
+  for (let length = query[at] ?? 0; length > 0 && length < 64; length = query[at] ?? 0) {
+    if (query.subarray(at + 1, at + 1 + length).includes(0x2e)) return true;
+    at += 1 + length;
+  }
+  return false;
 }
 
 function opcodeOf(query: Buffer): number {
