@@ -168,6 +168,9 @@ async function authorizedCall(
   };
 }
 
+/** One for all: to make an error takes longer than to end a watch. */
+const watchOver = new Error('the watch is over');
+
 async function* watchEvents(options: InProcessOptions, user: User, request: InProcessRequest, closing: AbortSignal): WatchEvents {
   const route = routeOf(request.path);
   if (route.type === 'path') throw badRequest(`${request.path} cannot be watched`);
@@ -206,7 +209,7 @@ async function* watchEvents(options: InProcessOptions, user: User, request: InPr
   } finally {
     if (failure === undefined) record?.completed(200);
     else fail(record, failure);
-    stop.abort();
+    stop.abort(watchOver);
   }
 }
 

@@ -36,6 +36,30 @@ test('one watch serves all who ask for an object, and ends with the last of them
   assert.equal(world.pendingTimers(), 0);
 });
 
+test('a watch waits a little for the next pod, and knows what happened meanwhile', async () => {
+  const world = simulatedWorld(1);
+  const api = fakeApi(world);
+  api.put(settings);
+  const watched = createWatchedObjects(createClient(api), world);
+  const ask = () => watched.acquire(ConfigMap, 'default', 'settings', () => {});
+  const first = ask();
+  await first.read();
+  first.release();
+  await world.advance(4000);
+  api.remove('ConfigMap', 'settings', 'default');
+  await world.advance(0);
+  const second = ask();
+  assert.equal(await second.read(), undefined);
+  assert.equal(api.requests.length, 1);
+  await world.advance(60_000);
+  api.put(settings);
+  await world.advance(0);
+  assert.equal((await second.read())?.data?.a, '1');
+  second.release();
+  watched.close();
+  assert.equal(world.pendingTimers(), 0);
+});
+
 test('a read that was refused says so, until one succeeds', async () => {
   const world = simulatedWorld(1);
   const api = fakeApi(world);

@@ -6,7 +6,7 @@ import type { Kind } from '../api/kind.ts';
 import type { Client } from '../client/client.ts';
 import type { KubeObject } from '../machinery/object.ts';
 import { isReason } from '../machinery/errors.ts';
-import type { World } from '../world/world.ts';
+import type { Timer, World } from '../world/world.ts';
 
 export interface Watched<T extends KubeObject> {
   /** The object as of now, undefined when it does not exist; waits for the first read. Rejects when that read was refused. */
@@ -20,12 +20,24 @@ export interface WatchedObjects {
   close(): void;
 }
 
+/**
+ * A watch goes on so long after its last pod let go of it: the next pod of the node often asks for the same (each for `kube-root-ca.crt`), and to list and to
+ * watch anew costs more than starting a simulated pod does.
+ */
+const lingerMs = 5000;
 /** A watch that lasted so long ended in the ordinary way. */
 const longWatchMs = 10_000;
+
+/** One for all: to make an error takes longer than to end a watch. */
+const nobodyAsks = new Error('no pod of the node asks for it any more');
 
 interface Entry {
   current: KubeObject | undefined;
   first: Promise<void>;
+  /** The last list or watch went well: what is known is as good as a new read. */
+  isFresh: boolean;
+  /** Nobody needs it any more; it ends then. */
+  end: Timer | undefined;
   readonly listeners: Set<() => void>;
   readonly stop: AbortController;
 }
@@ -39,7 +51,7 @@ export function createWatchedObjects(client: Client, world: World): WatchedObjec
     const stop = new AbortController();
     // A pod that was being prepared when the kubelet was closed may still ask.
     if (closed) stop.abort(new Error('the kubelet was closed'));
-    const entry: Entry = { current: undefined, first: Promise.resolve(), listeners: new Set(), stop };
+    const entry: Entry = { current: undefined, first: Promise.resolve(), isFresh: false, end: undefined, listeners: new Set(), stop };
     const resource = client.resource(kind).namespace(namespace);
     const fieldSelector = `metadata.name=${name}`;
     const { signal } = stop;
@@ -47,6 +59,7 @@ export function createWatchedObjects(client: Client, world: World): WatchedObjec
     const list = async (): Promise<string> => {
       const { items, metadata } = await resource.list({ fieldSelector, signal });
       set(items[0]);
+      entry.isFresh = true;
       return metadata.resourceVersion;
     };
     const set = (object: KubeObject | undefined): void => {
@@ -77,6 +90,7 @@ export function createWatchedObjects(client: Client, world: World): WatchedObjec
           if (isReason(error, 'Expired', 'Gone')) version = undefined;
           log.debug('watching an object failed', { kind: kind.kind, namespace, name, error: String(error) });
         }
+        entry.isFresh = false;
         failures = world.clock.now() - startMs > longWatchMs ? 0 : failures + 1;
         // A watch that ends at once, again and again, must not spin.
         if (failures > 1) await world.clock.sleep(Math.min(1000 * 2 ** (failures - 2), 30_000), signal).catch(() => {});
@@ -90,12 +104,20 @@ export function createWatchedObjects(client: Client, world: World): WatchedObjec
     return entry;
   }
 
+  function end(key: string, entry: Entry): void {
+    entry.end?.cancel();
+    entry.stop.abort(nobodyAsks);
+    if (entries.get(key) === entry) entries.delete(key);
+  }
+
   return {
     acquire<T extends KubeObject>(kind: Kind<T>, namespace: string, name: string, onChange: () => void): Watched<T> {
       const key = `${kind.resource}/${namespace}/${name}`;
       let entry = entries.get(key);
       if (!entry) entries.set(key, (entry = start(kind, namespace, name)));
       const mine = entry;
+      mine.end?.cancel();
+      mine.end = undefined;
       const listener = (): void => onChange();
       mine.listeners.add(listener);
       return {
@@ -106,15 +128,14 @@ export function createWatchedObjects(client: Client, world: World): WatchedObjec
         },
         release() {
           if (!mine.listeners.delete(listener) || mine.listeners.size > 0) return;
-          mine.stop.abort();
-          entries.delete(key);
+          if (mine.isFresh) mine.end = world.clock.after(lingerMs, () => end(key, mine));
+          else end(key, mine);
         },
       };
     },
     close() {
       closed = true;
-      for (const entry of entries.values()) entry.stop.abort();
-      entries.clear();
+      for (const [key, entry] of entries) end(key, entry);
     },
   };
 }
