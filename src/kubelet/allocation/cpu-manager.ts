@@ -13,6 +13,7 @@ import { hasNode, masksOver, nodeCount } from './numa-mask.ts';
 import { AllocationError, type ResourceProvider, placedContainers, podNeed } from './resource-provider.ts';
 import { spreadCpus, takeCpus } from './take-cpus.ts';
 import type { HintsByResource, TopologyHint } from './topology-policy.ts';
+import { entriesOf, savedEntries } from './state-file.ts';
 
 export interface CpuManagerOptions {
   readonly topology: MachineTopology;
@@ -165,17 +166,10 @@ export class CpuManager implements ResourceProvider {
 
   /** A state that does not fit this machine is no state. */
   #restore(saved: string): void {
-    let entries: unknown;
-    try {
-      entries = saved === '' ? {} : JSON.parse(saved).entries;
-    } catch {
-      return;
-    }
-    if (typeof entries !== 'object' || entries === null) return;
-    for (const [uid, containers] of Object.entries(entries)) {
+    for (const [uid, containers] of savedEntries(saved)) {
       const free = new Set(this.#free());
       const mine: Shares = new Map();
-      for (const [name, text] of Object.entries(typeof containers === 'object' && containers !== null ? containers : {})) {
+      for (const [name, text] of entriesOf(containers)) {
         const cpus = parseCpuSet(String(text)) ?? [];
         // Containers of one pod may have the same ones in turn.
         if (cpus.length > 0 && cpus.every((cpu) => free.has(cpu))) mine.set(name, cpus);

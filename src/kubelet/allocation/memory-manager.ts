@@ -11,6 +11,7 @@ import type { MachineTopology } from './machine-topology.ts';
 import { type NumaMask, hasNode, isNarrower, maskOf, masksOver, nodeCount, nodesIn } from './numa-mask.ts';
 import { AllocationError, type ResourceProvider, placedContainers, podNeed } from './resource-provider.ts';
 import type { HintsByResource, TopologyHint } from './topology-policy.ts';
+import { entriesOf, savedEntries } from './state-file.ts';
 
 export interface MemoryManagerOptions {
   readonly topology: MachineTopology;
@@ -180,13 +181,7 @@ export class MemoryManager implements ResourceProvider {
 
   /** What does not fit this machine is not restored. */
   #restore(saved: string): void {
-    let entries: unknown;
-    try {
-      entries = saved === '' ? {} : JSON.parse(saved).entries;
-    } catch {
-      return;
-    }
-    for (const [uid, containers] of entriesOf(entries)) {
+    for (const [uid, containers] of savedEntries(saved)) {
       const blocks = new Map<string, Block>();
       this.#blocks.set(uid, blocks);
       for (const [name, list] of entriesOf(containers)) {
@@ -213,10 +208,6 @@ function readBlock(value: unknown): Block | undefined {
   if (!Array.isArray(numaAffinity) || numaAffinity.length === 0 || typeof size !== 'number' || !(size >= 0)) return undefined;
   const nodes = numaAffinity.filter((node): node is number => Number.isInteger(node) && node >= 0 && node < 30);
   return nodes.length === numaAffinity.length ? { mask: maskOf(nodes), size, isInit: false } : undefined;
-}
-
-function entriesOf(value: unknown): [string, unknown][] {
-  return typeof value === 'object' && value !== null ? Object.entries(value) : [];
 }
 
 function memoryOf({ resources }: V1Container): number {
